@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Egress: which address masqueraded traffic leaves with. Rules are tried in order of priority;
+ * the first whose source set and destination match names a pool; a peer sticks to one address of
+ * each family in it. No rule, an empty pool or a pool without the family: refused (fail closed).
+ */
+#pragma once
+
+#include "common/api/api.h"
+#include "common/base/addr.h"
+
+enum {
+	API_EGRESS_ADDR_MAX = 4096, /* ids 1..; 0 = none */
+	API_EGRESS_POOL_MAX = 1024, /* ids 1..; 0 = deny */
+	API_EGRESS_POOL_ADDRS = 64, /* addresses in one pool */
+};
+
+struct api_egress_addr_set {
+	struct api_header header;
+	struct addr addr;
+	uint16_t egress;     /* id */
+	uint16_t port_first; /* of the NAT's share, 1024..65535 */
+	uint16_t port_last;
+	uint16_t zero[3];
+};
+
+struct api_egress_addr_del {
+	struct api_header header;
+	uint16_t egress;
+	uint16_t zero[3];
+};
+
+struct api_egress_pool_set {
+	struct api_header header;
+	uint16_t pool;
+	uint16_t count;
+	uint16_t egress[API_EGRESS_POOL_ADDRS]; /* ids, of either family */
+	uint32_t zero;
+};
+
+struct api_egress_pool_del {
+	struct api_header header;
+	uint16_t pool;
+	uint16_t zero[3];
+};
+
+struct api_egress_rule_set {
+	struct api_header header;
+	uint32_t rule;
+	uint32_t priority;
+	uint32_t src_set; /* 0 = any */
+	uint16_t pool;    /* 0 = deny */
+	uint16_t zero;
+	struct prefix dst; /* family ADDR_NONE = any */
+	uint32_t zero2;
+};
+
+struct api_egress_rule_del {
+	struct api_header header;
+	uint32_t rule;
+	uint32_t zero;
+};

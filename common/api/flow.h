@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A look at the flow tables: a diagnostic, torn reads are possible, never a source of truth. */
+#pragma once
+
+#include "common/api/api.h"
+#include "common/base/addr.h"
+
+/* An identity is a peer id, or one of these: what stands behind a packet's arrival. */
+enum {
+	API_IDENT_HOST = 1 << 30, /* the kernel of the gateway; | port id, 0 = overlay interface */
+	API_IDENT_PORT = 1 << 29, /* | port id: a plain packet that arrived there */
+};
+
+struct api_flow_dump {
+	struct api_header header;
+	uint32_t max;  /* entries wanted at most */
+	uint32_t peer; /* 0 = any */
+};
+
+struct api_flow_entry {
+	struct api_header header;
+	struct addr src; /* as the first packet had them */
+	struct addr dst;
+	uint16_t sport;
+	uint16_t dport;
+	uint8_t proto;
+	uint8_t tcp_state;
+	uint16_t worker;
+	uint32_t ingress; /* identities of the two sides */
+	uint32_t egress;
+	struct addr nat_addr; /* ADDR_NONE = not translated */
+	uint16_t nat_port;
+	uint16_t zero;
+	uint32_t policy_rule;
+	uint32_t route_id;
+	uint64_t packets[2]; /* [0] as the first packet went, [1] back */
+	uint64_t bytes[2];   /* inner IP bytes */
+	uint32_t idle_ms;
+	uint32_t timeout_ms;
+};
