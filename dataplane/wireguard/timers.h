@@ -57,9 +57,9 @@ struct timers_activity {
 
 /* Private to the handshake thread. Zero-initialised is a peer that has seen nothing. */
 struct timers {
-	uint64_t last_initiation_ms; /* spacing: none within 5 s of it */
-	uint64_t last_handshake_ms;  /* completed; for status */
-	uint64_t session_ms;         /* derived */
+	uint64_t last_sent_ms;      /* initiation or response; none is initiated within 5 s of it */
+	uint64_t last_handshake_ms; /* completed; for status */
+	uint64_t session_ms;        /* derived */
 	uint64_t retransmit_due_ms;
 	uint64_t zero_keys_due_ms;
 	uint64_t unanswered_seen_ms;   /* value of the activity that the jitter below is for */
@@ -139,14 +139,14 @@ struct timers_outcome timers_run(struct timers *timers, struct timers_activity *
 /* When timers_run() has something to do, if nothing happens before. */
 uint64_t timers_next_due(const struct timers *timers, const struct timers_activity *activity);
 
-/* True if an initiation may be sent now: none in the last 5 s. */
+/* True if an initiation may be sent now: no initiation or response in the last 5 s. */
 bool timers_may_initiate(const struct timers *timers, uint64_t now_ms);
 
 /* An initiation went out: arms the retransmission. */
 void timers_initiation_sent(struct timers *timers, struct timers_activity *activity,
 	uint64_t now_ms, uint32_t jitter_ms);
 
-/* A response went out (it is an authenticated packet). */
+/* A response went out: an authenticated packet, and no reason to initiate for 5 s. */
 void timers_response_sent(struct timers *timers, struct timers_activity *activity, uint64_t now_ms);
 
 /* A session was derived, in either role: arms the zeroing of its keys. */
