@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How nodes of the tree become values of the model. A mapping is described by a table of fields;
+ * each field has a function that reads its node into a place of the object. Every function
+ * reports what is wrong and goes on, so that one pass finds everything.
+ */
+#pragma once
+
+#include "control/conf/conf.h"
+#include "control/conf/tree.h"
+
+struct conf_reader {
+	struct pool *pool; /* the model's */
+	struct model *model;
+	struct diag *diag;
+	struct conf_node *root;
+	const char *state_dir; /* NULL = do not look at key files */
+};
+
+struct conf_word {
+	const char *word; /* NULL ends a table */
+	int value;
+};
+
+struct conf_field {
+	const char *key; /* NULL ends a table */
+	void (*read)(struct conf_reader *r, const struct conf_node *node,
+		const struct conf_field *field, void *out);
+	size_t offset; /* of the value in the object */
+	bool required;
+	long min, max;                   /* numbers; max also for the length of text */
+	enum model_kind kind;            /* references */
+	const struct conf_word *words;   /* words */
+	const struct conf_field *fields; /* nested mappings */
+};
+
+/* The mapping's values into *object; false if the node is no mapping. */
+bool conf_read_map(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *fields, void *object);
+
+/* For field tables; `out` is the address of the value. */
+#define CONF_READER(name)                                                                          \
+	void conf_read_##name(struct conf_reader *r, const struct conf_node *node,                 \
+		const struct conf_field *field, void *out)
+
+CONF_READER(fields);      /* a nested mapping, by field->fields */
+CONF_READER(text);        /* const char * */
+CONF_READER(name);        /* const char *, the name of an object or interface (max) */
+CONF_READER(bool);        /* bool */
+CONF_READER(u16);         /* uint16_t */
+CONF_READER(u32);         /* uint32_t */
+CONF_READER(word);        /* int, by field->words */
+CONF_READER(allow);       /* bool: allow or deny */
+CONF_READER(key);         /* struct key */
+CONF_READER(addr);        /* struct addr */
+CONF_READER(addrs);       /* struct model_addrs */
+CONF_READER(prefixes);    /* struct model_prefixes */
+CONF_READER(ifaddrs);     /* struct model_ifaddrs */
+CONF_READER(endpoint);    /* struct endpoint */
+CONF_READER(refs);        /* struct model_refs, a list of names of field->kind */
+CONF_READER(ref);         /* struct model_refs, one name */
+CONF_READER(ref_or_deny); /* struct model_refs, one name, or the word deny */
+CONF_READER(port_ranges); /* struct model_port_ranges */
+
+/* Sets kind and one name. */
+void conf_add_ref(struct conf_reader *r, struct model_refs *refs, const char *name);
+
+/* The text of a scalar that is not one of YAML's traps; NULL after reporting. */
+const char *conf_scalar(struct conf_reader *r, const struct conf_node *node, const char *wanted);
+
+/* True if the node is a list; reports otherwise. */
+bool conf_is_list(struct conf_reader *r, const struct conf_node *node, const char *wanted);
+
+/* True for 1 to max letters, digits, '-', '_', the first a letter or digit. */
+bool conf_is_name(const char *text, size_t max);
+
+void conf_report(struct conf_reader *r, enum diag_code code, const struct conf_node *node,
+	const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* The whole file: the one function of sections.c that conf.c calls. */
+void conf_read_root(struct conf_reader *r, const struct conf_node *root);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/conf/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_BYTES_MAX = 256 }; /* a key, a newline, and what an editor may add */
+
+static int make_path(const char *state_dir, const char *name, char path[PATH_MAX])
+{
+	int n = name[0] == '/' ? snprintf(path, PATH_MAX, "%s", name)
+			       : snprintf(path, PATH_MAX, "%s/%s", state_dir, name);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int check_file(int fd, bool secret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	/* The group may read: a service's own group is a common arrangement; the world may not. */
+	if (secret && (st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
+		return -EACCES;
+	return 0;
+}
+
+int conf_key_file_read(const char *state_dir, const char *name, bool secret, struct key *key)
+{
+	char path[PATH_MAX], text[FILE_BYTES_MAX + 1];
+	ssize_t n;
+	int fd, rc;
+
+	rc = make_path(state_dir, name, path);
+	if (rc < 0)
+		return rc;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	rc = check_file(fd, secret);
+	if (rc < 0)
+		goto out;
+	n = read(fd, text, FILE_BYTES_MAX);
+	if (n < 0) {
+		rc = -errno;
+		goto out;
+	}
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	rc = key_parse(text, key);
+out:
+	sodium_memzero(text, sizeof(text));
+	close(fd);
+	return rc;
+}
+
+/* Written beside and renamed, so that a crash leaves no half of a key. */
+static int write_key(const char *path, const struct key *key)
+{
+	char temporary[PATH_MAX + 8], text[KEY_TEXT_MAX];
+	int fd, rc = 0;
+
+	if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	key_format(key, text);
+	text[KEY_TEXT_MAX - 1] = '\n';
+	if (fchmod(fd, 0600) < 0 || write(fd, text, sizeof(text)) != (ssize_t)sizeof(text) ||
+		fsync(fd) < 0)
+		rc = errno == 0 ? -EIO : -errno;
+	close(fd);
+	if (rc == 0 && rename(temporary, path) < 0)
+		rc = -errno;
+	if (rc < 0)
+		unlink(temporary);
+	sodium_memzero(text, sizeof(text));
+	return rc;
+}
+
+int conf_key_file_obtain(const char *state_dir, const char *name, struct key *key)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	rc = conf_key_file_read(state_dir, name, true, key);
+	if (rc != -ENOENT)
+		return rc;
+	rc = make_path(state_dir, name, path);
+	if (rc < 0)
+		return rc;
+	key_generate(key);
+	rc = write_key(path, key);
+	if (rc < 0)
+		key_wipe(key);
+	return rc;
+}

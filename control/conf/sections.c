@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The keys of the file, section by section: what may stand where, and into which field of the
+ * model it goes. Only what one value says is judged here; what values say about each other is
+ * model_check()'s.
+ */
+#include "control/conf/conf_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	VERSION = 1,
+	INTERFACE_NAME_MAX = 15, /* IFNAMSIZ less the terminator */
+	PORT_NAME_MAX = 12,      /* with "sp-" before it still an interface name */
+	DEVICE_MAX = 187,        /* common/api/port.h */
+	PATH_BYTES_MAX = 4095,
+};
+
+#define FIELD(name, reader, type, member, ...)                                                     \
+	{                                                                                          \
+		.key = name, .read = conf_read_##reader, .offset = offsetof(struct type, member),  \
+		__VA_ARGS__                                                                        \
+	}
+#define END                                                                                        \
+	{                                                                                          \
+		.key = NULL                                                                        \
+	}
+
+static const struct conf_word idle_words[] = {
+	{"adaptive", MODEL_IDLE_ADAPTIVE}, {"poll", MODEL_IDLE_POLL}, {NULL, 0}};
+static const struct conf_word protocol_words[] = {{"any", MODEL_ANY}, {"tcp", MODEL_TCP},
+	{"udp", MODEL_UDP}, {"icmp", MODEL_ICMP}, {NULL, 0}};
+
+static const struct conf_field gateway_fields[] = {
+	FIELD("name", name, model, gateway_name, .required = true),
+	END,
+};
+
+static const struct conf_field dataplane_fields[] = {
+	FIELD("workers", u32, model_dataplane, workers, .min = 1, .max = 128),
+	FIELD("memory_mib", u32, model_dataplane, memory_mib, .min = 64, .max = 1 << 20),
+	FIELD("cores", text, model_dataplane, cores, .max = 127),
+	FIELD("idle", word, model_dataplane, idle, .words = idle_words),
+	END,
+};
+
+static const struct conf_field port_fields[] = {
+	FIELD("device", text, model_port, device, .required = true, .max = DEVICE_MAX),
+	FIELD("addresses", ifaddrs, model_port, addresses),
+	FIELD("gateways", addrs, model_port, gateways),
+	FIELD("mtu", u16, model_port, mtu, .min = 1280, .max = 9000),
+	FIELD("queues", u16, model_port, queues, .min = 1, .max = 128),
+	END,
+};
+
+static const struct conf_field wireguard_fields[] = {
+	FIELD("interface", name, model_wireguard, interface, .max = INTERFACE_NAME_MAX),
+	FIELD("private_key_file", text, model_wireguard, private_key_file, .max = PATH_BYTES_MAX),
+	FIELD("listen_port", u16, model_wireguard, listen_port, .min = 1, .max = 65535),
+	FIELD("mtu", u16, model_wireguard, mtu, .min = 1280, .max = 8920),
+	FIELD("addresses", ifaddrs, model_wireguard, addresses, .required = true),
+	END,
+};
+
+static const struct conf_field group_fields[] = {
+	FIELD("description", text, model_group, description),
+	END,
+};
+
+static const struct conf_field peer_fields[] = {
+	FIELD("description", text, model_peer, description),
+	FIELD("enabled", bool, model_peer, enabled),
+	FIELD("public_key", key, model_peer, public_key),
+	FIELD("public_key_file", text, model_peer, public_key_file, .max = PATH_BYTES_MAX),
+	FIELD("preshared_key_file", text, model_peer, preshared_key_file, .max = PATH_BYTES_MAX),
+	FIELD("addresses", addrs, model_peer, addresses, .required = true),
+	FIELD("groups", refs, model_peer, groups, .kind = MODEL_GROUP),
+	FIELD("endpoint", endpoint, model_peer, endpoint),
+	FIELD("persistent_keepalive", u16, model_peer, persistent_keepalive, .min = 0,
+		.max = 65535),
+	FIELD("mtu", u16, model_peer, mtu, .min = 1280, .max = 8920),
+	FIELD("also_from", prefixes, model_peer, also_from),
+	END,
+};
+
+static const struct conf_field via_fields[] = {
+	FIELD("peers", refs, model_route, via_peers, .kind = MODEL_PEER),
+	FIELD("port", ref, model_route, via_port, .kind = MODEL_PORT),
+	FIELD("gateway", addr, model_route, gateway),
+	END,
+};
+
+static const struct conf_field route_fields[] = {
+	FIELD("description", text, model_route, description),
+	FIELD("enabled", bool, model_route, enabled),
+	FIELD("network", name, model_route, network),
+	FIELD("prefixes", prefixes, model_route, prefixes, .required = true),
+	/* The fields of via lie in the route itself. */
+	{.key = "via", .read = conf_read_fields, .fields = via_fields},
+	FIELD("masquerade", bool, model_route, masquerade),
+	FIELD("metric", u32, model_route, metric, .min = 1, .max = 9999),
+	FIELD("distribute_to", refs, model_route, distribute_to, .kind = MODEL_GROUP),
+	FIELD("acl_groups", refs, model_route, acl_groups, .kind = MODEL_GROUP),
+	END,
+};
+
+static const struct conf_field exit_node_fields[] = {
+	FIELD("description", text, model_exit_node, description),
+	FIELD("enabled", bool, model_exit_node, enabled),
+	FIELD("offer_to", refs, model_exit_node, offer_to, .kind = MODEL_GROUP, .required = true),
+	FIELD("also", prefixes, model_exit_node, also),
+	END,
+};
+
+static const struct conf_field pool_fields[] = {
+	FIELD("description", text, model_pool, description),
+	FIELD("addresses", addrs, model_pool, addresses, .required = true),
+	END,
+};
+
+static const struct conf_field source_fields[] = {
+	FIELD("groups", refs, model_source, groups, .kind = MODEL_GROUP),
+	FIELD("peers", refs, model_source, peers, .kind = MODEL_PEER),
+	FIELD("port", ref, model_source, port, .kind = MODEL_PORT),
+	FIELD("prefixes", prefixes, model_source, prefixes),
+	END,
+};
+
+static const struct conf_field egress_source_fields[] = {
+	FIELD("groups", refs, model_source, groups, .kind = MODEL_GROUP),
+	FIELD("peers", refs, model_source, peers, .kind = MODEL_PEER),
+	END,
+};
+
+static const struct conf_field target_fields[] = {
+	FIELD("host", bool, model_target, host),
+	FIELD("groups", refs, model_target, groups, .kind = MODEL_GROUP),
+	FIELD("peers", refs, model_target, peers, .kind = MODEL_PEER),
+	FIELD("routes", refs, model_target, routes, .kind = MODEL_ROUTE),
+	FIELD("exit_nodes", refs, model_target, exit_nodes, .kind = MODEL_EXIT_NODE),
+	FIELD("prefixes", prefixes, model_target, prefixes),
+	END,
+};
+
+/* A mapping with groups, peers ..., or the word any. */
+static void conf_read_source(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	struct model_source *source = out;
+
+	if (node->kind == CONF_SCALAR && strcmp(node->text, "any") == 0)
+		source->any = true;
+	else
+		conf_read_map(r, node, field->fields, source);
+}
+
+static const struct conf_field policy_fields[] = {
+	FIELD("name", name, model_policy, object.name, .required = true),
+	FIELD("description", text, model_policy, description),
+	FIELD("enabled", bool, model_policy, enabled),
+	FIELD("from", source, model_policy, from, .fields = source_fields),
+	FIELD("to", fields, model_policy, to, .fields = target_fields),
+	FIELD("protocol", word, model_policy, protocol, .words = protocol_words),
+	FIELD("ports", port_ranges, model_policy, ports),
+	FIELD("action", allow, model_policy, allow, .required = true),
+	END,
+};
+
+static const struct conf_field egress_rule_fields[] = {
+	FIELD("from", source, model_egress_rule, from, .fields = egress_source_fields,
+		.required = true),
+	FIELD("to", prefixes, model_egress_rule, to),
+	FIELD("use", ref_or_deny, model_egress_rule, use, .kind = MODEL_POOL, .required = true),
+	END,
+};
+
+static void init_port(void *object)
+{
+	((struct model_port *)object)->mtu = MODEL_MTU_DEFAULT;
+}
+
+static void init_peer(void *object)
+{
+	((struct model_peer *)object)->enabled = true;
+}
+
+static void init_route(void *object)
+{
+	struct model_route *route = object;
+
+	route->enabled = true;
+	route->masquerade = true;
+	route->metric = MODEL_METRIC_DEFAULT;
+}
+
+static void init_exit_node(void *object)
+{
+	((struct model_exit_node *)object)->enabled = true;
+}
+
+static void read_key_file(struct conf_reader *r, const struct conf_node *node, const char *key,
+	bool secret, struct key *out)
+{
+	const struct conf_node *child = conf_tree_get(node, key);
+	int rc;
+
+	if (child == NULL || child->kind != CONF_SCALAR || r->state_dir == NULL)
+		return;
+	rc = conf_key_file_read(r->state_dir, child->text, secret, out);
+	if (rc == -EACCES && secret)
+		conf_report(r, DIAG_KEY_FILE_MODE, child, "chmod 0600",
+			"secret key file '%s' must be readable by its owner only", child->text);
+	else if (rc == -EINVAL)
+		conf_report(
+			r, DIAG_KEY_FILE, child, NULL, "'%s' does not hold one key", child->text);
+	else if (rc < 0)
+		conf_report(r, DIAG_KEY_FILE, child, NULL, "key file '%s': %s", child->text,
+			strerror(-rc));
+}
+
+static void finish_peer(struct conf_reader *r, const struct conf_node *node, void *object)
+{
+	struct model_peer *peer = object;
+	bool by_value = conf_tree_get(node, "public_key") != NULL;
+	struct key preshared = {0};
+
+	if (by_value == (conf_tree_get(node, "public_key_file") != NULL)) {
+		diag_add(r->diag, DIAG_ONE_OF, node->key_mark, conf_tree_path(r->pool, node), NULL,
+			"exactly one of 'public_key' and 'public_key_file' is needed");
+		return;
+	}
+	if (!by_value)
+		read_key_file(r, node, "public_key_file", false, &peer->public_key);
+	peer->has_public_key = !key_is_zero(&peer->public_key);
+	read_key_file(r, node, "preshared_key_file", true, &preshared);
+	key_wipe(&preshared); /* only looked at: it is read again when it is sent */
+}
+
+static void finish_route(struct conf_reader *r, const struct conf_node *node, void *object)
+{
+	struct model_route *route = object;
+
+	if (route->network == NULL)
+		route->network = route->object.name;
+}
+
+static const struct object_kind {
+	size_t size;
+	const struct conf_field *fields;
+	size_t name_max;
+	void (*init)(void *object);
+	void (*finish)(struct conf_reader *r, const struct conf_node *node, void *object);
+} object_kinds[MODEL_KINDS] = {
+	[MODEL_PORT] = {sizeof(struct model_port), port_fields, PORT_NAME_MAX, init_port, NULL},
+	[MODEL_GROUP] = {sizeof(struct model_group), group_fields, MODEL_NAME_MAX, NULL, NULL},
+	[MODEL_PEER] = {sizeof(struct model_peer), peer_fields, MODEL_NAME_MAX, init_peer,
+		finish_peer},
+	[MODEL_ROUTE] = {sizeof(struct model_route), route_fields, MODEL_NAME_MAX, init_route,
+		finish_route},
+	[MODEL_EXIT_NODE] = {sizeof(struct model_exit_node), exit_node_fields, MODEL_NAME_MAX,
+		init_exit_node, NULL},
+	[MODEL_POOL] = {sizeof(struct model_pool), pool_fields, MODEL_NAME_MAX, NULL, NULL},
+};
+
+/* A mapping from names to objects of field->kind. */
+static void conf_read_named(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	const struct object_kind *kind = &object_kinds[field->kind];
+
+	if (node->kind != CONF_MAP) {
+		conf_report(r, DIAG_WRONG_KIND, node, NULL,
+			"a mapping of names to %ss is expected here", model_kind_noun(field->kind));
+		return;
+	}
+	for (size_t i = 0; i < node->n_children; i++) {
+		const struct conf_node *child = node->children[i];
+		struct model_object *object = pool_alloc(r->pool, kind->size);
+		struct conf_node name = {
+			.kind = CONF_SCALAR,
+			.text = child->key,
+			.quoted = child->key_quoted,
+			.mark = child->key_mark,
+			.key = child->key,
+			.parent = child->parent,
+		};
+		struct conf_field name_field = {.max = (long)kind->name_max};
+
+		conf_read_name(r, &name, &name_field, &object->name);
+		if (kind->init != NULL)
+			kind->init(object);
+		if (!conf_read_map(r, child, kind->fields, object) || object->name == NULL)
+			continue;
+		if (kind->finish != NULL)
+			kind->finish(r, child, object);
+		if (model_add(r->model, field->kind, object) < 0)
+			continue; /* a duplicate key: the tree has reported it */
+	}
+}
+
+static void conf_read_policies(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	if (!conf_is_list(r, node, "policies"))
+		return;
+	for (size_t i = 0; i < node->n_children; i++) {
+		const struct conf_node *child = node->children[i];
+		struct model_policy *policy = pool_alloc(r->pool, sizeof(*policy));
+		const char *name;
+
+		policy->enabled = true;
+		conf_read_map(r, child, policy_fields, policy);
+		name = policy->object.name;
+		/* Kept under another name, so that indices count as the file does. */
+		if (name == NULL || model_find(r->model, MODEL_POLICY, name) != NULL) {
+			if (name != NULL)
+				conf_report(r, DIAG_DUPLICATE_KEY, conf_tree_get(child, "name"),
+					NULL, "another policy has the name '%s' already", name);
+			policy->object.name = pool_printf(r->pool, "policies[%zu]", i);
+		}
+		if (model_add(r->model, MODEL_POLICY, &policy->object) < 0)
+			return;
+	}
+}
+
+static void conf_read_egress_rules(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	struct model_egress_rules *rules = out;
+
+	if (!conf_is_list(r, node, "egress rules"))
+		return;
+	for (size_t i = 0; i < node->n_children; i++) {
+		rules->items = pool_grow(r->pool, rules->items, rules->n, sizeof(*rules->items));
+		memset(&rules->items[rules->n], 0, sizeof(*rules->items));
+		conf_read_map(r, node->children[i], egress_rule_fields, &rules->items[rules->n++]);
+	}
+}
+
+static void conf_read_version(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	if (node->kind != CONF_SCALAR || node->quoted || strcmp(node->text, "1") != 0)
+		conf_report(r, DIAG_BAD_VERSION, node, "write 1", "this program reads version %d",
+			VERSION);
+}
+
+static const struct conf_field egress_fields[] = {
+	{.key = "pools", .read = conf_read_named, .kind = MODEL_POOL},
+	FIELD("rules", egress_rules, model_egress, rules),
+	FIELD("default", ref_or_deny, model_egress, default_pool, .kind = MODEL_POOL),
+	END,
+};
+
+static const struct conf_field policy_defaults_fields[] = {
+	FIELD("routes_without_acl_groups", allow, model, routes_without_acl_groups_allow),
+	END,
+};
+
+static const struct conf_field root_fields[] = {
+	{.key = "version", .read = conf_read_version, .required = true},
+	{.key = "gateway", .read = conf_read_fields, .fields = gateway_fields},
+	FIELD("dataplane", fields, model, dataplane, .fields = dataplane_fields),
+	{.key = "ports", .read = conf_read_named, .kind = MODEL_PORT},
+	FIELD("wireguard", fields, model, wireguard, .fields = wireguard_fields, .required = true),
+	{.key = "groups", .read = conf_read_named, .kind = MODEL_GROUP},
+	{.key = "peers", .read = conf_read_named, .kind = MODEL_PEER},
+	{.key = "routes", .read = conf_read_named, .kind = MODEL_ROUTE},
+	{.key = "exit_nodes", .read = conf_read_named, .kind = MODEL_EXIT_NODE},
+	FIELD("egress", fields, model, egress, .fields = egress_fields),
+	{.key = "policies", .read = conf_read_policies},
+	{.key = "policy", .read = conf_read_fields, .fields = policy_defaults_fields},
+	END,
+};
+
+void conf_read_root(struct conf_reader *r, const struct conf_node *root)
+{
+	conf_read_map(r, root, root_fields, r->model);
+}

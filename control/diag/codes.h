@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every code of a finding: number, name, severity, title, explanation. Numbers are for ever: a
+ * retired one is not used again. 01xx: the file as YAML; 02xx: a value; 03xx: what objects say
+ * about each other; 04xx: files of keys; 05xx: warnings.
+ */
+#pragma once
+
+#define DIAG_CODES(X)                                                                              \
+	X(101, SYNTAX, DIAG_ERROR, "not YAML",                                                     \
+		"The file cannot be read as YAML from this place on. Only this finding is shown, " \
+		"since nothing after it can be trusted.")                                          \
+	X(102, TAB, DIAG_ERROR, "tab in the indentation",                                          \
+		"YAML forbids tabs where indentation is meant. Use spaces.")                       \
+	X(103, ANCHOR, DIAG_ERROR, "anchors, aliases, tags and merge keys are not used here",      \
+		"An alias makes the place of a value ambiguous and lets a small file grow "        \
+		"without "                                                                         \
+		"bound. Write the value where it is meant; use groups to share.")                  \
+	X(104, DUPLICATE_KEY, DIAG_ERROR, "the same key twice",                                    \
+		"A mapping holds each key once. Most YAML readers silently keep the last one, "    \
+		"which is how a rule gets lost.")                                                  \
+	X(105, DOCUMENTS, DIAG_ERROR, "more than one document",                                    \
+		"The file holds exactly one YAML document: remove '---' separators after the "     \
+		"first.")                                                                          \
+	X(106, YAML_TRAP, DIAG_ERROR, "a value that YAML readers understand differently",          \
+		"Unquoted yes, no, on, off, null, 010, 0x1f, 1_000 or 22:22 mean a boolean, "      \
+		"nothing, "                                                                        \
+		"or a number to one YAML reader and text to another. Write true or false for a "   \
+		"boolean, a plain decimal for a number, and quotes around text.")                  \
+	X(107, TOO_DEEP, DIAG_ERROR, "nested too deeply, or too large",                            \
+		"No configuration needs more than 16 levels or a file above 256 MiB.")             \
+	X(108, ENCODING, DIAG_ERROR, "not UTF-8 text",                                             \
+		"The file must be UTF-8 without control characters.")                              \
+	X(201, UNKNOWN_KEY, DIAG_ERROR, "unknown key",                                             \
+		"Keys are strict: a misspelt one would otherwise be a setting that silently has "  \
+		"no "                                                                              \
+		"effect.")                                                                         \
+	X(202, MISSING_KEY, DIAG_ERROR, "a required key is missing",                               \
+		"The object cannot work without this key; the message names it.")                  \
+	X(203, WRONG_KIND, DIAG_ERROR, "a value of the wrong kind",                                \
+		"A mapping {key: value}, a list [a, b] or a single value is expected here, and "   \
+		"another kind was found.")                                                         \
+	X(204, BAD_NUMBER, DIAG_ERROR, "not a number in range",                                    \
+		"A plain decimal number within the stated range is expected.")                     \
+	X(205, BAD_WORD, DIAG_ERROR, "not one of the allowed words",                               \
+		"The message lists the words that are allowed here.")                              \
+	X(206, BAD_ADDRESS, DIAG_ERROR, "not an address",                                          \
+		"An IPv4 or IPv6 address without prefix length, zone or port.")                    \
+	X(207, BAD_PREFIX, DIAG_ERROR, "not a prefix",                                             \
+		"An IPv4 or IPv6 prefix such as 10.30.0.0/16, with the bits after the length "     \
+		"zero.")                                                                           \
+	X(208, BAD_INTERFACE_ADDRESS, DIAG_ERROR, "not an interface address",                      \
+		"An address with the length of its network, such as 10.20.0.1/24.")                \
+	X(209, BAD_ENDPOINT, DIAG_ERROR, "not an endpoint",                                        \
+		"An address and a UDP port: 192.0.2.1:51820 or [2001:db8::1]:51820.")              \
+	X(210, BAD_KEY, DIAG_ERROR, "not a WireGuard key",                                         \
+		"Keys are 44 characters of base64, as `wg genkey` and `wg pubkey` print them.")    \
+	X(211, BAD_NAME, DIAG_ERROR, "not a name",                                                 \
+		"Names of objects are 1 to 63 letters, digits, '-' and '_', and begin with a "     \
+		"letter or digit; names of interfaces at most 15.")                                \
+	X(212, BAD_PORTS, DIAG_ERROR, "not a port or a range of ports",                            \
+		"A port from 1 to 65535, or a range such as 8000-8999.")                           \
+	X(213, EMPTY, DIAG_ERROR, "a value is missing",                                            \
+		"The key stands there without a value. Write the value, {} for an empty mapping, " \
+		"or remove the key.")                                                              \
+	X(214, BAD_TEXT, DIAG_ERROR, "text too long or with control characters",                   \
+		"One line of text without control characters and within the stated length is "     \
+		"expected.")                                                                       \
+	X(215, BAD_VERSION, DIAG_ERROR, "a version that this program does not read",               \
+		"The first key of the file is `version: 1`.")                                      \
+	X(301, NOT_DEFINED, DIAG_ERROR, "refers to something that is not defined",                 \
+		"The name is not among the objects of that kind in the configuration.")            \
+	X(302, ADDRESS_TAKEN, DIAG_ERROR, "an address is used twice",                              \
+		"Each address belongs to one peer, port or pool.")                                 \
+	X(303, OUTSIDE_OVERLAY, DIAG_ERROR, "an address outside the overlay",                      \
+		"Addresses of peers lie inside the networks of wireguard.addresses, so that "      \
+		"nothing "                                                                         \
+		"else can be mistaken for a peer.")                                                \
+	X(304, KEY_TAKEN, DIAG_ERROR, "a public key is used twice",                                \
+		"A peer is its public key: two peers with one key cannot be told apart.")          \
+	X(305, NETWORKS_OVERLAP, DIAG_ERROR, "networks overlap that must not",                     \
+		"The networks of ports and of the overlay must be disjoint, or a packet would "    \
+		"have "                                                                            \
+		"two places to go to.")                                                            \
+	X(306, ROUTE_IS_DEFAULT, DIAG_ERROR, "a route for the whole internet",                     \
+		"0.0.0.0/0, ::/0 and their halves are not routes but exit nodes, which never "     \
+		"lead "                                                                            \
+		"to private networks. Define an entry under exit_nodes.")                          \
+	X(307, ROUTE_OVERLAPS_OVERLAY, DIAG_ERROR, "a route that covers peers",                    \
+		"A route must not overlap the networks of wireguard.addresses: the peers there "   \
+		"are "                                                                             \
+		"reached by their own addresses.")                                                 \
+	X(308, ONE_OF, DIAG_ERROR, "one of several keys is needed",                                \
+		"Exactly one of the keys that the message names must be given.")                   \
+	X(309, NO_PORTS_HERE, DIAG_ERROR, "ports without a protocol that has them",                \
+		"`ports` needs `protocol: tcp` or `protocol: udp`.")                               \
+	X(310, GATEWAY_NOT_ON_LINK, DIAG_ERROR, "a gateway outside the port's networks",           \
+		"The next router must be an address of a network that the port is connected to, "  \
+		"and "                                                                             \
+		"not the port's own.")                                                             \
+	X(311, NO_EGRESS_FAMILY, DIAG_ERROR, "an egress pool without addresses",                   \
+		"A pool needs at least one address. A family without one is closed, never "        \
+		"masqueraded to something else.")                                                  \
+	X(312, TOO_MANY, DIAG_ERROR, "more than this version holds",                               \
+		"The message says how many there may be.")                                         \
+	X(401, KEY_FILE, DIAG_ERROR, "a key file cannot be used",                                  \
+		"The file must exist, be a regular file and hold one key. Relative names are "     \
+		"taken "                                                                           \
+		"from the state directory.")                                                       \
+	X(402, KEY_FILE_MODE, DIAG_ERROR, "a secret key file that others can read",                \
+		"Private and preshared keys must be readable by their owner only: chmod 0600.")    \
+	X(403, CONFIG_FILE, DIAG_ERROR, "the configuration cannot be read",                        \
+		"The file must exist and be readable by the program.")                             \
+	X(501, OPEN_ROUTE, DIAG_WARNING, "a route without ACL groups is open",                     \
+		"policy.routes_without_acl_groups is allow, and this route names no acl_groups: "  \
+		"everyone who receives the route reaches all of it. Name acl_groups, or set "      \
+		"policy.routes_without_acl_groups: deny.")                                         \
+	X(502, ROUTES_OVERLAP, DIAG_WARNING, "routes overlap for the same group",                  \
+		"A group receives the same range by two routes. The lower metric wins, then the "  \
+		"name "                                                                            \
+		"that sorts first; the other one is not used by that group.")                      \
+	X(503, NO_EFFECT, DIAG_WARNING, "an object without effect",                                \
+		"Nothing can ever use this object as it stands; the message says why.")            \
+	X(504, EGRESS_OFF_LINK, DIAG_WARNING, "an egress address on no port's network",            \
+		"Answers reach the gateway only if the next router has a route for this address "  \
+		"to "                                                                              \
+		"the gateway.")

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The objects that a configuration consists of, whatever syntax they came in: gateway, ports,
+ * overlay, groups, peers, routes, exit nodes, egress and policies. A model is filled once, then
+ * checked (model_check() also resolves the names by which objects refer to one another), and from
+ * then on read only. Everything in it lies in its pool. One thread at a time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "common/base/addr.h"
+#include "common/base/key.h"
+#include "common/base/pool.h"
+#include "control/diag/diag.h"
+
+enum model_kind {
+	MODEL_PORT,
+	MODEL_GROUP,
+	MODEL_PEER,
+	MODEL_ROUTE,
+	MODEL_EXIT_NODE,
+	MODEL_POOL,
+	MODEL_POLICY,
+	MODEL_KINDS,
+};
+
+enum {
+	MODEL_NAME_MAX = 63,
+	MODEL_TEXT_MAX = 255,
+	MODEL_METRIC_DEFAULT = 100,
+	MODEL_MTU_DEFAULT = 1500,
+	MODEL_TUNNEL_MTU_DEFAULT = 1420, /* 1500 less IPv6, UDP and WireGuard */
+};
+
+/* The head of every named object. */
+struct model_object {
+	const char *name;
+	uint32_t index; /* in its table */
+	UT_hash_handle hh;
+};
+
+struct model_table {
+	struct model_object **items;
+	size_t n;
+	struct model_object *by_name;
+};
+
+/* Names of objects of one kind; index is filled by model_check(). */
+struct model_refs {
+	enum model_kind kind;
+	const char **names;
+	uint32_t *index;
+	size_t n;
+};
+
+struct model_addrs {
+	struct addr *items;
+	size_t n;
+};
+
+struct model_prefixes {
+	struct prefix *items;
+	size_t n;
+};
+
+/* An address with the length of its network: host bits are set. */
+struct model_ifaddr {
+	struct addr addr;
+	uint8_t length;
+};
+
+struct model_ifaddrs {
+	struct model_ifaddr *items;
+	size_t n;
+};
+
+enum model_idle {
+	MODEL_IDLE_ADAPTIVE,
+	MODEL_IDLE_POLL,
+};
+
+struct model_dataplane {
+	uint32_t workers; /* 0 = as many as there are cores to spare */
+	uint32_t memory_mib;
+	enum model_idle idle;
+	const char *cores; /* EAL core list, or NULL */
+};
+
+struct model_port {
+	struct model_object object;
+	const char *device;
+	uint16_t mtu;
+	uint16_t queues; /* 0 = the data plane decides */
+	struct model_ifaddrs addresses;
+	struct model_addrs gateways;
+};
+
+struct model_wireguard {
+	const char *interface;
+	const char *private_key_file;
+	uint16_t listen_port;
+	uint16_t mtu;
+	struct model_ifaddrs addresses;
+};
+
+struct model_group {
+	struct model_object object;
+	const char *description;
+};
+
+struct model_peer {
+	struct model_object object;
+	const char *description;
+	bool enabled;
+	bool has_public_key;
+	struct key public_key;
+	const char *public_key_file;
+	const char *preshared_key_file;
+	struct endpoint endpoint; /* ADDR_NONE = the peer comes to us */
+	uint16_t persistent_keepalive;
+	uint16_t mtu; /* 0 = the overlay's */
+	struct model_addrs addresses;
+	struct model_prefixes also_from; /* sources accepted beside addresses and routes */
+	struct model_refs groups;
+};
+
+struct model_route {
+	struct model_object object;
+	const char *description;
+	const char *network; /* identifier shared by routes of one set; the name by default */
+	bool enabled;
+	bool masquerade;
+	uint32_t metric;
+	struct model_prefixes prefixes;
+	struct model_refs via_peers;
+	struct model_refs via_port; /* at most one */
+	struct addr gateway;        /* behind via_port; ADDR_NONE = on-link or the port's gateway */
+	struct model_refs distribute_to;
+	struct model_refs acl_groups;
+};
+
+struct model_exit_node {
+	struct model_object object;
+	const char *description;
+	bool enabled;
+	struct model_refs offer_to;
+	struct model_prefixes also;
+};
+
+struct model_pool {
+	struct model_object object;
+	const char *description;
+	struct model_addrs addresses;
+};
+
+struct model_source {
+	bool any; /* every peer */
+	struct model_refs groups;
+	struct model_refs peers;
+	struct model_refs port; /* plain packets that arrive there; at most one */
+	struct model_prefixes prefixes;
+};
+
+struct model_egress_rule {
+	struct model_source from; /* groups and peers only */
+	struct model_prefixes to; /* none = anywhere */
+	struct model_refs use;    /* one pool; none = deny */
+};
+
+struct model_egress_rules {
+	struct model_egress_rule *items;
+	size_t n;
+};
+
+struct model_egress {
+	struct model_egress_rules rules;
+	struct model_refs default_pool; /* none = deny */
+};
+
+struct model_target {
+	bool host; /* the gateway itself */
+	struct model_refs groups;
+	struct model_refs peers;
+	struct model_refs routes;
+	struct model_refs exit_nodes;
+	struct model_prefixes prefixes;
+};
+
+enum model_protocol {
+	MODEL_ANY = 0,
+	MODEL_ICMP = 1,
+	MODEL_TCP = 6,
+	MODEL_UDP = 17,
+};
+
+struct model_port_range {
+	uint16_t first;
+	uint16_t last;
+};
+
+struct model_port_ranges {
+	struct model_port_range *items;
+	size_t n;
+};
+
+struct model_policy {
+	struct model_object object;
+	const char *description;
+	bool enabled;
+	bool allow;
+	enum model_protocol protocol;
+	struct model_port_ranges ports;
+	struct model_source from;
+	struct model_target to;
+};
+
+struct model {
+	struct pool *pool;
+	const char *gateway_name;
+	struct model_dataplane dataplane;
+	struct model_wireguard wireguard;
+	struct model_egress egress;
+	bool routes_without_acl_groups_allow;
+	struct model_table tables[MODEL_KINDS];
+};
+
+/* With the defaults filled in. Never NULL. */
+struct model *model_create(void);
+void model_destroy(struct model **model);
+
+/* Adds an object whose name is set; -EEXIST if the name is taken. The object lies in the pool. */
+int model_add(struct model *model, enum model_kind kind, struct model_object *object)
+	__attribute__((warn_unused_result));
+
+/* NULL if there is none. */
+struct model_object *model_find(const struct model *model, enum model_kind kind, const char *name);
+
+/* "peer", "exit node" ...: for people; "peers", "exit_nodes": as paths and keys have it. */
+const char *model_kind_noun(enum model_kind kind);
+const char *model_kind_key(enum model_kind kind);
+
+/* Where findings of model_check() go. `path` names the object or value; `see` the path of the
+ * object that the hint names, or NULL. */
+struct model_reporter {
+	void (*report)(void *context, enum diag_code code, const char *path, const char *message,
+		const char *hint, const char *see);
+	void *context;
+};
+
+/* Resolves names and reports all that is wrong between objects. True if there was no error. */
+bool model_check(struct model *model, const struct model_reporter *reporter);
+
+/* The network of an interface address. */
+struct prefix model_network(const struct model_ifaddr *address);
+
+/* True if the address or prefix lies in, or overlaps, the networks of the overlay. */
+bool model_in_overlay(const struct model *model, const struct addr *addr);
+bool model_overlaps_overlay(const struct model *model, const struct prefix *prefix);
+
+/* The port on whose network the address lies, or NULL. */
+const struct model_port *model_port_of(const struct model *model, const struct addr *addr);
+
+/* True if peer is a member of one of the groups. */
+bool model_peer_in_groups(const struct model_peer *peer, const struct model_refs *groups);
+
+#define MODEL_ITEM(model, kind, type, i) ((const struct type *)(model)->tables[kind].items[i])
+
+static inline const struct model_port *model_port_at(const struct model *model, size_t i)
+{
+	return MODEL_ITEM(model, MODEL_PORT, model_port, i);
+}
+
+static inline const struct model_group *model_group_at(const struct model *model, size_t i)
+{
+	return MODEL_ITEM(model, MODEL_GROUP, model_group, i);
+}
+
+static inline const struct model_peer *model_peer_at(const struct model *model, size_t i)
+{
+	return MODEL_ITEM(model, MODEL_PEER, model_peer, i);
+}
+
+static inline const struct model_route *model_route_at(const struct model *model, size_t i)
+{
+	return MODEL_ITEM(model, MODEL_ROUTE, model_route, i);
+}
+
+static inline const struct model_exit_node *model_exit_node_at(const struct model *model, size_t i)
+{
+	return MODEL_ITEM(model, MODEL_EXIT_NODE, model_exit_node, i);
+}
+
+static inline const struct model_pool *model_pool_at(const struct model *model, size_t i)
+{
+	return MODEL_ITEM(model, MODEL_POOL, model_pool, i);
+}
+
+static inline const struct model_policy *model_policy_at(const struct model *model, size_t i)
+{
+	return MODEL_ITEM(model, MODEL_POLICY, model_policy, i);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bad files and what is said about each, to the letter: bad/NAME.yaml and bad/NAME.expected.
+ * With UPDATE_EXPECTED=1 the expected files are written anew, for a person to read in the diff.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/conf/conf.h"
+
+enum { FILES_MIN = 17 };
+
+#define OVERLAY "version: 1\nwireguard: {addresses: [100.64.0.1/10, fd64::1/64]}\n"
+
+static char *slurp(const char *path, size_t *size)
+{
+	FILE *file = fopen(path, "re");
+	char *text = NULL;
+
+	if (file == NULL)
+		return NULL;
+	*size = 0;
+	assert_true(getdelim(&text, size, '\0', file) >= 0 || feof(file));
+	fclose(file);
+	*size = text == NULL ? 0 : strlen(text);
+	return text;
+}
+
+static char *report_of(const char *path, size_t *size)
+{
+	struct diag *diag;
+	struct model *model;
+	char *report = NULL;
+	FILE *out = open_memstream(&report, size);
+
+	/* Findings name the file without its folder, so that expected files hold anywhere. */
+	model = conf_load(path, NULL, &diag);
+	assert_int_equal(model != NULL, diag_errors(diag) == 0);
+	diag_print(diag, out, false);
+	fclose(out);
+	model_destroy(&model);
+	diag_destroy(&diag);
+	return report;
+}
+
+static void compare_one(const char *yaml)
+{
+	char expected_path[512], *report, *expected;
+	size_t report_size, expected_size;
+
+	snprintf(expected_path, sizeof(expected_path), "%.*s.expected",
+		(int)(strlen(yaml) - strlen(".yaml")), yaml);
+	report = report_of(yaml, &report_size);
+	if (getenv("UPDATE_EXPECTED") != NULL) {
+		FILE *file = fopen(expected_path, "we");
+
+		assert_non_null(file);
+		fwrite(report, 1, report_size, file);
+		fclose(file);
+	}
+	expected = slurp(expected_path, &expected_size);
+	assert_non_null(expected);
+	assert_string_equal(report, expected);
+	free(expected);
+	free(report);
+}
+
+static void test_bad_files(void **state)
+{
+	glob_t files;
+
+	assert_int_equal(chdir(CONF_BAD_DIR), 0);
+	assert_int_equal(glob("*.yaml", 0, NULL, &files), 0);
+	assert_true(files.gl_pathc >= FILES_MIN);
+	for (size_t i = 0; i < files.gl_pathc; i++)
+		compare_one(files.gl_pathv[i]);
+	globfree(&files);
+}
+
+static struct model *parse(const char *text, struct diag **diag)
+{
+	return conf_parse("test.yaml", text, strlen(text), NULL, diag);
+}
+
+static void test_good_file(void **state)
+{
+	struct diag *diag;
+	struct model *model = parse(OVERLAY
+		"gateway: {name: gw-a}\n"
+		"dataplane: {workers: 3, idle: poll}\n"
+		"ports:\n"
+		"  lan: {device: net_null0, addresses: [10.20.0.1/24, 'fd20::1/64'], mtu: 9000}\n"
+		"groups: {staff: {description: People}}\n"
+		"peers:\n"
+		"  anna: {public_key: HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=,\n"
+		"         addresses: [100.64.0.2, fd64::2], groups: [staff],\n"
+		"         endpoint: '[2001:db8::7]:5', persistent_keepalive: 25}\n"
+		"egress:\n"
+		"  pools: {office: {addresses: [10.20.0.9]}}\n"
+		"  rules: [{from: {groups: [staff]}, to: [10.0.0.0/8], use: office}]\n"
+		"policies:\n"
+		"  - {name: web, from: {groups: [staff]}, to: {prefixes: [10.20.0.0/24]},\n"
+		"     protocol: tcp, ports: [443, 8000-8999], action: allow}\n"
+		"policy: {routes_without_acl_groups: deny}\n",
+		&diag);
+	const struct model_peer *peer;
+	const struct model_policy *policy;
+
+	if (model == NULL)
+		diag_print(diag, stderr, false);
+	assert_non_null(model);
+	assert_int_equal(diag_warnings(diag), 0);
+	assert_string_equal(model->gateway_name, "gw-a");
+	assert_int_equal(model->dataplane.workers, 3);
+	assert_int_equal(model->dataplane.idle, MODEL_IDLE_POLL);
+	assert_int_equal(model->wireguard.listen_port, 51820);
+	assert_false(model->routes_without_acl_groups_allow);
+	assert_int_equal(model_port_at(model, 0)->mtu, 9000);
+	peer = model_peer_at(model, 0);
+	assert_int_equal(peer->groups.n, 1);
+	assert_int_equal(peer->groups.index[0], 0);
+	assert_int_equal(peer->endpoint.port, 5);
+	assert_true(peer->has_public_key);
+	assert_int_equal(model->egress.rules.items[0].use.index[0], 0);
+	policy = model_policy_at(model, 0);
+	assert_int_equal(policy->protocol, MODEL_TCP);
+	assert_int_equal(policy->ports.n, 2);
+	assert_int_equal(policy->ports.items[1].first, 8000);
+	assert_true(policy->allow);
+	model_destroy(&model);
+	diag_destroy(&diag);
+}
+
+static void test_json(void **state)
+{
+	struct diag *diag;
+	struct model *model = parse("version: 1\nwireguard: {adresses: []}\n", &diag);
+	json_t *json = diag_json(diag),
+	       *finding = json_array_get(json_object_get(json, "findings"), 1);
+
+	assert_null(model);
+	assert_int_equal(json_integer_value(json_object_get(json, "errors")), 2);
+	assert_string_equal(json_string_value(json_object_get(finding, "code")), "SP0201");
+	assert_string_equal(
+		json_string_value(json_object_get(finding, "path")), "wireguard.adresses");
+	assert_int_equal(json_integer_value(json_object_get(finding, "line")), 2);
+	assert_int_equal(json_integer_value(json_object_get(finding, "col")), 13);
+	assert_string_equal(
+		json_string_value(json_object_get(finding, "hint")), "did you mean 'addresses'?");
+	json_decref(json);
+	diag_destroy(&diag);
+}
+
+static void write_file(const char *path, const char *text, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static void test_key_files(void **state)
+{
+	static const char text[] = "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\n";
+	char dir[] = "/tmp/sp-conf-XXXXXX", path[64];
+	struct key key, again;
+	struct stat st;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a", dir);
+	assert_int_equal(conf_key_file_read(dir, "a", true, &key), -ENOENT);
+	write_file(path, text, 0600);
+	assert_int_equal(conf_key_file_read(dir, "a", true, &key), 0);
+	write_file(path, text, 0644);
+	assert_int_equal(conf_key_file_read(dir, "a", true, &key), -EACCES);
+	assert_int_equal(conf_key_file_read(dir, "a", false, &key), 0);
+	write_file(path, "short\n", 0600);
+	assert_int_equal(conf_key_file_read(dir, "a", true, &key), -EINVAL);
+	assert_int_equal(conf_key_file_read(dir, ".", true, &key), -EINVAL);
+	unlink(path);
+
+	assert_int_equal(conf_key_file_obtain(dir, "b", &key), 0);
+	snprintf(path, sizeof(path), "%s/b", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(conf_key_file_obtain(dir, "b", &again), 0);
+	assert_true(key_equal(&key, &again));
+	unlink(path);
+	rmdir(dir);
+}
+
+static void test_explain(void **state)
+{
+	assert_int_equal(diag_explain("SP0201")->code, DIAG_UNKNOWN_KEY);
+	assert_int_equal(diag_explain("sp201")->code, DIAG_UNKNOWN_KEY);
+	assert_int_equal(diag_explain("0201")->code, DIAG_UNKNOWN_KEY);
+	assert_null(diag_explain("SP9999"));
+	assert_null(diag_explain("nonsense"));
+	for (size_t i = 1; diag_code_at(i) != NULL; i++)
+		assert_true(diag_code_at(i)->code > diag_code_at(i - 1)->code);
+}
+
+static void test_suggest(void **state)
+{
+	static const char *const words[] = {"addresses", "groups", "endpoint", "mtu"};
+
+	assert_string_equal(diag_suggest("adresses", words, 4), "addresses");
+	assert_string_equal(diag_suggest("gruops", words, 4), "groups");
+	assert_string_equal(diag_suggest("mut", words, 4), "mtu");
+	assert_null(diag_suggest("zebra", words, 4));
+	assert_null(diag_suggest("", words, 4));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_good_file),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_key_files),
+		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_suggest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
