@@ -22,13 +22,14 @@ struct dp_config {
 	enum dp_idle idle;
 	bool cores_shared; /* more threads than cores: one worker seals for a peer */
 	const char *socket_path;
-	const char *aead;    /* forced implementation, or NULL */
-	uint32_t max_peers;  /* highest peer id + 1 */
-	uint32_t max_flows;  /* over all workers */
-	uint32_t max_routes; /* per table */
-	uint32_t max_rules;  /* policy rules */
-	uint32_t mbufs;      /* in the packet pool */
-	uint16_t mtu_max;    /* of any port: sizes the mbufs */
+	const char *aead;         /* forced implementation, or NULL */
+	const char *overlay_name; /* of the overlay interface; NULL = "sp0" */
+	uint32_t max_peers;       /* highest peer id + 1 */
+	uint32_t max_flows;       /* over all workers */
+	uint32_t max_routes;      /* per table */
+	uint32_t max_rules;       /* policy rules */
+	uint32_t mbufs;           /* in the packet pool */
+	uint16_t mtu_max;         /* of any port: sizes the mbufs */
 };
 
 /* Valid from the end of argument parsing to exit; any thread. */
