@@ -69,9 +69,7 @@ static bool for_link(const struct rte_mbuf *mbuf, const struct packet *packet)
 
 	if (packet->family == ADDR_V4)
 		return data[16] >= 224;
-	return data[24] == 0xff ||
-	       (packet->proto == IPPROTO_ICMPV6 && packet->icmp_type >= ND_FIRST &&
-		       packet->icmp_type <= ND_LAST);
+	return data[24] == 0xff || punt_is_nd(packet);
 }
 
 static bool is_ip(const uint8_t *frame)
