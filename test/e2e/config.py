@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Configurations for the tests, as dictionaries; JSON is YAML, so json.dumps writes them."""
+import json
+
+from lablib import topology
+
+OVERLAY = {"v4": "100.64.0.{}", "v6": "fd64::{}"}
+
+
+def overlay(number, family="v4"):
+    """The overlay address of client<number>."""
+    return OVERLAY[family].format(10 + number)
+
+
+def peer(number, public_key, groups):
+    return {"public_key": public_key, "groups": groups,
+            "addresses": [overlay(number, "v4"), overlay(number, "v6")]}
+
+
+def ports():
+    gateways = list(topology.INTERNET_ROUTER.values())
+    return {name: {"device": f"net_af_packet_{name},iface={name}",
+                   "addresses": list(topology.GATEWAY[name]),
+                   **({"gateways": gateways} if name == "inet" else {})}
+            for name in topology.PORTS}
+
+
+def exit_node(clients, workers=1):
+    """An exit node for every client: clients 1 and 2 each have an egress address of their own.
+    `clients` maps node names to lablib.client.Client."""
+    numbers = {name: int(name.removeprefix("client")) for name in clients}
+    return {
+        "version": 1,
+        "gateway": {"name": "gw"},
+        "dataplane": {"workers": workers, "memory_mib": 512, "idle": "adaptive"},
+        "ports": ports(),
+        "wireguard": {"interface": "sp0", "private_key_file": "gateway.key",
+                      "listen_port": topology.LISTEN_PORT,
+                      "addresses": ["100.64.0.1/24", "fd64::1/64"]},
+        "groups": {"everyone": {}},
+        "peers": {name: peer(numbers[name], client.public_key, ["everyone"])
+                  for name, client in clients.items()},
+        "exit_nodes": {"internet": {"offer_to": ["everyone"]}},
+        "egress": {
+            "pools": {f"of-{name}": {"addresses": list(addresses.values())}
+                      for name, addresses in topology.EGRESS.items() if name in clients},
+            "rules": [{"from": {"peers": [name]}, "use": f"of-{name}"}
+                      for name in topology.EGRESS if name in clients],
+            "default": "deny",
+        },
+        "policies": [
+            {"name": "internet", "from": {"groups": ["everyone"]},
+             "to": {"exit_nodes": ["internet"]}, "action": "allow"},
+            {"name": "ping-the-gateway", "from": {"groups": ["everyone"]}, "to": {"host": True},
+             "protocol": "icmp", "action": "allow"},
+        ],
+    }
+
+
+def berlin_london(clients, workers=1):
+    """client1 and client2 reach the same range, 10.30.0.0/16, through client3 and client4."""
+    config = exit_node(clients, workers)
+    config["groups"] = {g: {} for g in ("everyone", "berlin", "london", "routers")}
+    for name, group in (("client1", "berlin"), ("client2", "london"), ("client3", "routers"),
+                        ("client4", "routers")):
+        config["peers"][name]["groups"] = [group]
+    for city, router in (("berlin", "client3"), ("london", "client4")):
+        config.setdefault("routes", {})[f"office-{city}"] = {
+            "network": f"office-{city}", "prefixes": ["10.30.0.0/16"],
+            "via": {"peers": [router]}, "masquerade": False, "distribute_to": [city]}
+        config["policies"].append(
+            {"name": f"to-{city}", "from": {"groups": [city]},
+             "to": {"routes": [f"office-{city}"]}, "action": "allow"})
+    return config
+
+
+def write(config, path):
+    path.write_text(json.dumps(config, indent=2) + "\n")
+    return path

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures of the end-to-end tests. Each makes its own lab, and removes it whatever happens."""
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.dont_write_bytecode = True
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(ROOT / "scripts"))
+import config as configs  # noqa: E402
+from lablib.gateway import have_programs, programs  # noqa: E402
+from world import World  # noqa: E402
+
+LOGS = ROOT / os.environ.get("BUILD", "build") / "e2e"
+WORKERS = [pytest.param(1, id="1-worker"), pytest.param(3, id="3-workers")]
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="network namespaces need root"))
+
+
+def needs_programs():
+    if not have_programs():
+        pytest.skip(f"the programs are not in {programs()}")
+
+
+def log_folder(request):
+    return LOGS / re.sub(r"[^A-Za-z0-9.-]+", "_", request.node.nodeid.removeprefix("test/e2e/"))
+
+
+@pytest.fixture
+def make_world(request):
+    """A function that makes worlds for one test: make_world(make_config, workers=..., ...)."""
+    needs_programs()
+    made = []
+
+    def make(make_config=configs.exit_node, **options):
+        folder = log_folder(request)
+        made.append(World(folder / str(len(made)), make_config, **options))
+        request.node.worlds = made
+        return made[-1].up()
+
+    yield make
+    for world in made:
+        world.down()
+
+
+@pytest.fixture(scope="module", params=WORKERS)
+def exit_world(request):
+    """Two connected clients on an exit node; one for all tests of a module."""
+    needs_programs()
+    world = World(log_folder(request) / request.node.name / f"workers-{request.param}",
+                  workers=request.param)
+    request.node.worlds = getattr(request.node, "worlds", []) + [world]
+    try:
+        yield world.up().connect()
+    finally:
+        world.down()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """The ends of the programs' logs and their counters go below a failure."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    worlds = getattr(item, "worlds", []) or getattr(item.getparent(pytest.Module), "worlds", [])
+    for world in worlds[-1:]:
+        if world.gateway:
+            report.sections.append(("logs", world.gateway.log_tails()))
+            answer = world.gateway.cli("drops", check=False)
+            report.sections.append(("drops", answer.stdout + answer.stderr))

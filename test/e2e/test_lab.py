@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The lab itself, without Sallyport: with the gateway of wireguard-go and nftables in its place."""
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from lablib.netns import Lab, marked_pids, run, wait_until
+from world import fresh_prefix
+
+
+def machine_state():
+    """What a lab must not change on the machine: links, nftables, hugepages, shared memory."""
+    with open("/proc/meminfo") as info:
+        huge = re.findall(r"^(HugePages_\w+):\s+(\d+)", info.read(), re.MULTILINE)
+    links = {line.split(":")[1].strip() for line in run(["ip", "-o", "link"]).stdout.splitlines()}
+    return {"links": links, "nft": run(["nft", "list", "ruleset"]).stdout, "huge": huge,
+            "shm": set(os.listdir("/dev/shm")), "hugetlbfs": set(glob.glob("/dev/hugepages/*")),
+            "rules": run(["ip", "rule"]).stdout, "routes": run(["ip", "route"]).stdout}
+
+
+@pytest.fixture
+def lab():
+    lab = Lab(fresh_prefix())
+    yield lab
+    lab.down()
+
+
+def test_up_and_down_leaves_nothing(lab):
+    before = machine_state()
+    lab.up()
+    assert len(lab.nodes()) == 6 and lab.leftovers()
+    assert lab.run("client1", "ping", "-n", "-c", "1", "-W", "2", "198.51.100.1").returncode == 0
+    assert lab.run("client1", "ping", "-n", "-c", "1", "-W", "2", "2001:db8:100::1").returncode == 0
+    lab.down()
+    assert lab.leftovers() == []
+    assert machine_state() == before
+
+
+def test_ports_of_the_gateway_are_bare(lab):
+    lab.up()
+    for port in ("wan", "inet", "lan"):
+        link = json.loads(lab.run("gateway", "ip", "-j", "addr", "show", port).stdout)[0]
+        assert link["addr_info"] == [] and link["operstate"] == "UP"
+
+
+def test_two_labs_side_by_side(lab):
+    other = Lab(fresh_prefix())
+    try:
+        lab.up()
+        other.up()
+        lab.down()
+        assert len(other.nodes()) == 6
+        assert other.run("client2", "ping", "-n", "-c", "1", "-W", "2",
+                         "198.51.100.1").returncode == 0
+    finally:
+        other.down()
+
+
+def test_down_ends_what_runs_inside(lab):
+    lab.up()
+    child = lab.start("internet", "sleep", "1000")
+    lab.down()
+    assert child.poll() is not None
+    assert marked_pids(lab.prefix) == []
+
+
+def start_run(prefix, folder, *args):
+    return subprocess.Popen([sys.executable, ROOT / "scripts" / "run", "--prefix", prefix,
+                             "--folder", folder, "--once", "--seconds", "1", *args],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            start_new_session=True)
+
+
+def test_run_with_the_reference_passes(tmp_path):
+    before = machine_state()
+    child = start_run(fresh_prefix(), tmp_path, "--reference")
+    output, _ = child.communicate(timeout=120)
+    assert child.returncode == 0, output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["ok"] and len(report["checks"]) >= 15
+    for check in report["checks"]:
+        assert {"name", "ok", "command", "output", "figures"} <= set(check)
+    assert machine_state() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL],
+                         ids=lambda n: n.name)
+@pytest.mark.parametrize("moment", ["client1, client2", "starting the gateway", "handshake"])
+def test_an_interrupted_run_leaves_nothing(tmp_path, number, moment):
+    before = machine_state()
+    prefix = fresh_prefix()
+    child = start_run(prefix, tmp_path, "--reference")
+    try:
+        for line in child.stdout:
+            if moment in line:
+                break
+        else:
+            pytest.fail(f"the run ended before '{moment}'")
+        os.kill(child.pid, number)
+        child.communicate(timeout=60)
+        assert child.returncode != 0
+        wait_until(lambda: not Lab(prefix).leftovers(), 20, "everything to be gone", 0.1)
+        assert machine_state() == before
+    finally:
+        child.kill()
+        Lab(prefix).down()

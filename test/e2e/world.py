@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A lab with Sallyport and its clients in it, as the tests use it."""
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import config as configs
+from lablib import internet
+from lablib.client import Client
+from lablib.gateway import Gateway
+from lablib.netns import Lab, LabError, wait_until
+
+AGENT = Path(__file__).resolve().parent / "agent.py"
+ECHO_PORT = 7007
+_serial = itertools.count()
+
+
+def fresh_prefix():
+    """A name that no other lab on this machine has."""
+    return f"e{os.getpid():x}n{next(_serial)}"
+
+
+class World:
+    def __init__(self, logs, make_config=configs.exit_node, workers=1, clients=2, prefix=None):
+        self.logs = Path(logs)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.lab = Lab(prefix or fresh_prefix(), clients)
+        self.make_config, self.workers = make_config, workers
+        self.clients, self.gateway = {}, None
+
+    def up(self):
+        self.lab.up(guard=True)
+        internet.start_all(self.lab, self.logs)
+        self.start_echo("internet")
+        self.clients = {n: Client(self.lab, n, self.logs) for n in self.lab.clients}
+        self.config = self.make_config(self.clients, self.workers)
+        path = configs.write(self.config, self.lab.state / "gateway.yaml")
+        self.gateway = Gateway(self.lab, path, self.logs, workers=self.workers)
+        self.gateway.start()
+        return self
+
+    def connect(self, *names):
+        """wg-quick up with the exported file, for these clients (default: all)."""
+        for name in names or self.clients:
+            client = self.clients[name]
+            client.up(self.gateway.export(name, client.key_file))
+        return self
+
+    def down(self):
+        self.lab.down()
+        left = self.lab.leftovers()
+        if left:
+            raise LabError(f"left behind: {', '.join(left)}")
+
+    # -- configuration ------------------------------------------------------------------------
+
+    def apply(self, config):
+        """Another configuration, as an operator brings it about."""
+        self.config = config
+        configs.write(config, self.lab.state / "gateway.yaml")
+        return self.gateway.cli("apply")
+
+    # -- traffic --------------------------------------------------------------------------------
+
+    def start_echo(self, node, port=ECHO_PORT):
+        self.lab.start(node, sys.executable, AGENT, "echo", port,
+                       log=self.logs / f"{node}.echo.log")
+        wait_until(lambda: self.lab.run(node, "ss", "-Hlun", f"sport = :{port}").stdout.strip(),
+                   10, f"the echo on {node}")
+
+    def agent(self, node, *args, timeout=30):
+        return self.lab.run(node, sys.executable, AGENT, *args, timeout=timeout).stdout
+
+    def start_agent(self, node, *args):
+        """In the background, and returned once its first line is there."""
+        child = self.lab.start(node, sys.executable, AGENT, *args, stdout=subprocess.PIPE,
+                               text=True)
+        child.stdout.readline()
+        return child
+
+    def start_stream(self, node, host, rate, seconds):
+        """A sequence-numbered stream to the echo on the internet host, in the background."""
+        return self.start_agent(node, "stream", host, ECHO_PORT, rate, seconds)
+
+    @staticmethod
+    def result(child, timeout=60):
+        output, _ = child.communicate(timeout=timeout)
+        return json.loads(output.splitlines()[-1])
+
+    def send_raw(self, node, interface, *packets):
+        """Packets made with scapy, past the node's own stack."""
+        self.agent(node, "raw", interface, *(bytes(p).hex() for p in packets))
+
+    def capture(self, node, interface, expression=""):
+        return Capture(self, node, interface, expression)
+
+    # -- counters -------------------------------------------------------------------------------
+
+    def drops(self, reason):
+        return self.gateway.drops().get(reason, 0)
+
+    def expect_drops(self, reason, act, at_least=1, seconds=5):
+        """Does act() and waits until this reason has counted that many more packets."""
+        before = self.drops(reason)
+        act()
+        wait_until(lambda: self.drops(reason) >= before + at_least, seconds,
+                   f"{at_least} more drops '{reason}' (now {self.gateway.drops()})", 0.1)
+
+    def handoffs(self):
+        return sum(w["handoff_in"] for w in self.gateway.json("status")["workers"])
+
+
+class Capture:
+    """tcpdump on an interface, from entering the block to leaving it; then packets()."""
+
+    def __init__(self, world, node, interface, expression):
+        self.world, self.node = world, node
+        self.file = world.lab.state / f"capture-{next(_serial)}.pcap"
+        self.log = self.file.with_suffix(".log")
+        self.command = ["tcpdump", "-n", "-U", "-i", interface, "-w", self.file]
+        self.command += [expression] if expression else []
+
+    def __enter__(self):
+        self.process = self.world.lab.start(self.node, *self.command, log=self.log)
+        wait_until(lambda: "listening on" in self.log.read_text() or self.process.poll() is not None,
+                   10, "tcpdump to listen")
+        if self.process.poll() is not None:
+            raise LabError(self.log.read_text())
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(10)
+
+    def packets(self):
+        from scapy.utils import rdpcap
+        return rdpcap(str(self.file))
