@@ -44,9 +44,10 @@ struct ring_bell {
 /* Private to one side. */
 struct ring {
 	struct ring_shared *shared;
-	uint64_t capacity; /* bytes, a power of two */
-	uint64_t head;     /* consumer: own index; producer: last valid value seen */
-	uint64_t tail;     /* producer: own index; consumer: last valid value seen */
+	uint64_t capacity;  /* bytes, a power of two */
+	uint64_t head;      /* consumer: own index; producer: last valid value seen */
+	uint64_t tail;      /* producer: own index; consumer: last valid value seen */
+	uint64_t published; /* own index as the other side can see it */
 	struct ring_bell bell;
 	uint64_t bells; /* rung by this side */
 	bool broken;    /* the other side broke the rules */
@@ -96,6 +97,6 @@ void ring_release(struct ring *ring);
 bool ring_wait_data(struct ring *ring);
 
 /* Either side, after waking up for whatever reason: no bell is needed while it is awake. */
-void ring_awake(struct ring *ring);
+void ring_awake(struct ring *ring, bool is_producer);
 
 void ring_bell_ring(const struct ring_bell *bell);
