@@ -10,8 +10,11 @@ import sys
 
 import pytest
 from conftest import ROOT
+from lablib import topology
 from lablib.netns import Lab, marked_pids, run, wait_until
-from world import fresh_prefix
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import ARP, Ether
+from world import World, fresh_prefix
 
 
 def machine_state():
@@ -68,6 +71,34 @@ def test_down_ends_what_runs_inside(lab):
     lab.down()
     assert child.poll() is not None
     assert marked_pids(lab.prefix) == []
+
+
+def test_the_tools_of_the_tests(tmp_path):
+    """Streams count, raw packets arrive, captures see them: with any gateway that forwards."""
+    world = World(tmp_path, clients=1, reference=True)
+    try:
+        world.up().connect()
+        child = world.start_stream("client1", topology.INTERNET["v4"], 1000, 1)
+        assert world.result(child) | {"longest_gap_ms": 0} == {
+            "sent": 1000, "received": 1000, "lost": 0, "duplicates": 0, "refused": 0,
+            "longest_gap_ms": 0}
+        packet = IP(src="100.64.0.11", dst=topology.FAR["v4"]) / UDP(sport=1000, dport=9) / b"raw"
+        frame = Ether(dst=world.port_mac("inet")) / ARP(psrc=topology.INTERNET["v4"],
+                                                         pdst="203.0.113.99")
+        with world.capture("internet", "eth0") as capture:
+            world.send_raw("client1", "wg0", packet)
+            world.send_raw("internet", "eth0", frame)
+            wait_until(lambda: len(capture.packets()) >= 2, 5, "two packets")
+        raw = [p for p in capture.packets() if UDP in p]
+        assert bytes(raw[0][UDP].payload) == b"raw"
+        assert raw[0][IP].src == topology.EGRESS["client1"]["v4"]
+        assert [p for p in capture.packets() if ARP in p and p[ARP].pdst == "203.0.113.99"]
+        # and a stream that loses something says so
+        world.lab.ip_batch("internet", f"route add blackhole {topology.EGRESS['client1']['v4']}")
+        lossy = world.result(world.start_stream("client1", topology.INTERNET["v4"], 100, 0.5))
+        assert lossy["lost"] == lossy["sent"] == 50
+    finally:
+        world.down()
 
 
 def start_run(prefix, folder, *args):

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import config as configs
+from scapy.error import Scapy_Exception
+from scapy.utils import rdpcap
 from lablib import internet
 from lablib.client import Client
-from lablib.gateway import Gateway
+from lablib.gateway import Gateway, Reference
 from lablib.netns import Lab, LabError, wait_until
 
 AGENT = Path(__file__).resolve().parent / "agent.py"
@@ -24,11 +26,12 @@ def fresh_prefix():
 
 
 class World:
-    def __init__(self, logs, make_config=configs.exit_node, workers=1, clients=2, prefix=None):
+    def __init__(self, logs, make_config=configs.exit_node, workers=1, clients=2,
+                 reference=False):
         self.logs = Path(logs)
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.lab = Lab(prefix or fresh_prefix(), clients)
-        self.make_config, self.workers = make_config, workers
+        self.lab = Lab(fresh_prefix(), clients)
+        self.make_config, self.workers, self.reference = make_config, workers, reference
         self.clients, self.gateway = {}, None
 
     def up(self):
@@ -36,9 +39,12 @@ class World:
         internet.start_all(self.lab, self.logs)
         self.start_echo("internet")
         self.clients = {n: Client(self.lab, n, self.logs) for n in self.lab.clients}
-        self.config = self.make_config(self.clients, self.workers)
-        path = configs.write(self.config, self.lab.state / "gateway.yaml")
-        self.gateway = Gateway(self.lab, path, self.logs, workers=self.workers)
+        if self.reference:
+            self.gateway = Reference(self.lab, self.logs)
+        else:
+            self.config = self.make_config(self.clients, self.workers)
+            path = configs.write(self.config, self.lab.state / "gateway.yaml")
+            self.gateway = Gateway(self.lab, path, self.logs, workers=self.workers)
         self.gateway.start()
         return self
 
@@ -94,6 +100,10 @@ class World:
         """Packets made with scapy, past the node's own stack."""
         self.agent(node, "raw", interface, *(bytes(p).hex() for p in packets))
 
+    def port_mac(self, port):
+        link = self.lab.run("gateway", "ip", "-j", "link", "show", port).stdout
+        return json.loads(link)[0]["address"]
+
     def capture(self, node, interface, expression=""):
         return Capture(self, node, interface, expression)
 
@@ -136,5 +146,7 @@ class Capture:
         self.process.wait(10)
 
     def packets(self):
-        from scapy.utils import rdpcap
-        return rdpcap(str(self.file))
+        try:
+            return rdpcap(str(self.file))
+        except Scapy_Exception:
+            return []  # tcpdump has not yet written the file's header

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who may not pretend to be whom, and who may not reach whom: each refusal has its own reason."""
+import copy
+
+import config as configs
+import pytest
+from conftest import WORKERS
+from lablib import topology
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from world import ECHO_PORT
+
+
+@pytest.mark.parametrize("packet", [
+    IP(src=configs.overlay(2), dst=topology.INTERNET["v4"]) / ICMP(),
+    IP(src="192.0.2.7", dst=topology.INTERNET["v4"]) / UDP(sport=1, dport=2),
+    IPv6(src=configs.overlay(2, "v6"), dst=topology.INTERNET["v6"]) / UDP(sport=1, dport=2),
+    IPv6(src="2001:db8:203::80", dst=topology.INTERNET["v6"]) / UDP(sport=1, dport=2),
+], ids=["other-peer", "stranger", "other-peer-v6", "stranger-v6"])
+def test_spoofed_inner_source(exit_world, packet):
+    exit_world.expect_drops("flow.spoofed_inner", at_least=3,
+                            act=lambda: exit_world.send_raw("client1", "wg0", *[packet] * 3))
+
+
+@pytest.mark.parametrize("port,node", [("inet", "internet"), ("lan", "lan-host")])
+@pytest.mark.parametrize("source", [configs.overlay(1), configs.overlay(99)],
+                         ids=["peer", "free-address"])
+def test_spoofed_overlay_source_on_a_plain_port(exit_world, port, node, source):
+    frame = (Ether(dst=exit_world.port_mac(port)) / IP(src=source, dst=configs.overlay(2)) /
+             UDP(sport=5, dport=6) / b"x")
+    exit_world.expect_drops("flow.spoofed_overlay", at_least=3,
+                            act=lambda: exit_world.send_raw(node, "eth0", *[frame] * 3))
+
+
+def test_forged_tuple_of_another_peer(exit_world):
+    """client2 sends packets of client1's running flow: dropped, and the flow goes on unharmed."""
+    source_port = 40200
+    flow = IP(src=configs.overlay(1), dst=topology.INTERNET["v4"]) / \
+        UDP(sport=source_port, dport=ECHO_PORT) / b"forged"
+    asking = exit_world.start_agent("client1", "udp", topology.INTERNET["v4"], ECHO_PORT,
+                                    source_port, 3)
+    drops = exit_world.gateway.drops()
+    reasons = ("flow.spoofed_inner", "flow.forged_tuple")
+    before = sum(drops.get(r, 0) for r in reasons)
+    with exit_world.capture("internet", "eth0", f"udp port {ECHO_PORT}") as capture:
+        exit_world.send_raw("client2", "wg0", *[flow] * 5)
+        answers = exit_world.result(asking)
+    drops = exit_world.gateway.drops()
+    assert sum(drops.get(r, 0) for r in reasons) >= before + 5
+    assert [bytes.fromhex(a["data"]) for a in answers] == [b"question"]
+    assert b"forged" not in b"".join(bytes(p) for p in capture.packets())
+
+
+def test_peers_do_not_reach_each_other_without_policy(exit_world):
+    client = exit_world.clients["client1"]
+    exit_world.expect_drops("flow.policy", at_least=2,
+                            act=lambda: client.pings(configs.overlay(2), 2, 1))
+    assert not client.pings(configs.overlay(2, "v6"), 1, 1)
+
+
+def test_the_gateway_answers_ping_and_nothing_else(exit_world):
+    client = exit_world.clients["client1"]
+    assert client.pings("100.64.0.1", 2) and client.pings("fd64::1", 2)
+    exit_world.expect_drops(
+        "flow.policy_host", lambda: client.run("curl", "-sS", "-m", "1", "http://100.64.0.1:22/",
+                                               check=False))
+
+
+@pytest.mark.parametrize("family", ["v4", "v6"])
+@pytest.mark.parametrize("workers", WORKERS)
+def test_peers_reach_each_other_by_policy_and_no_longer(make_world, workers, family):
+    world = make_world(workers=workers).connect()
+    without = copy.deepcopy(world.config)
+    target = configs.overlay(2, family)
+    client = world.clients["client1"]
+    assert not client.pings(target, 1, 1)
+    allowed = copy.deepcopy(without)
+    allowed["policies"].append({"name": "one-to-two", "from": {"peers": ["client1"]},
+                                "to": {"peers": ["client2"]}, "action": "allow"})
+    world.apply(allowed)
+    assert client.pings(target, 3, 2)
+    # the other way round nobody has allowed
+    assert not world.clients["client2"].pings(configs.overlay(1, family), 1, 1)
+    # a revoked permission cuts the running flow
+    world.apply(without)
+    assert not client.pings(target, 2, 1)
