@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The AVX-512 kernels, for dataplane/aead and its tests only. Call none of these unless the CPU
+ * has AVX-512 F, BW, VL and IFMA.
+ */
+#pragma once
+
+#include <immintrin.h>
+
+#include "dataplane/aead/burst.h"
+
+enum {
+	AVX512_LANES = 32,    /* blocks of one pass: two groups of 16 */
+	AVX512_MAC_LANES = 8, /* messages or blocks that Poly1305 works on at a time */
+	AVX512_MAC_BATCHES = BURST_PART / AVX512_MAC_LANES + 1, /* of two kinds */
+};
+
+/* The initial ChaCha20 state of every packet of a part, one vector for each word and half. */
+struct avx512_columns {
+	__m512i key[8][2];
+	__m512i nonce[3][2];
+	__m512i first[2]; /* lane of the first data block */
+};
+
+void avx512_columns_fill(struct avx512_columns *columns, const struct burst *burst);
+
+/* Computes the keystream of lanes lane .. lane + 31 into rows, one block each. Rows of lanes that
+ * do not exist hold the keystream of no one. */
+void avx512_chacha(const struct avx512_columns *columns, const struct burst *burst, uint32_t lane,
+	uint8_t rows[AVX512_LANES][BURST_BLOCK]);
+
+/* A multiplier in radix 2^44, and the two multiples of it that wrap around 2^130. */
+struct avx512_factor {
+	__m512i r0, r1, r2, s1, s2;
+};
+
+/* Eight messages, one in each lane. */
+struct avx512_mac_batch {
+	struct avx512_factor power[4]; /* r, r^2, r^3, r^4 */
+	__m512i s_low, s_high;
+	__m512i h[3];
+};
+
+/* Eight messages whose blocks are spread over the lanes: r^1 to r^8 and r^16 of each. */
+struct avx512_mac_powers {
+	__m512i limb[3][9]; /* [limb][power - 1], the ninth is r^16; a message is a lane */
+};
+
+struct avx512_mac {
+	struct avx512_mac_batch batch[AVX512_MAC_BATCHES];
+	struct avx512_mac_powers powers;
+	struct avx512_factor lane_power[4]; /* of the message that each lane is at */
+	__m512i spill[3];
+	uint8_t order[BURST_PART + AVX512_MAC_LANES];
+};
+
+/* Computes the tag of each message; n <= BURST_PART. Leaves secrets in *mac. */
+void avx512_mac(struct avx512_mac *mac, struct burst_mac *macs, unsigned n);
