@@ -237,6 +237,10 @@ int channel_receive(int socket, struct channel_received *received)
 		.msg_controllen = sizeof(control)};
 	ssize_t n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+	/* A reset is told before the packets that preceded it: the reason of a refusal. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
 	received->fd_count = 0;
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? -EAGAIN
