@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Life of the keypairs of a peer (WireGuard paper, section 6.3, with the kernel's order): next,
+ * current, previous; and the packets that wait for a key. Handshake thread only.
+ */
+#include <rte_malloc.h>
+#include <sodium.h>
+#include <string.h>
+#include <time.h>
+
+#include "dataplane/graph/handoff.h"
+#include "dataplane/graph/packet.h"
+#include "dataplane/port/port.h"
+#include "dataplane/wireguard/index.h"
+#include "dataplane/wireguard/wireguard_priv.h"
+
+static void destroy(struct keypair *keypair)
+{
+	if (keypair == NULL)
+		return;
+	index_table_give(keypair->local_index);
+	reclaim_later(keypair, sizeof(*keypair));
+}
+
+static struct keypair *current_of(const struct wg_peer *peer)
+{
+	return atomic_load_explicit(&peer->current, memory_order_relaxed);
+}
+
+static void current_set(struct wg_peer *peer, struct keypair *keypair)
+{
+	atomic_store_explicit(&peer->current, keypair, memory_order_release);
+}
+
+static struct keypair *create(struct wg_peer *peer, const struct noise_keys *keys, uint64_t now_ms)
+{
+	struct keypair *keypair = rte_zmalloc("wg_keypair", sizeof(*keypair), RTE_CACHE_LINE_SIZE);
+
+	if (keypair == NULL)
+		return NULL;
+	memcpy(keypair->send_key, keys->send.bytes, sizeof(keypair->send_key));
+	memcpy(keypair->receive_key, keys->receive.bytes, sizeof(keypair->receive_key));
+	keypair->local_index = keys->local_index;
+	keypair->remote_index = keys->remote_index;
+	keypair->peer = peer;
+	keypair->birth_ms = now_ms;
+	keypair->initiator = keys->initiator;
+	keypair->unconfirmed = !keys->initiator;
+	keypair->owner = (uint8_t)index_owner(keys->local_index, index_table_secret());
+	return keypair;
+}
+
+void keypair_install(struct wg_peer *peer, const struct noise_keys *keys, uint64_t now_ms)
+{
+	struct keypair *fresh = create(peer, keys, now_ms);
+	struct keypair *current = current_of(peer);
+
+	if (fresh == NULL) {
+		index_table_give(keys->local_index);
+		return;
+	}
+	if (keys->initiator) {
+		/* A next one that was never confirmed may still be in use by the peer. */
+		destroy(peer->previous);
+		peer->previous = peer->next != NULL ? peer->next : current;
+		if (peer->next != NULL)
+			destroy(current);
+		peer->next = NULL;
+		index_table_set(fresh->local_index, fresh);
+		current_set(peer, fresh);
+		peer->last_handshake_s = (uint64_t)time(NULL);
+		if (peer->staged_count != 0)
+			staged_flush(peer);
+		else
+			keepalive_send(peer); /* the responder may not send before it hears us */
+	} else {
+		destroy(peer->next);
+		peer->next = fresh;
+		destroy(peer->previous);
+		peer->previous = NULL;
+		index_table_set(fresh->local_index, fresh);
+	}
+}
+
+void keypair_confirm(struct wg_peer *peer, uint32_t index, uint64_t now_ms)
+{
+	if (peer->next == NULL || peer->next->local_index != index)
+		return;
+	destroy(peer->previous);
+	peer->previous = current_of(peer);
+	current_set(peer, peer->next);
+	peer->next = NULL;
+	peer->last_handshake_s = (uint64_t)time(NULL);
+	staged_flush(peer);
+}
+
+void keypairs_destroy(struct wg_peer *peer)
+{
+	struct keypair *current = current_of(peer);
+
+	current_set(peer, NULL);
+	destroy(current);
+	destroy(peer->next);
+	destroy(peer->previous);
+	peer->next = NULL;
+	peer->previous = NULL;
+}
+
+static void seal_later(struct wg_peer *peer, struct rte_mbuf *mbuf)
+{
+	handoff_send(HANDOFF_HANDSHAKE, peer->home, GRAPH_SEAL, &mbuf, 1);
+}
+
+void keepalive_send(struct wg_peer *peer)
+{
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(packet_pool());
+
+	if (mbuf == NULL)
+		return; /* the timer comes again */
+	*packet_of(mbuf) = (struct packet){.peer = peer->id};
+	seal_later(peer, mbuf);
+}
+
+void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf)
+{
+	/* A keepalive that found no key has done its work: the handshake begins. */
+	if (rte_pktmbuf_data_len(mbuf) == 0) {
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	if (peer->staged_count == WG_STAGED_MAX) {
+		rte_pktmbuf_free(peer->staged[peer->staged_head]);
+		peer->staged_head = (peer->staged_head + 1) % WG_STAGED_MAX;
+		peer->staged_count--;
+	}
+	peer->staged[(peer->staged_head + peer->staged_count) % WG_STAGED_MAX] = mbuf;
+	peer->staged_count++;
+}
+
+static struct rte_mbuf *staged_take(struct wg_peer *peer)
+{
+	struct rte_mbuf *mbuf = peer->staged[peer->staged_head];
+
+	peer->staged_head = (peer->staged_head + 1) % WG_STAGED_MAX;
+	peer->staged_count--;
+	return mbuf;
+}
+
+void staged_flush(struct wg_peer *peer)
+{
+	while (peer->staged_count != 0)
+		seal_later(peer, staged_take(peer));
+}
+
+void staged_drop(struct wg_peer *peer)
+{
+	while (peer->staged_count != 0) {
+		struct rte_mbuf *mbuf = staged_take(peer);
+
+		packet_of(mbuf)->drop = DROP(wireguard, STAGED_DROPPED);
+		handoff_send(HANDOFF_HANDSHAKE, peer->home, GRAPH_DROP, &mbuf, 1);
+	}
+}

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The handshake thread: takes what workers saw and what the main thread wants, runs handshakes
+ * and timers, and publishes keypairs and paths. It is a reader of the shared tables; it sleeps in
+ * events_wait() when there is nothing to do.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <rte_cycles.h>
+#include <rte_ip.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_udp.h>
+#include <sodium.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/log.h"
+#include "dataplane/graph/packet.h"
+#include "dataplane/wireguard/index.h"
+#include "dataplane/wireguard/wireguard_priv.h"
+
+LOG_TYPE(wireguard);
+
+enum {
+	BATCH = 32,
+	WATCH_MS = 250, /* an active peer's timers are looked at this often */
+	WAIT_MAX_MS = 1000,
+};
+
+static struct {
+	pthread_t thread;
+	_Atomic bool stop;
+	struct wheel wheel;
+	uint64_t now_ms;
+	unsigned worker;           /* whose event is being handled */
+	struct rte_mbuf *received; /* the handshake message being handled, or NULL */
+	struct handshake_source source;
+	uint64_t loaded_until_ms;
+} self;
+
+static struct wg_peer *peer_of(struct handshake_peer *handshake)
+{
+	return (struct wg_peer *)((char *)handshake - offsetof(struct wg_peer, handshake));
+}
+
+static struct wg_interface *interface_of(void *context)
+{
+	return context;
+}
+
+/* --- What handshake.c asks of us ----------------------------------------------------------- */
+
+static void op_send(void *context, struct handshake_peer *handshake,
+	const struct handshake_source *to, const void *message, size_t length)
+{
+	struct endpoint local = {.port = interface_of(context)->listen_port};
+	const struct wg_path *path;
+
+	if (to != NULL) {
+		local.addr = to->local;
+		path_send(&to->remote, &local, message, length, self.received);
+		return;
+	}
+	path = atomic_load_explicit(&peer_of(handshake)->path, memory_order_relaxed);
+	if (path == NULL)
+		return;
+	if (path->learned)
+		local.addr = path->local.addr;
+	path_send(&path->remote, &local, message, length, NULL);
+}
+
+static bool op_has_endpoint(void *context, struct handshake_peer *handshake)
+{
+	return atomic_load_explicit(&peer_of(handshake)->path, memory_order_relaxed) != NULL;
+}
+
+static struct handshake_peer *op_find_peer(void *context, const struct key *public_key)
+{
+	struct wg_peer *peer;
+
+	HASH_FIND(by_key, interface_of(context)->peers, public_key, sizeof(*public_key), peer);
+	return peer != NULL ? &peer->handshake : NULL;
+}
+
+static struct handshake_peer *op_find_index(void *context, uint32_t local_index)
+{
+	struct wg_peer *peer = index_table_peer(local_index);
+
+	return peer != NULL && peer->interface == context ? &peer->handshake : NULL;
+}
+
+static int op_alloc_index(void *context, struct handshake_peer *handshake, uint32_t *local_index)
+{
+	struct wg_peer *peer = peer_of(handshake);
+
+	/* Adopt the worker on which the peer's packets arrive: rekeys are when ownership moves. */
+	if (self.received != NULL)
+		peer->worker = (uint8_t)self.worker;
+	return index_table_take(peer, peer->worker, local_index);
+}
+
+static void op_free_index(void *context, uint32_t local_index)
+{
+	index_table_give(local_index);
+}
+
+static void op_session_derived(
+	void *context, struct handshake_peer *handshake, const struct noise_keys *keys)
+{
+	struct wg_peer *peer = peer_of(handshake);
+
+	keypair_install(peer, keys, self.now_ms);
+	peer->event_due = true;
+}
+
+static void op_roam(
+	void *context, struct handshake_peer *handshake, const struct handshake_source *source)
+{
+	struct wg_peer *peer = peer_of(handshake);
+	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
+
+	if (path != NULL && path->adjacency != 0 && path->learned &&
+		endpoint_equal(&path->remote, &source->remote) &&
+		addr_equal(&path->local.addr, &source->local))
+		return;
+	path_set(peer, &source->remote, &source->local);
+	peer->event_due = true;
+}
+
+static bool op_under_load(void *context, const struct handshake_source *source)
+{
+	return self.now_ms < self.loaded_until_ms;
+}
+
+static void op_send_keepalive(void *context, struct handshake_peer *handshake)
+{
+	keepalive_send(peer_of(handshake));
+}
+
+static void op_clear_source(void *context, struct handshake_peer *handshake)
+{
+	path_forget_source(peer_of(handshake));
+}
+
+static void op_drop_staged(void *context, struct handshake_peer *handshake)
+{
+	staged_drop(peer_of(handshake));
+}
+
+static void op_zero_keys(void *context, struct handshake_peer *handshake)
+{
+	keypairs_destroy(peer_of(handshake));
+}
+
+static void op_wall_clock(void *context, struct timespec *wall)
+{
+	clock_gettime(CLOCK_REALTIME, wall);
+}
+
+static void op_random(void *context, void *bytes, size_t size)
+{
+	randombytes_buf(bytes, size);
+}
+
+static const struct handshake_ops ops = {
+	.send = op_send,
+	.has_endpoint = op_has_endpoint,
+	.find_peer = op_find_peer,
+	.find_index = op_find_index,
+	.alloc_index = op_alloc_index,
+	.free_index = op_free_index,
+	.session_derived = op_session_derived,
+	.roam = op_roam,
+	.under_load = op_under_load,
+	.send_keepalive = op_send_keepalive,
+	.clear_source = op_clear_source,
+	.drop_staged = op_drop_staged,
+	.zero_keys = op_zero_keys,
+	.wall_clock = op_wall_clock,
+	.random = op_random,
+};
+
+/* --- Peers --------------------------------------------------------------------------------- */
+
+static void tell_control(struct wg_peer *peer)
+{
+	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
+	struct api_event_peer event = {
+		.header = {.type = API_EVENT_PEER, .length = sizeof(event)},
+		.peer = peer->id,
+		.last_handshake_s = peer->last_handshake_s,
+	};
+
+	if (path != NULL)
+		event.endpoint = path->remote;
+	memcpy(event.tai64n_received, &peer->handshake.received, sizeof(event.tai64n_received));
+	memcpy(event.tai64n_sent, &peer->handshake.sent, sizeof(event.tai64n_sent));
+	peer_event_put(&event);
+	peer->event_due = false;
+}
+
+/*
+ * Runs the peer's timers and sees to it that we come back. While packets flow the peer is
+ * `watched` and looked at every WATCH_MS; when a look finds nothing new it is left to its timers,
+ * and the next packet's worker tells us.
+ */
+static void peer_run(struct wg_peer *peer)
+{
+	uint64_t due =
+		handshake_peer_run(peer->interface->handshake, &peer->handshake, self.now_ms);
+	uint64_t seen = __atomic_load_n(&peer->activity.last_any_ms, __ATOMIC_RELAXED);
+	bool active = seen != peer->last_seen_ms;
+
+	peer->last_seen_ms = seen;
+	atomic_store_explicit(&peer->watched, active, memory_order_relaxed);
+	if (!active) {
+		/* A packet between the look and the store saw `watched` and told nobody. */
+		atomic_thread_fence(memory_order_seq_cst);
+		if (__atomic_load_n(&peer->activity.last_any_ms, __ATOMIC_RELAXED) != seen) {
+			atomic_store_explicit(&peer->watched, true, memory_order_relaxed);
+			active = true;
+		}
+		due = RTE_MIN(due, timers_next_due(&peer->handshake.timers, &peer->activity));
+	}
+	if (active)
+		due = RTE_MIN(due, self.now_ms + WATCH_MS);
+	if (due != TIMERS_NEVER)
+		wheel_set(&self.wheel, &peer->timer, due);
+	else
+		wheel_remove(&self.wheel, &peer->timer);
+	if (peer->event_due)
+		tell_control(peer);
+}
+
+static void peer_list(struct wg_peer *peer)
+{
+	struct wg_peer *other;
+
+	HASH_FIND(by_key, peer->interface->peers, &peer->configured.public_key, KEY_SIZE, other);
+	if (other != NULL) {
+		log_warn(wireguard, "peer %u: has the public key of peer %u, stays silent",
+			peer->id, other->id);
+		return;
+	}
+	HASH_ADD_KEYPTR(
+		by_key, peer->interface->peers, &peer->handshake.noise.public_key, KEY_SIZE, peer);
+	peer->listed = true;
+}
+
+static void restore_marks(struct wg_peer *peer, const struct api_peer_set *set)
+{
+	_Static_assert(sizeof(peer->handshake.received) == API_TAI64N_SIZE, "wire form");
+	memcpy(&peer->handshake.received, set->tai64n_received, API_TAI64N_SIZE);
+	memcpy(&peer->handshake.sent, set->tai64n_sent, API_TAI64N_SIZE);
+}
+
+static void peer_add(const struct wg_command *command)
+{
+	struct wg_peer *peer = command->peer;
+	const struct api_peer_set *set = &command->set;
+	int rc;
+
+	if (peer->interface->handshake == NULL)
+		return; /* its creation failed and was said */
+	rc = handshake_peer_init(peer->interface->handshake, &peer->handshake, &set->public_key,
+		command->has_key ? &command->key : NULL, &peer->activity);
+	if (rc < 0) {
+		log_warn(wireguard, "peer %u: cannot be used: %s", peer->id, strerror(-rc));
+		return;
+	}
+	peer->worker = (uint8_t)peer->home;
+	restore_marks(peer, set);
+	peer_list(peer);
+	if (command->has_endpoint)
+		path_set(peer, &set->endpoint, NULL);
+	timers_set_persistent(&peer->handshake.timers, set->persistent_keepalive);
+	if ((set->flags & API_PEER_INITIATE) != 0 && command->has_endpoint)
+		timers_request(&peer->activity, TIMERS_SEND_STAGED);
+	peer_run(peer);
+}
+
+static void peer_change(const struct wg_command *command)
+{
+	struct wg_peer *peer = command->peer;
+
+	if (!peer->listed)
+		return;
+	if (command->has_key)
+		handshake_peer_set_preshared_key(
+			peer->interface->handshake, &peer->handshake, &command->key);
+	else if ((command->set.flags & API_PEER_HAS_PSK) == 0)
+		handshake_peer_set_preshared_key(
+			peer->interface->handshake, &peer->handshake, NULL);
+	if (command->has_endpoint)
+		path_set(peer, &command->set.endpoint, NULL);
+	timers_set_persistent(&peer->handshake.timers, command->set.persistent_keepalive);
+	peer_run(peer);
+}
+
+static void peer_remove(struct wg_peer *peer)
+{
+	wheel_remove(&self.wheel, &peer->timer);
+	staged_drop(peer);
+	keypairs_destroy(peer);
+	path_clear(peer);
+	if (peer->listed) {
+		HASH_DELETE(by_key, peer->interface->peers, peer);
+		handshake_peer_clear(peer->interface->handshake, &peer->handshake);
+	}
+	reclaim_later(peer, sizeof(*peer));
+}
+
+static void interface_set(const struct wg_command *command)
+{
+	struct wg_interface *interface = command->interface;
+	struct wg_peer *peer, *tmp;
+	int error = 0;
+
+	if (interface->handshake == NULL)
+		interface->handshake = handshake_create(&ops, interface, &error);
+	if (interface->handshake == NULL) {
+		log_error(wireguard, "interface %u: %s", interface->id, strerror(-error));
+		return;
+	}
+	if (!command->has_key)
+		return;
+	error = handshake_set_private_key(interface->handshake, &command->key);
+	if (error < 0) {
+		log_error(wireguard, "interface %u: private key refused: %s", interface->id,
+			strerror(-error));
+		return;
+	}
+	HASH_ITER (by_key, interface->peers, peer, tmp) {
+		handshake_peer_renew(interface->handshake, &peer->handshake);
+		keypairs_destroy(peer);
+	}
+}
+
+/* A controller has connected: it gets what it may have missed. */
+static void tell_all(void)
+{
+	for (unsigned i = 1; i < API_WG_INTERFACE_MAX; i++) {
+		struct wg_interface *interface = wg_interface_get(i);
+		struct wg_peer *peer, *tmp;
+
+		if (interface == NULL)
+			continue;
+		HASH_ITER (by_key, interface->peers, peer, tmp) {
+			if (peer->last_handshake_s != 0)
+				tell_control(peer);
+		}
+	}
+}
+
+static void command_run(struct wg_command *command)
+{
+	switch (command->kind) {
+	case WG_COMMAND_INTERFACE:
+		interface_set(command);
+		break;
+	case WG_COMMAND_INTERFACE_DEL:
+		handshake_destroy(&command->interface->handshake);
+		break;
+	case WG_COMMAND_PEER_ADD:
+		peer_add(command);
+		break;
+	case WG_COMMAND_PEER_CHANGE:
+		peer_change(command);
+		break;
+	case WG_COMMAND_PEER_DEL:
+		peer_remove(command->peer);
+		break;
+	case WG_COMMAND_TELL:
+		tell_all();
+		break;
+	}
+}
+
+/* At most BATCH, so that a large transaction does not keep handshakes waiting. */
+static unsigned commands_run(void)
+{
+	struct wg_command *command;
+	unsigned n = 0;
+
+	while (n < BATCH && (command = command_take()) != NULL) {
+		command_run(command);
+		command_destroy(&command);
+		n++;
+	}
+	return n;
+}
+
+/* --- What workers saw ---------------------------------------------------------------------- */
+
+static void message_run(const struct wg_event *event)
+{
+	struct packet *packet = packet_of(event->mbuf);
+	size_t offset = packet->l4 + sizeof(struct rte_udp_hdr);
+	struct wg_interface *interface = wg_interface_by_port(packet->dport);
+	enum handshake_result result;
+
+	if (interface == NULL || interface->handshake == NULL)
+		goto out;
+	self.received = event->mbuf;
+	result = handshake_receive(interface->handshake,
+		rte_pktmbuf_mtod_offset(event->mbuf, const void *, offset),
+		rte_pktmbuf_data_len(event->mbuf) - offset, &event->source, self.now_ms);
+	self.received = NULL;
+	log_debug(wireguard, "interface %u: message: %s", interface->id,
+		handshake_result_name(result));
+out:
+	rte_pktmbuf_free(event->mbuf);
+}
+
+static void stage_run(struct wg_peer *peer, const struct wg_event *event)
+{
+	const struct keypair *current = atomic_load_explicit(&peer->current, memory_order_relaxed);
+
+	staged_put(peer, event->mbuf);
+	/* event->index: the keypair that would not do, 0 = none. A better one may have come while
+	 * the packet was on its way. */
+	if (current != NULL && current->local_index != event->index)
+		staged_flush(peer);
+	else
+		timers_request(&peer->activity, TIMERS_SEND_STAGED);
+}
+
+static void event_run(const struct wg_event *event)
+{
+	struct wg_peer *peer;
+
+	if (event->kind == WG_EVENT_MESSAGE) {
+		message_run(event);
+		return;
+	}
+	peer = wg_peer_get(event->peer);
+	if (peer == NULL || !peer->listed) {
+		rte_pktmbuf_free(event->mbuf);
+		return;
+	}
+	switch ((enum wg_event_kind)event->kind) {
+	case WG_EVENT_CONFIRMED:
+		keypair_confirm(peer, event->index, self.now_ms);
+		timers_request(&peer->activity, TIMERS_CONFIRMED);
+		peer->event_due = true;
+		break;
+	case WG_EVENT_ROAM:
+		path_set(peer, &event->source.remote, &event->source.local);
+		atomic_store_explicit(&peer->roaming, false, memory_order_release);
+		peer->event_due = true;
+		break;
+	case WG_EVENT_PATH:
+		path_refresh(peer);
+		atomic_store_explicit(&peer->stale, false, memory_order_release);
+		break;
+	case WG_EVENT_STAGE:
+		stage_run(peer, event);
+		break;
+	case WG_EVENT_ACTIVITY:
+	case WG_EVENT_MESSAGE:
+		break;
+	}
+	peer_run(peer);
+}
+
+static unsigned events_run(void)
+{
+	struct wg_event events[BATCH];
+	unsigned total = 0;
+
+	if (events_queued() >= WG_UNDER_LOAD_QUEUED)
+		self.loaded_until_ms = self.now_ms + WG_UNDER_LOAD_STICKY_MS;
+	for (self.worker = 0; self.worker < dp_config()->workers; self.worker++) {
+		unsigned n = events_take(self.worker, events, BATCH);
+
+		for (unsigned i = 0; i < n; i++)
+			event_run(&events[i]);
+		total += n;
+	}
+	return total;
+}
+
+static void timers_due_run(void)
+{
+	struct wheel_entry *entry;
+
+	while ((entry = wheel_next(&self.wheel, self.now_ms)) != NULL)
+		peer_run((struct wg_peer *)((char *)entry - offsetof(struct wg_peer, timer)));
+}
+
+static void *run(void *arg)
+{
+	reader_register(READER_HANDSHAKE);
+	reader_online(READER_HANDSHAKE);
+	self.now_ms = clock_ms();
+	wheel_init(&self.wheel, self.now_ms);
+	while (!atomic_load_explicit(&self.stop, memory_order_relaxed)) {
+		unsigned work = 0;
+
+		self.now_ms = clock_ms();
+		work += commands_run();
+		work += events_run();
+		timers_due_run();
+		reader_quiescent(READER_HANDSHAKE);
+		reclaim_run();
+		if (work != 0)
+			continue;
+		reader_offline(READER_HANDSHAKE);
+		events_wait((int)wheel_wait_ms(&self.wheel, self.now_ms, WAIT_MAX_MS));
+		reader_online(READER_HANDSHAKE);
+	}
+	reader_offline(READER_HANDSHAKE);
+	return NULL;
+}
+
+int thread_start(void)
+{
+	return -rte_ctrl_thread_create(&self.thread, "sp-handshake", NULL, run, NULL);
+}
+
+void thread_stop(void)
+{
+	atomic_store_explicit(&self.stop, true, memory_order_relaxed);
+	events_wake();
+	pthread_join(self.thread, NULL);
+}
