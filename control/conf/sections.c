@@ -38,7 +38,7 @@ static const struct conf_field gateway_fields[] = {
 };
 
 static const struct conf_field dataplane_fields[] = {
-	FIELD("workers", u32, model_dataplane, workers, .min = 1, .max = 128),
+	FIELD("workers", u32, model_dataplane, workers, .min = 1, .max = 32),
 	FIELD("memory_mib", u32, model_dataplane, memory_mib, .min = 64, .max = 1 << 20),
 	FIELD("cores", text, model_dataplane, cores, .max = 127),
 	FIELD("idle", word, model_dataplane, idle, .words = idle_words),

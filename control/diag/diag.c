@@ -265,7 +265,11 @@ void diag_print(struct diag *diag, FILE *out, bool colour)
 		print_count(out, diag->warnings, "warning");
 	if (diag->errors + diag->warnings > diag->n_items)
 		fprintf(out, " (the first %zu are shown)", diag->n_items);
+	/* The code to look up is that of the first error, if there is one. */
 	item = diag_get(diag, 0);
+	for (size_t i = 0; diag->errors > 0 && item->severity != DIAG_ERROR && i < diag->n_items;
+		i++)
+		item = diag_get(diag, i);
 	fprintf(out, ".%s More: sallyport explain %s\n",
 		diag->errors > 0 ? " Nothing was changed." : "",
 		diag_code_format(item->code, code));

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who may know a way to where. A route is held by the sets with a group in its distribution
+ * groups, provided that a policy connects them with the routing peer (features.md R4); an exit
+ * node by those to whom it is offered and whom a policy lets use it (X3). What some object names
+ * but a set does not hold is closed to that set's exit node (X9).
+ */
+#include "control/compile/compile_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Never part of "the internet", whoever asks: RFC 6890 and its registries. Documentation prefixes
+ * are left out: nothing routes them, and labs stand on them. */
+static const char *const special_prefixes[] = {
+	"0.0.0.0/8",         /* this network */
+	"10.0.0.0/8",        /* private */
+	"100.64.0.0/10",     /* shared, and NetBird's overlay */
+	"127.0.0.0/8",       /* loopback */
+	"169.254.0.0/16",    /* link-local */
+	"172.16.0.0/12",     /* private */
+	"192.0.0.0/24",      /* protocol assignments */
+	"192.168.0.0/16",    /* private */
+	"198.18.0.0/15",     /* benchmarking */
+	"224.0.0.0/4",       /* multicast */
+	"240.0.0.0/4",       /* reserved, broadcast */
+	"::/96",             /* unspecified, loopback, IPv4-compatible */
+	"::ffff:0.0.0.0/96", /* IPv4-mapped */
+	"64:ff9b:1::/48",    /* local-use translation */
+	"100::/64",          /* discard */
+	"fc00::/7",          /* unique local */
+	"fe80::/10",         /* link-local */
+	"fec0::/10",         /* site-local */
+	"ff00::/8",          /* multicast */
+};
+
+static const char *const exit_halves[] = {"0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"};
+
+static bool refs_hold(const struct model_refs *refs, uint32_t index)
+{
+	for (size_t i = 0; i < refs->n; i++) {
+		if (refs->index[i] == index)
+			return true;
+	}
+	return false;
+}
+
+static bool refs_meet(const struct model_refs *a, const struct model_refs *b)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		if (refs_hold(b, a->index[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool set_in_groups(const struct compile_set *set, const struct model_refs *groups)
+{
+	for (size_t i = 0; i < set->n_groups; i++) {
+		if (refs_hold(groups, set->groups[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The routing peer in force: the first one that is enabled. */
+static const struct model_peer *routing_peer(const struct model *m, const struct model_route *route)
+{
+	for (size_t i = 0; i < route->via_peers.n; i++) {
+		const struct model_peer *peer = model_peer_at(m, route->via_peers.index[i]);
+
+		if (peer->enabled)
+			return peer;
+	}
+	return NULL;
+}
+
+/* Does an enabled policy that allows anything lead from the set to the route or its routing peer,
+ * or from that peer to the set? */
+static bool connects(const struct model *m, const struct model_policy *policy,
+	const struct compile_set *set, const struct model_route *route,
+	const struct model_peer *peer)
+{
+	const struct model_target *to = &policy->to;
+
+	if (!policy->enabled || !policy->allow)
+		return false;
+	if (compile_set_matches(m, set, &policy->from)) {
+		if (refs_hold(&to->routes, route->object.index) ||
+			refs_hold(&to->peers, peer->object.index) ||
+			model_peer_in_groups(peer, &to->groups) ||
+			refs_meet(&route->acl_groups, &to->groups))
+			return true;
+	}
+	return set_in_groups(set, &to->groups) &&
+	       (policy->from.any || refs_hold(&policy->from.peers, peer->object.index) ||
+		       model_peer_in_groups(peer, &policy->from.groups));
+}
+
+static bool holds_route(
+	const struct model *m, const struct compile_set *set, const struct model_route *route)
+{
+	const struct model_peer *peer;
+
+	if (!route->enabled || !set_in_groups(set, &route->distribute_to))
+		return false;
+	if (route->via_port.n > 0)
+		return true; /* the gateway itself routes */
+	peer = routing_peer(m, route);
+	for (size_t i = 0; peer != NULL && i < m->tables[MODEL_POLICY].n; i++) {
+		if (connects(m, model_policy_at(m, i), set, route, peer))
+			return true;
+	}
+	return false;
+}
+
+static bool holds_exit_node(const struct model *m, const struct compile_set *set,
+	const struct model_exit_node *exit_node)
+{
+	if (!exit_node->enabled || !set_in_groups(set, &exit_node->offer_to))
+		return false;
+	for (size_t i = 0; i < m->tables[MODEL_POLICY].n; i++) {
+		const struct model_policy *policy = model_policy_at(m, i);
+
+		if (policy->enabled && policy->allow &&
+			refs_hold(&policy->to.exit_nodes, exit_node->object.index) &&
+			compile_set_matches(m, set, &policy->from))
+			return true;
+	}
+	return false;
+}
+
+static void add_route(struct builder *b, struct compile_set *set, const struct prefix *prefix,
+	const struct model_route *route, const struct model_exit_node *exit_node)
+{
+	set->routes = pool_grow(b->pool, set->routes, set->n_routes, sizeof(*set->routes));
+	set->routes[set->n_routes++] = (struct compile_route){
+		.prefix = *prefix,
+		.route = route,
+		.exit_node = exit_node,
+	};
+}
+
+/* By prefix; for one prefix the route before the `also`, the lower metric, the lower name. */
+static int compare_routes(const void *left, const void *right)
+{
+	const struct compile_route *a = left, *b = right;
+	int order = prefix_compare(&a->prefix, &b->prefix);
+
+	if (order != 0)
+		return order;
+	if (a->route == NULL || b->route == NULL)
+		return (a->route == NULL) - (b->route == NULL);
+	if (a->route->metric != b->route->metric)
+		return a->route->metric < b->route->metric ? -1 : 1;
+	return strcmp(a->route->object.name, b->route->object.name);
+}
+
+static void collect_reach(struct builder *b, struct compile_set *set)
+{
+	const struct model *m = b->model;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
+		const struct model_route *route = model_route_at(m, i);
+
+		if (!holds_route(m, set, route))
+			continue;
+		for (size_t k = 0; k < route->prefixes.n; k++)
+			add_route(b, set, &route->prefixes.items[k], route, NULL);
+	}
+	for (size_t i = 0; i < m->tables[MODEL_EXIT_NODE].n && set->exit_node == NULL; i++) {
+		const struct model_exit_node *exit_node = model_exit_node_at(m, i);
+
+		if (!holds_exit_node(m, set, exit_node))
+			continue;
+		set->exit_node = exit_node;
+		for (size_t k = 0; k < exit_node->also.n; k++)
+			add_route(b, set, &exit_node->also.items[k], NULL, exit_node);
+	}
+	if (set->n_routes == 0)
+		return;
+	qsort(set->routes, set->n_routes, sizeof(*set->routes), compare_routes);
+	for (size_t i = 0; i < set->n_routes; i++) {
+		if (n == 0 || !prefix_equal(&set->routes[n - 1].prefix, &set->routes[i].prefix))
+			set->routes[n++] = set->routes[i];
+	}
+	set->n_routes = n;
+}
+
+static struct api_route_set *emit_route(struct builder *b, struct prefix prefix, uint32_t set_id)
+{
+	struct api_route_set *route = compile_emit(b, API_ROUTE_SET);
+
+	route->prefix = prefix;
+	route->table = API_TABLE_OVERLAY;
+	route->set_id = set_id;
+	return route;
+}
+
+static void emit_closed(struct builder *b, struct prefix prefix)
+{
+	emit_route(b, prefix, 0)->next = API_NEXT_CLOSED;
+}
+
+/* The next router of a route that leaves by a port; ADDR_NONE if the network is on-link. */
+static struct addr port_gateway(const struct model *m, const struct model_route *route,
+	const struct model_port *port, const struct prefix *prefix)
+{
+	struct addr first = prefix_first(prefix), none = {0};
+
+	if (route->gateway.family != ADDR_NONE)
+		return route->gateway;
+	if (model_port_of(m, &first) == port)
+		return none;
+	for (size_t i = 0; i < port->gateways.n; i++) {
+		if (port->gateways.items[i].family == prefix->family)
+			return port->gateways.items[i];
+	}
+	return none;
+}
+
+static void emit_held_route(
+	struct builder *b, const struct compile_set *set, const struct compile_route *held)
+{
+	struct api_route_set *message = emit_route(b, held->prefix, set->id);
+	const struct model_route *route = held->route;
+	const struct model *m = b->model;
+
+	if (route == NULL) {
+		message->next = API_NEXT_UNDERLAY;
+		message->flags = API_ROUTE_MASQUERADE | API_ROUTE_EXIT;
+		message->route_id = b->c->exit_node_ids[held->exit_node->object.index];
+		return;
+	}
+	message->flags = route->masquerade ? API_ROUTE_MASQUERADE : 0;
+	message->route_id = b->c->route_ids[route->object.index];
+	message->metric = route->metric;
+	if (route->via_port.n > 0) {
+		const struct model_port *port = model_port_at(m, route->via_port.index[0]);
+
+		message->next = API_NEXT_PORT;
+		message->port = (uint16_t)compile_id(b, STORE_PORT, port->object.name);
+		message->gateway = port_gateway(m, route, port, &held->prefix);
+	} else {
+		message->next = API_NEXT_PEER;
+		message->peer = b->c->peer_ids[routing_peer(m, route)->object.index];
+	}
+}
+
+static void emit_set(struct builder *b, const struct compile_set *set)
+{
+	for (size_t i = 0; i < set->n_routes; i++)
+		emit_held_route(b, set, &set->routes[i]);
+	for (size_t i = 0; set->exit_node != NULL && i < 4; i++) {
+		struct api_route_set *message;
+		struct prefix half = {0};
+
+		if (prefix_parse(exit_halves[i], &half) < 0)
+			continue; /* constant text */
+		message = emit_route(b, half, set->id);
+		message->next = API_NEXT_UNDERLAY;
+		message->flags = API_ROUTE_MASQUERADE | API_ROUTE_EXIT;
+		message->route_id = b->c->exit_node_ids[set->exit_node->object.index];
+	}
+}
+
+static void emit_allowed(struct builder *b, struct prefix prefix, uint32_t peer)
+{
+	struct api_allowed_set *message = compile_emit(b, API_ALLOWED_SET);
+
+	message->prefix = prefix;
+	message->peer = peer;
+}
+
+static void emit_peer(struct builder *b, const struct model_peer *peer)
+{
+	uint32_t id = b->c->peer_ids[peer->object.index];
+
+	for (size_t i = 0; i < peer->addresses.n; i++) {
+		struct prefix host = prefix_of_addr(&peer->addresses.items[i]);
+		struct api_route_set *route = emit_route(b, host, 0);
+
+		route->next = API_NEXT_PEER;
+		route->peer = id;
+		emit_allowed(b, host, id);
+	}
+	for (size_t i = 0; i < peer->also_from.n; i++)
+		emit_allowed(b, peer->also_from.items[i], id);
+}
+
+/* Every member of a routing group owns the range: replies through any of them are accepted. */
+static void emit_route_owners(struct builder *b, const struct model_route *route)
+{
+	for (size_t i = 0; i < route->via_peers.n; i++) {
+		uint32_t peer = route->via_peers.index[i];
+
+		for (size_t k = 0; model_peer_at(b->model, peer)->enabled && k < route->prefixes.n;
+			k++)
+			emit_allowed(b, route->prefixes.items[k], b->c->peer_ids[peer]);
+	}
+}
+
+static void emit_all_closed(struct builder *b)
+{
+	const struct model *m = b->model;
+	struct prefix prefix;
+
+	for (size_t i = 0; i < sizeof(special_prefixes) / sizeof(special_prefixes[0]); i++) {
+		if (prefix_parse(special_prefixes[i], &prefix) == 0)
+			emit_closed(b, prefix);
+	}
+	for (size_t i = 0; i < m->wireguard.addresses.n; i++)
+		emit_closed(b, model_network(&m->wireguard.addresses.items[i]));
+	for (size_t i = 0; i < m->tables[MODEL_PORT].n; i++) {
+		const struct model_port *port = model_port_at(m, i);
+
+		for (size_t k = 0; k < port->addresses.n; k++)
+			emit_closed(b, model_network(&port->addresses.items[k]));
+	}
+	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
+		for (size_t k = 0; k < model_route_at(m, i)->prefixes.n; k++)
+			emit_closed(b, model_route_at(m, i)->prefixes.items[k]);
+	}
+}
+
+void compile_reach(struct builder *b)
+{
+	const struct model *m = b->model;
+
+	for (size_t i = 0; i < b->c->n_sets; i++)
+		collect_reach(b, b->c->sets[i]);
+	/* Of two entries with one key the first stays: a peer before a closed network. */
+	for (size_t i = 0; i < m->tables[MODEL_PEER].n; i++) {
+		if (model_peer_at(m, i)->enabled)
+			emit_peer(b, model_peer_at(m, i));
+	}
+	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
+		if (model_route_at(m, i)->enabled)
+			emit_route_owners(b, model_route_at(m, i));
+	}
+	for (size_t i = 0; i < b->c->n_sets; i++)
+		emit_set(b, b->c->sets[i]);
+	emit_all_closed(b);
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ids live in one hash table per kind and in a map of which are taken; the database sees them
+ * only in store_save(). Marks and commits are written as they come, in WAL mode without a sync
+ * per write: after a power cut the data plane is gone too, and then an older mark is made good by
+ * the reserve that the data plane keeps ahead.
+ */
+#include "control/store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "common/api/egress.h"
+#include "common/api/policy.h"
+#include "common/api/port.h"
+#include "common/base/log.h"
+
+LOG_TYPE(store);
+
+static const struct {
+	const char *name;
+	uint32_t limit; /* ids are below it */
+} kinds[STORE_KINDS] = {
+	[STORE_PORT] = {"port", API_PORT_MAX},
+	[STORE_PEER] = {"peer", API_PEER_MAX},
+	[STORE_SET] = {"set", API_SET_MAX},
+	[STORE_ROUTE] = {"route", 1 << 20},
+	[STORE_EGRESS_ADDR] = {"egress_addr", API_EGRESS_ADDR_MAX},
+	[STORE_EGRESS_POOL] = {"egress_pool", API_EGRESS_POOL_MAX},
+	[STORE_EGRESS_RULE] = {"egress_rule", 1 << 20},
+	[STORE_POLICY_RULE] = {"policy_rule", API_POLICY_MAX},
+};
+
+struct id_entry {
+	UT_hash_handle hh;
+	uint32_t id;
+	bool used;  /* asked for since store_ids_begin() */
+	bool saved; /* in the database */
+	char name[];
+};
+
+struct id_space {
+	struct id_entry *by_name;
+	uint8_t *taken; /* a byte per id; grows */
+	uint32_t size;
+	uint32_t first_free; /* nothing below is free */
+};
+
+struct store {
+	sqlite3 *db;
+	struct id_space spaces[STORE_KINDS];
+};
+
+static const char schema[] =
+	"PRAGMA journal_mode = WAL;"
+	"PRAGMA synchronous = NORMAL;"
+	"CREATE TABLE IF NOT EXISTS ids (kind TEXT NOT NULL, name TEXT NOT NULL, "
+	"  id INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS marks (key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, "
+	"  last_handshake INTEGER NOT NULL, received BLOB NOT NULL, sent BLOB NOT NULL) "
+	"  WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS committed (one INTEGER PRIMARY KEY CHECK (one = 1), "
+	"  instance INTEGER NOT NULL, generation INTEGER NOT NULL, digest BLOB NOT NULL);"
+	"PRAGMA user_version = 1;";
+
+static void *check(void *memory)
+{
+	if (memory == NULL) {
+		fputs("out of memory\n", stderr);
+		abort();
+	}
+	return memory;
+}
+
+static int report(const struct store *store, const char *what)
+{
+	log_error(store, "%s: %s", what, sqlite3_errmsg(store->db));
+	return -EIO;
+}
+
+static void take(struct id_space *space, uint32_t id)
+{
+	uint32_t size = space->size == 0 ? 64 : space->size;
+
+	while (size <= id)
+		size *= 2;
+	if (size != space->size) {
+		space->taken = check(realloc(space->taken, size));
+		memset(space->taken + space->size, 0, size - space->size);
+		space->size = size;
+	}
+	space->taken[id] = 1;
+}
+
+static struct id_entry *add_entry(struct id_space *space, const char *name, uint32_t id)
+{
+	struct id_entry *entry = check(calloc(1, sizeof(*entry) + strlen(name) + 1));
+
+	strcpy(entry->name, name);
+	entry->id = id;
+	take(space, id);
+	HASH_ADD_KEYPTR(hh, space->by_name, entry->name, strlen(entry->name), entry);
+	return entry;
+}
+
+static int load_ids(struct store *store)
+{
+	sqlite3_stmt *stmt;
+	int rc;
+
+	if (sqlite3_prepare_v2(store->db, "SELECT kind, name, id FROM ids", -1, &stmt, NULL) !=
+		SQLITE_OK)
+		return report(store, "reading ids");
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		const char *kind = (const char *)sqlite3_column_text(stmt, 0);
+		const char *name = (const char *)sqlite3_column_text(stmt, 1);
+		sqlite3_int64 id = sqlite3_column_int64(stmt, 2);
+
+		for (size_t i = 0; i < STORE_KINDS; i++) {
+			struct id_space *space = &store->spaces[i];
+
+			if (strcmp(kinds[i].name, kind) != 0 || id < 1 || id >= kinds[i].limit ||
+				(id < space->size && space->taken[id]))
+				continue;
+			add_entry(space, name, (uint32_t)id)->saved = true;
+		}
+	}
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_DONE ? 0 : report(store, "reading ids");
+}
+
+struct store *store_open(const char *path, int *error)
+{
+	struct store *store = check(calloc(1, sizeof(*store)));
+
+	for (size_t i = 0; i < STORE_KINDS; i++)
+		store->spaces[i].first_free = 1;
+	if (sqlite3_open_v2(path == NULL ? ":memory:" : path, &store->db,
+		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+		    NULL) != SQLITE_OK) {
+		*error = report(store, path == NULL ? "memory" : path);
+		goto err;
+	}
+	sqlite3_busy_timeout(store->db, 2000);
+	if (sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK) {
+		*error = report(store, "making tables");
+		goto err;
+	}
+	*error = load_ids(store);
+	if (*error < 0)
+		goto err;
+	return store;
+err:
+	store_close(&store);
+	return NULL;
+}
+
+void store_close(struct store **store)
+{
+	if (*store == NULL)
+		return;
+	for (size_t i = 0; i < STORE_KINDS; i++) {
+		struct id_space *space = &(*store)->spaces[i];
+		struct id_entry *entry, *next;
+
+		HASH_ITER (hh, space->by_name, entry, next) {
+			HASH_DEL(space->by_name, entry);
+			free(entry);
+		}
+		free(space->taken);
+	}
+	sqlite3_close((*store)->db);
+	free(*store);
+	*store = NULL;
+}
+
+uint32_t store_id(struct store *store, enum store_kind kind, const char *name)
+{
+	struct id_space *space = &store->spaces[kind];
+	struct id_entry *entry;
+	uint32_t id;
+
+	HASH_FIND(hh, space->by_name, name, strlen(name), entry);
+	if (entry == NULL) {
+		for (id = space->first_free; id < space->size && space->taken[id]; id++)
+			;
+		if (id >= kinds[kind].limit)
+			return 0;
+		entry = add_entry(space, name, id);
+		space->first_free = id + 1;
+	}
+	entry->used = true;
+	return entry->id;
+}
+
+void store_ids_begin(struct store *store)
+{
+	for (size_t i = 0; i < STORE_KINDS; i++) {
+		struct id_entry *entry, *next;
+
+		HASH_ITER (hh, store->spaces[i].by_name, entry, next)
+			entry->used = false;
+	}
+}
+
+static sqlite3_stmt *prepare(struct store *store, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+
+	if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+		report(store, sql);
+	return stmt;
+}
+
+void store_ids_sweep(struct store *store)
+{
+	sqlite3_stmt *stmt = prepare(store, "DELETE FROM ids WHERE kind = ?1 AND name = ?2");
+
+	store_batch_begin(store);
+	for (size_t i = 0; i < STORE_KINDS; i++) {
+		struct id_space *space = &store->spaces[i];
+		struct id_entry *entry, *next;
+
+		HASH_ITER (hh, space->by_name, entry, next) {
+			if (entry->used)
+				continue;
+			if (entry->saved && stmt != NULL) {
+				sqlite3_bind_text(stmt, 1, kinds[i].name, -1, SQLITE_STATIC);
+				sqlite3_bind_text(stmt, 2, entry->name, -1, SQLITE_STATIC);
+				sqlite3_step(stmt);
+				sqlite3_reset(stmt);
+			}
+			space->taken[entry->id] = 0;
+			if (entry->id < space->first_free)
+				space->first_free = entry->id;
+			HASH_DEL(space->by_name, entry);
+			free(entry);
+		}
+	}
+	sqlite3_finalize(stmt);
+	if (store_batch_end(store) < 0)
+		log_warn(store, "freed ids are not written yet");
+}
+
+int store_save(struct store *store)
+{
+	sqlite3_stmt *stmt =
+		prepare(store, "INSERT OR REPLACE INTO ids (kind, name, id) VALUES (?1, ?2, ?3)");
+	int rc = stmt == NULL ? -EIO : 0;
+
+	store_batch_begin(store);
+	for (size_t i = 0; i < STORE_KINDS; i++) {
+		struct id_entry *entry, *next;
+
+		HASH_ITER (hh, store->spaces[i].by_name, entry, next) {
+			if (entry->saved || rc < 0)
+				continue;
+			sqlite3_bind_text(stmt, 1, kinds[i].name, -1, SQLITE_STATIC);
+			sqlite3_bind_text(stmt, 2, entry->name, -1, SQLITE_STATIC);
+			sqlite3_bind_int64(stmt, 3, entry->id);
+			if (sqlite3_step(stmt) != SQLITE_DONE)
+				rc = report(store, "writing ids");
+			sqlite3_reset(stmt);
+			entry->saved = rc == 0;
+		}
+	}
+	sqlite3_finalize(stmt);
+	if (store_batch_end(store) < 0)
+		rc = -EIO;
+	return rc;
+}
+
+static int finish(struct store *store, sqlite3_stmt *stmt, const char *what)
+{
+	int rc = stmt != NULL && sqlite3_step(stmt) == SQLITE_DONE ? 0 : report(store, what);
+
+	sqlite3_finalize(stmt);
+	return rc;
+}
+
+int store_commit_set(struct store *store, const struct store_commit *commit)
+{
+	sqlite3_stmt *stmt = prepare(store,
+		"INSERT OR REPLACE INTO committed (one, instance, generation, digest) "
+		"VALUES (1, ?1, ?2, ?3)");
+
+	if (stmt != NULL) {
+		sqlite3_bind_int64(stmt, 1, (sqlite3_int64)commit->instance);
+		sqlite3_bind_int64(stmt, 2, (sqlite3_int64)commit->generation);
+		sqlite3_bind_blob(stmt, 3, commit->digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
+	}
+	return finish(store, stmt, "writing the commit");
+}
+
+/* Copies a blob of exactly this size; false otherwise. */
+static bool get_blob(sqlite3_stmt *stmt, int column, void *out, size_t size)
+{
+	if ((size_t)sqlite3_column_bytes(stmt, column) != size)
+		return false;
+	memcpy(out, sqlite3_column_blob(stmt, column), size);
+	return true;
+}
+
+bool store_commit_get(struct store *store, struct store_commit *commit)
+{
+	sqlite3_stmt *stmt = prepare(store, "SELECT instance, generation, digest FROM committed");
+	bool found = false;
+
+	if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW) {
+		commit->instance = (uint64_t)sqlite3_column_int64(stmt, 0);
+		commit->generation = (uint64_t)sqlite3_column_int64(stmt, 1);
+		found = get_blob(stmt, 2, commit->digest, STORE_DIGEST_SIZE);
+	}
+	sqlite3_finalize(stmt);
+	return found;
+}
+
+int store_marks_set(struct store *store, const char *key, const struct store_marks *marks)
+{
+	sqlite3_stmt *stmt = prepare(store,
+		"INSERT OR REPLACE INTO marks (key, endpoint, last_handshake, received, sent) "
+		"VALUES (?1, ?2, ?3, ?4, ?5)");
+	char text[ENDPOINT_TEXT_MAX] = "";
+
+	if (marks->endpoint.addr.family != ADDR_NONE)
+		endpoint_format(&marks->endpoint, text);
+	if (stmt != NULL) {
+		sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
+		sqlite3_bind_text(stmt, 2, text, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(stmt, 3, (sqlite3_int64)marks->last_handshake_s);
+		sqlite3_bind_blob(stmt, 4, marks->tai64n_received, API_TAI64N_SIZE, SQLITE_STATIC);
+		sqlite3_bind_blob(stmt, 5, marks->tai64n_sent, API_TAI64N_SIZE, SQLITE_STATIC);
+	}
+	return finish(store, stmt, "writing marks");
+}
+
+bool store_marks_get(struct store *store, const char *key, struct store_marks *marks)
+{
+	sqlite3_stmt *stmt = prepare(
+		store, "SELECT endpoint, last_handshake, received, sent FROM marks WHERE key = ?1");
+	bool found = false;
+
+	memset(marks, 0, sizeof(*marks));
+	if (stmt != NULL)
+		sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
+	if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW) {
+		const char *text = (const char *)sqlite3_column_text(stmt, 0);
+
+		if (endpoint_parse(text, &marks->endpoint) < 0)
+			memset(&marks->endpoint, 0, sizeof(marks->endpoint));
+		marks->last_handshake_s = (uint64_t)sqlite3_column_int64(stmt, 1);
+		found = get_blob(stmt, 2, marks->tai64n_received, API_TAI64N_SIZE) &&
+			get_blob(stmt, 3, marks->tai64n_sent, API_TAI64N_SIZE);
+	}
+	sqlite3_finalize(stmt);
+	return found;
+}
+
+void store_batch_begin(struct store *store)
+{
+	if (sqlite3_exec(store->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+		report(store, "beginning a batch");
+}
+
+int store_batch_end(struct store *store)
+{
+	if (sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	report(store, "ending a batch");
+	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	return -EIO;
+}

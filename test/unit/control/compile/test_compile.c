@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a configuration becomes, judged by a trivial model of the data plane: the messages are
+ * searched linearly for the longest prefix that a set holds and for the first rule that matches.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/api/egress.h"
+#include "common/api/policy.h"
+#include "common/api/port.h"
+#include "common/api/route.h"
+#include "common/api/table.h"
+#include "control/compile/compile.h"
+#include "control/conf/conf.h"
+
+#define KEY_A "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
+#define KEY_B "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
+#define KEY_C "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0="
+#define KEY_D "gN65BkIKy1eCE9pP1wdc8ROUtkHLF2PfAqYdyYBz6EA="
+
+static const char base[] =
+	"version: 1\n"
+	"wireguard: {addresses: [100.64.0.1/10, fd64::1/64]}\n"
+	"ports:\n"
+	"  wan: {device: net_null0, addresses: [198.51.100.2/24], gateways: [198.51.100.1]}\n"
+	"  lan: {device: net_null1, addresses: [10.20.0.1/24]}\n"
+	"groups: {berlin: {}, london: {}, routers: {}}\n"
+	"peers:\n"
+	"  anna: {public_key: " KEY_A ", addresses: [100.64.0.11, fd64::11], groups: [berlin]}\n"
+	"  bob: {public_key: " KEY_B ", addresses: [100.64.0.12], groups: [london]}\n"
+	"  r1: {public_key: " KEY_C ", addresses: [100.64.0.21], groups: [routers]}\n"
+	"  r2: {public_key: " KEY_D ", addresses: [100.64.0.22], groups: [routers]}\n"
+	"routes:\n"
+	"  office-b: {prefixes: [10.30.0.0/16], via: {peers: [r1]}, distribute_to: [berlin],\n"
+	"             masquerade: false, acl_groups: [routers]}\n"
+	"  office-l: {prefixes: [10.30.0.0/16], via: {peers: [r2]}, distribute_to: [london],\n"
+	"             acl_groups: [routers]}\n"
+	"  lan: {prefixes: [10.20.0.0/24], via: {port: lan}, distribute_to: [london]}\n"
+	"exit_nodes: {internet: {offer_to: [berlin]}}\n"
+	"egress:\n"
+	"  pools: {office: {addresses: [198.51.100.5]}}\n"
+	"  rules: [{from: {groups: [berlin]}, use: office}]\n";
+
+static const char policies[] =
+	"policies:\n"
+	"  - {name: out, from: {groups: [berlin]}, to: {exit_nodes: [internet]}, action: allow}\n"
+	"  - {name: to-routers, from: {groups: [berlin, london]}, to: {groups: [routers]},\n"
+	"     protocol: tcp, ports: [443, 8000-8999], action: allow}\n"
+	"  - {name: ssh, from: {peers: [bob]}, to: {host: true}, protocol: tcp, ports: [22],\n"
+	"     action: allow}\n"
+	"policy: {routes_without_acl_groups: deny}\n";
+
+struct fixture {
+	struct model *model;
+	struct compiled *compiled;
+	struct diag *diag;
+};
+
+static struct fixture compile_text(struct store *store, const char *first, const char *second)
+{
+	struct fixture f;
+	struct compile_input input = {.store = store, .underlay = true};
+	const char *what;
+	char *text;
+	int error;
+
+	assert_true(asprintf(&text, "%s%s", first, second) > 0);
+	f.model = conf_parse("test.yaml", text, strlen(text), NULL, &f.diag);
+	if (f.model == NULL)
+		diag_print(f.diag, stderr, false);
+	assert_non_null(f.model);
+	input.model = f.model;
+	f.compiled = compile_model(&input, &error, &what);
+	assert_non_null(f.compiled);
+	free(text);
+	return f;
+}
+
+static void release(struct fixture *f)
+{
+	compile_destroy(&f->compiled);
+	model_destroy(&f->model);
+	diag_destroy(&f->diag);
+}
+
+static struct store *open_store(void)
+{
+	int error;
+	struct store *store = store_open(NULL, &error);
+
+	assert_non_null(store);
+	return store;
+}
+
+static uint32_t index_of(const struct fixture *f, const char *peer)
+{
+	return model_find(f->model, MODEL_PEER, peer)->index;
+}
+
+static uint32_t set_of(const struct fixture *f, const char *peer)
+{
+	return f->compiled->set_of_peer[index_of(f, peer)]->id;
+}
+
+static uint32_t id_of(const struct fixture *f, const char *peer)
+{
+	return f->compiled->peer_ids[index_of(f, peer)];
+}
+
+static struct addr address(const char *text)
+{
+	struct addr addr;
+
+	assert_int_equal(addr_parse(text, &addr), 0);
+	return addr;
+}
+
+/* The entry that carries traffic of this set to dst, as common/api/route.h says. */
+static const struct api_route_set *find_route(
+	const struct fixture *f, uint32_t set, const char *dst_text)
+{
+	struct addr dst = address(dst_text);
+	const struct api_route_set *best = NULL;
+	int named = -1;
+
+	for (size_t i = 0; i < f->compiled->desired.n; i++) {
+		const struct api_route_set *route = (const void *)f->compiled->desired.messages[i];
+
+		if (route->header.type != API_ROUTE_SET || route->table != API_TABLE_OVERLAY ||
+			!prefix_contains(&route->prefix, &dst))
+			continue;
+		if (route->prefix.length > named)
+			named = route->prefix.length;
+		if (route->next == API_NEXT_CLOSED || (route->set_id != 0 && route->set_id != set))
+			continue;
+		if (best == NULL || route->prefix.length >= best->prefix.length)
+			best = route;
+	}
+	if (best != NULL && (best->flags & API_ROUTE_EXIT) && best->prefix.length < named)
+		return NULL;
+	return best;
+}
+
+/* The verdict, and the name of the rule that decided. */
+static bool judge(const struct fixture *f, uint32_t set, const char *dst_text, uint8_t proto,
+	uint16_t port, uint16_t about, const char **name)
+{
+	const struct api_policy_set *best = NULL;
+	struct addr dst = address(dst_text);
+
+	for (size_t i = 0; i < f->compiled->desired.n; i++) {
+		const struct api_policy_set *rule = (const void *)f->compiled->desired.messages[i];
+
+		if (rule->header.type != API_POLICY_SET ||
+			(rule->src_set != 0 && rule->src_set != set) ||
+			(rule->dst.family != ADDR_NONE && !prefix_contains(&rule->dst, &dst)) ||
+			(rule->proto != 0 && rule->proto != proto) || port < rule->port_first ||
+			port > rule->port_last ||
+			((rule->flags & ~about) &
+				(API_POLICY_TO_HOST | API_POLICY_TO_EXIT | API_POLICY_ECHO_ONLY)))
+			continue;
+		if (best == NULL || rule->priority < best->priority)
+			best = rule;
+	}
+	*name = best == NULL ? "" : f->compiled->rule_names[best->rule];
+	return best != NULL && best->verdict == API_ALLOW;
+}
+
+static void test_berlin_london(void **state)
+{
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, base, policies);
+	const struct api_route_set *route;
+	unsigned owners = 0;
+
+	route = find_route(&f, set_of(&f, "anna"), "10.30.1.1");
+	assert_non_null(route);
+	assert_int_equal(route->next, API_NEXT_PEER);
+	assert_int_equal(route->peer, id_of(&f, "r1"));
+	assert_int_equal(route->flags & API_ROUTE_MASQUERADE, 0);
+	route = find_route(&f, set_of(&f, "bob"), "10.30.1.1");
+	assert_non_null(route);
+	assert_int_equal(route->peer, id_of(&f, "r2"));
+	assert_int_equal(route->flags & API_ROUTE_MASQUERADE, API_ROUTE_MASQUERADE);
+	assert_null(find_route(&f, set_of(&f, "r1"), "10.30.1.1"));
+	/* Replies through either routing peer are accepted. */
+	for (size_t i = 0; i < f.compiled->desired.n; i++) {
+		const struct api_allowed_set *allowed =
+			(const void *)f.compiled->desired.messages[i];
+
+		owners += allowed->header.type == API_ALLOWED_SET && allowed->prefix.length == 16;
+	}
+	assert_int_equal(owners, 2);
+	release(&f);
+	store_close(&store);
+}
+
+static void test_route_needs_policy(void **state)
+{
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, base,
+		"policies:\n"
+		"  - {name: ping, from: {groups: [berlin]}, to: {groups: [routers]},\n"
+		"     protocol: icmp, action: allow}\n"
+		"  - {name: not-now, from: {groups: [london]}, to: {groups: [routers]}, action: "
+		"allow,\n"
+		"     enabled: false}\n"
+		"policy: {routes_without_acl_groups: deny}\n");
+
+	assert_non_null(find_route(&f, set_of(&f, "anna"), "10.30.1.1")); /* ICMP is enough */
+	assert_null(find_route(&f, set_of(&f, "bob"), "10.30.1.1"));
+	assert_null(f.compiled->set_of_peer[index_of(&f, "anna")]->exit_node);
+	release(&f);
+	store_close(&store);
+}
+
+static void test_exit(void **state)
+{
+	static const char *const closed[] = {"10.20.0.7", "10.30.0.1", "10.99.0.1", "100.64.0.99",
+		"169.254.1.1", "192.168.1.1", "172.31.255.255", "198.51.100.77", "127.0.0.1",
+		"224.0.0.1", "fe80::1", "fd00::1", "ff02::1", "::1"};
+	static const char *const open[] = {"192.0.2.1", "8.8.8.8", "203.0.113.1", "2001:db8::1"};
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, base,
+		"policies:\n"
+		"  - {name: out, from: {groups: [berlin]}, to: {exit_nodes: [internet]},\n"
+		"     action: allow}\n");
+	uint32_t anna = set_of(&f, "anna");
+	const char *name;
+
+	for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++) {
+		const struct api_route_set *route = find_route(&f, anna, closed[i]);
+
+		if (route != NULL)
+			print_message("%s is open\n", closed[i]);
+		assert_null(route);
+	}
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+		const struct api_route_set *route = find_route(&f, anna, open[i]);
+
+		assert_non_null(route);
+		assert_int_equal(route->next, API_NEXT_UNDERLAY);
+		assert_int_equal(route->flags, API_ROUTE_EXIT | API_ROUTE_MASQUERADE);
+		assert_int_equal(route->prefix.length, 1);
+		assert_null(find_route(&f, set_of(&f, "bob"), open[i]));
+	}
+	assert_true(judge(&f, anna, "8.8.8.8", 17, 53, API_POLICY_TO_EXIT, &name));
+	assert_string_equal(name, "policy:out");
+	/* What leads to the internet does not lead to a peer. */
+	assert_false(judge(&f, anna, "100.64.0.12", 17, 53, 0, &name));
+	release(&f);
+	store_close(&store);
+}
+
+static void test_exit_also(void **state)
+{
+	struct store *store = open_store();
+	char *text = strdup(base), *at = strstr(text, "offer_to: [berlin]}}");
+	struct fixture f;
+
+	assert_non_null(at);
+	*at = '\0';
+	assert_true(asprintf(&at, "%soffer_to: [berlin], also: [198.51.100.0/24]}}\n%s", text,
+			    strstr(base, "egress:")) > 0);
+	f = compile_text(store, at, policies);
+	assert_non_null(find_route(&f, set_of(&f, "anna"), "198.51.100.77"));
+	assert_null(find_route(&f, set_of(&f, "anna"), "10.20.0.7"));
+	free(text);
+	free(at);
+	release(&f);
+	store_close(&store);
+}
+
+static void test_policies(void **state)
+{
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, base, policies);
+	uint32_t anna = set_of(&f, "anna"), bob = set_of(&f, "bob"), r1 = set_of(&f, "r1");
+	const uint16_t host = API_POLICY_TO_HOST;
+	const struct {
+		uint32_t set;
+		const char *dst;
+		uint8_t proto;
+		uint16_t port, about;
+		const char *rule;
+		bool allow;
+	} cases[] = {
+		{anna, "100.64.0.21", 6, 443, 0, "policy:to-routers", true},
+		{anna, "100.64.0.21", 6, 8500, 0, "policy:to-routers", true},
+		{anna, "100.64.0.21", 6, 80, 0, "", false},
+		{anna, "100.64.0.21", 17, 443, 0, "", false},
+		{r1, "100.64.0.11", 6, 443, 0, "", false},
+		{anna, "100.64.0.12", 6, 443, 0, "", false},
+		/* A route's ACL group is a destination: the route is reached by that policy. */
+		{anna, "10.30.0.5", 6, 443, 0, "policy:to-routers", true},
+		{anna, "10.30.0.5", 6, 22, 0, "", false},
+		/* No ACL groups, and the configuration says deny. */
+		{bob, "10.20.0.9", 6, 443, 0, "", false},
+		/* The gateway: echo from peers, what a policy names, nothing else. */
+		{anna, "100.64.0.1", 1, 0, host | API_POLICY_ECHO_ONLY, "host-echo", true},
+		{anna, "100.64.0.1", 1, 0, host, "host-closed", false},
+		{0, "198.51.100.2", 1, 0, host | API_POLICY_ECHO_ONLY, "host-closed", false},
+		{bob, "100.64.0.1", 6, 22, host, "policy:ssh", true},
+		{anna, "100.64.0.1", 6, 22, host, "host-closed", false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *name;
+		bool allow = judge(&f, cases[i].set, cases[i].dst, cases[i].proto, cases[i].port,
+			cases[i].about, &name);
+
+		if (allow != cases[i].allow || strcmp(name, cases[i].rule) != 0)
+			print_message("case %zu: %d by '%s'\n", i, allow, name);
+		assert_int_equal(allow, cases[i].allow);
+		assert_string_equal(name, cases[i].rule);
+	}
+	release(&f);
+	store_close(&store);
+}
+
+static void test_open_route(void **state)
+{
+	struct store *store = open_store();
+	struct fixture f =
+		compile_text(store, base, "policy: {routes_without_acl_groups: allow}\n");
+	const char *name;
+
+	assert_true(judge(&f, set_of(&f, "bob"), "10.20.0.9", 6, 443, 0, &name));
+	assert_string_equal(name, "open-route:lan");
+	assert_false(judge(&f, set_of(&f, "anna"), "10.20.0.9", 6, 443, 0, &name));
+	/* The route is open, the gateway's address in it is not. */
+	assert_false(judge(&f, set_of(&f, "bob"), "10.20.0.1", 6, 22, API_POLICY_TO_HOST, &name));
+	release(&f);
+	store_close(&store);
+}
+
+static void test_egress(void **state)
+{
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, base, policies);
+	uint16_t office = (uint16_t)store_id(store, STORE_EGRESS_POOL, "pool:office");
+	uint16_t own = (uint16_t)store_id(store, STORE_EGRESS_POOL, "own:lan");
+	unsigned user_rules = 0, route_rules = 0;
+
+	for (size_t i = 0; i < f.compiled->desired.n; i++) {
+		const struct api_egress_rule_set *rule =
+			(const void *)f.compiled->desired.messages[i];
+		const struct api_egress_addr_set *addr = (const void *)rule;
+		struct addr lan = address("10.20.0.1");
+
+		if (rule->header.type == API_EGRESS_ADDR_SET)
+			assert_int_equal(addr->port_last,
+				addr_equal(&addr->addr, &lan) || addr->addr.bytes[0] != 198
+					? COMPILE_SHARED_PORT_LAST
+					: COMPILE_PORT_LAST);
+		if (rule->header.type != API_EGRESS_RULE_SET)
+			continue;
+		if (rule->pool == office) {
+			assert_int_equal(rule->src_set, set_of(&f, "anna"));
+			user_rules++;
+		} else if (rule->pool == own) {
+			route_rules++;
+		}
+	}
+	assert_int_equal(user_rules, 1);
+	assert_int_equal(route_rules, 1);
+	release(&f);
+	store_close(&store);
+}
+
+static void test_deterministic_and_minimal(void **state)
+{
+	struct store *store = open_store(), *other = open_store();
+	struct fixture a = compile_text(store, base, policies);
+	struct fixture b = compile_text(store, base, policies);
+	struct fixture c = compile_text(other, base, policies);
+	struct pool *pool = pool_create();
+	struct compile_steps steps;
+
+	assert_int_equal(a.compiled->desired.n, b.compiled->desired.n);
+	assert_memory_equal(
+		a.compiled->desired.digest, b.compiled->desired.digest, STORE_DIGEST_SIZE);
+	assert_memory_equal(
+		a.compiled->desired.digest, c.compiled->desired.digest, STORE_DIGEST_SIZE);
+	steps = desired_diff(pool, &a.compiled->desired, &b.compiled->desired, NULL, NULL);
+	assert_int_equal(steps.n, 0);
+	steps = desired_diff(pool, NULL, &b.compiled->desired, NULL, NULL);
+	assert_int_equal(steps.n, b.compiled->desired.n);
+	pool_destroy(&pool);
+	release(&a);
+	release(&b);
+	release(&c);
+	store_close(&store);
+	store_close(&other);
+}
+
+/* One more peer of a known combination of groups: the peer, its routes, its owners, nothing else.
+ */
+static void test_diff_of_a_peer(void **state)
+{
+	struct store *store = open_store();
+	struct fixture a = compile_text(store, base, policies), b;
+	struct pool *pool = pool_create();
+	struct compile_steps steps;
+	char *text, *at;
+
+	assert_true(asprintf(&text, "%s", base) > 0);
+	at = strstr(text, "  r1: ");
+	assert_true(asprintf(&at,
+			    "%.*s  carl: {public_key: "
+			    "Yv9BzDTmMMXgjW8gqYGtLUSqxLQpLMu0WUnPZuJw0Fo=, "
+			    "addresses: [100.64.0.13], groups: [berlin]}\n%s",
+			    (int)(at - text), text, at) > 0);
+	b = compile_text(store, at, policies);
+	steps = desired_diff(pool, &a.compiled->desired, &b.compiled->desired, NULL, NULL);
+	assert_int_equal(steps.n, 3);
+	assert_int_equal(steps.messages[0]->type, API_PEER_SET);
+	assert_int_equal(steps.messages[1]->type, API_ROUTE_SET);
+	assert_int_equal(steps.messages[2]->type, API_ALLOWED_SET);
+	steps = desired_diff(pool, &b.compiled->desired, &a.compiled->desired, NULL, NULL);
+	assert_int_equal(steps.n, 3);
+	assert_int_equal(steps.deletions, 3);
+	assert_int_equal(steps.messages[0]->type, API_ALLOWED_DEL);
+	assert_int_equal(steps.messages[2]->type, API_PEER_DEL);
+	assert_int_equal(((const struct api_peer_del *)steps.messages[2])->peer, id_of(&b, "carl"));
+	pool_destroy(&pool);
+	free(text);
+	free(at);
+	release(&a);
+	release(&b);
+	store_close(&store);
+}
+
+static void test_merge(void **state)
+{
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, base, policies);
+	struct pool *pool = pool_create();
+	struct api_neigh_set *neigh = pool_alloc(pool, sizeof(*neigh));
+	const struct api_header *list[] = {&neigh->header};
+	struct desired kernel, merged;
+	struct compile_steps steps;
+
+	api_message_init(neigh, API_NEIGH_SET, sizeof(*neigh));
+	neigh->addr = address("198.51.100.1");
+	neigh->port = 1;
+	kernel = desired_make(list, 1);
+	merged = desired_merge(pool, &f.compiled->desired, &kernel);
+	assert_int_equal(merged.n, f.compiled->desired.n + 1);
+	steps = desired_diff(pool, &f.compiled->desired, &merged, NULL, NULL);
+	assert_int_equal(steps.n, 1);
+	assert_ptr_equal(steps.messages[0], &neigh->header);
+	pool_destroy(&pool);
+	release(&f);
+	store_close(&store);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_berlin_london),
+		cmocka_unit_test(test_route_needs_policy),
+		cmocka_unit_test(test_exit),
+		cmocka_unit_test(test_exit_also),
+		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_open_route),
+		cmocka_unit_test(test_egress),
+		cmocka_unit_test(test_deterministic_and_minimal),
+		cmocka_unit_test(test_diff_of_a_peer),
+		cmocka_unit_test(test_merge),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
