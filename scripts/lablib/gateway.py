@@ -3,6 +3,7 @@
 with, a gateway of wireguard-go and nftables on the same ports."""
 import json
 import os
+import shlex
 import signal
 import stat
 from pathlib import Path
@@ -30,14 +31,15 @@ class Service:
         self.lab, self.node, self.name, self.log = lab, node, name, Path(log)
         self.folder = lab.state / "service" / name
         self.folder.mkdir(parents=True)
-        self.set_command(command)
+        self.command = command
+        self.set_before("")
         self.runsv = None
 
-    def set_command(self, command):
-        """Takes effect at the next start."""
+    def set_before(self, line):
+        """A line of shell to run before the program; takes effect at the next start."""
         script = self.folder / "run"
-        quoted = " ".join("'" + str(c).replace("'", "'\\''") + "'" for c in command)
-        script.write_text(f"#!/bin/sh\nexec >>'{self.log}' 2>&1 </dev/null\nexec {quoted}\n")
+        script.write_text(f"#!/bin/sh\nexec >>{shlex.quote(str(self.log))} 2>&1 </dev/null\n"
+                          f"{line}\nexec {shlex.join(map(str, self.command))}\n")
         script.chmod(stat.S_IRWXU)
 
     def start(self):
@@ -92,14 +94,13 @@ class Gateway:
         for folder in (self.run_dir, self.state_dir):
             folder.mkdir(mode=0o700)
         self.logs.mkdir(parents=True, exist_ok=True)
-        cpus = min(os.cpu_count() or 1, workers + 1)
         self.dataplane = Service(lab, "gateway", "sallyport-dataplane", [
             self.bin / "sallyport-dataplane", "--socket", self.run_dir / "dataplane.sock",
             "--workers", workers, "--idle", idle], self.logs / "sallyport-dataplane.log")
         self.control = Service(lab, "gateway", "sallyportd", [
             self.bin / "sallyportd", "--config", self.config, "--state-dir", self.state_dir,
             "--run-dir", self.run_dir], self.logs / "sallyportd.log")
-        self.workers, self.cpus = workers, cpus
+        self.workers = workers
 
     def start(self):
         self.dataplane.start()

@@ -41,11 +41,11 @@ def make_world(request):
     needs_programs()
     made = []
 
-    def make(make_config=configs.exit_node, **options):
+    def make(make_config=configs.exit_node, start=True, **options):
         folder = log_folder(request)
         made.append(World(folder / str(len(made)), make_config, **options))
         request.node.worlds = made
-        return made[-1].up()
+        return made[-1].up(start)
 
     yield make
     for world in made:

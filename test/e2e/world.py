@@ -34,7 +34,7 @@ class World:
         self.make_config, self.workers, self.reference = make_config, workers, reference
         self.clients, self.gateway = {}, None
 
-    def up(self):
+    def up(self, start=True):
         self.lab.up(guard=True)
         internet.start_all(self.lab, self.logs)
         self.start_echo("internet")
@@ -45,7 +45,8 @@ class World:
             self.config = self.make_config(self.clients, self.workers)
             path = configs.write(self.config, self.lab.state / "gateway.yaml")
             self.gateway = Gateway(self.lab, path, self.logs, workers=self.workers)
-        self.gateway.start()
+        if start:
+            self.gateway.start()
         return self
 
     def connect(self, *names):
