@@ -161,14 +161,17 @@ static void drop_staged(void *context, struct handshake_peer *peer)
 	peer_of(peer)->drops++;
 }
 
-static void zero_keys(void *context, struct handshake_peer *hs)
+void node_drop_sessions(struct node *node, struct node_peer *peer)
 {
-	struct node_peer *peer = peer_of(hs);
+	drop_keypair(node, &peer->current);
+	drop_keypair(node, &peer->next);
+	drop_keypair(node, &peer->previous);
+}
 
-	drop_keypair(context, &peer->current);
-	drop_keypair(context, &peer->next);
-	drop_keypair(context, &peer->previous);
-	peer->zeroings++;
+static void zero_keys(void *context, struct handshake_peer *peer)
+{
+	node_drop_sessions(context, peer_of(peer));
+	peer_of(peer)->zeroings++;
 }
 
 static void wall_clock(void *context, struct timespec *wall)
@@ -218,9 +221,7 @@ void node_fini(struct node *node)
 		if (!peer->used)
 			continue;
 		handshake_peer_clear(node->handshake, &peer->hs);
-		drop_keypair(node, &peer->current);
-		drop_keypair(node, &peer->next);
-		drop_keypair(node, &peer->previous);
+		node_drop_sessions(node, peer);
 	}
 	assert_int_equal(node->indexes_used, 0);
 	handshake_destroy(&node->handshake);

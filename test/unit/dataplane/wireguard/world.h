@@ -65,6 +65,9 @@ void node_fini(struct node *node);
 struct node_peer *node_add_peer(
 	struct node *node, const uint8_t public_key[KEY_SIZE], const struct key *preshared_key);
 
+/* As the data plane does when an interface goes down. */
+void node_drop_sessions(struct node *node, struct node_peer *peer);
+
 /* The nth message sent, from 0; fails the test if there are fewer or its size is another. */
 const uint8_t *node_sent(const struct node *node, unsigned n, size_t size);
 
