@@ -56,3 +56,18 @@ struct drop_group {
 
 /* Main thread, in a feature's init. 0, or -ENOSPC. */
 int drop_register(struct drop_group *group) __attribute__((warn_unused_result));
+
+struct rte_mbuf;
+
+/* Counts n packets that never reach the drop node. thread: the calling worker's id, or one of enum
+ * handoff_producer. */
+void drop_count(unsigned thread, uint16_t reason, unsigned n);
+
+/* The same, and frees them. */
+void drop_free(unsigned thread, uint16_t reason, struct rte_mbuf **mbufs, unsigned n);
+
+/* Over all threads, since the start. Main thread. */
+uint64_t drop_total(uint16_t reason);
+
+/* Fills rows of struct api_count_drop, one per registered reason; returns how many. */
+uint32_t drop_fill(void *rows, uint32_t max);

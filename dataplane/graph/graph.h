@@ -27,6 +27,9 @@ void graph_take_role(enum graph_role role, const char *node);
 /* Wants an edge from `node` to whoever has the role; *edge is valid once graphs are created. */
 void graph_edge(const char *node, enum graph_role role, uint16_t *edge);
 
+/* A source node of a feature's own, run once per loop of each worker. In init. */
+void graph_add_source(const char *node);
+
 /*
  * UDP datagrams to this port (host order) that arrive on a plain port go to `role` instead of
  * GRAPH_FORWARD; that node checks that the destination is local, and forwards it otherwise.
@@ -34,3 +37,21 @@ void graph_edge(const char *node, enum graph_role role, uint16_t *edge);
  */
 void graph_udp_service(uint16_t port, enum graph_role role);
 void graph_udp_service_remove(uint16_t port);
+
+/* The role of a UDP port, GRAPH_FORWARD if nobody serves it. Any thread. */
+extern uint8_t graph_udp_roles[65536];
+
+static inline enum graph_role graph_udp_role(uint16_t port)
+{
+	return (enum graph_role)__atomic_load_n(&graph_udp_roles[port], __ATOMIC_RELAXED);
+}
+
+struct rte_graph;
+
+/* For dataplane/main: makes the edges and one graph per worker. 0 or -errno. */
+int graph_create_all(unsigned workers) __attribute__((warn_unused_result));
+struct rte_graph *graph_of(unsigned worker);
+void graph_destroy_all(void);
+
+/* Fills rows of struct api_count_node, summed over the workers; returns how many. */
+uint32_t graph_fill(void *rows, uint32_t max);

@@ -25,3 +25,23 @@ enum handoff_producer {
  */
 unsigned handoff_send(unsigned producer, unsigned worker, enum graph_role next,
 	struct rte_mbuf **mbufs, unsigned n);
+
+/* For dataplane/main: rings and doorbells of all workers. 0 or -errno. */
+int handoff_create_all(unsigned workers) __attribute__((warn_unused_result));
+
+/* The doorbell of a worker: an eventfd that it waits on. */
+int handoff_bell_fd(unsigned worker);
+
+/* The worker is about to sleep, or no longer: from arm on producers ring its doorbell. It looks at
+ * its rings once more between arming and blocking. */
+void handoff_arm(unsigned worker);
+void handoff_disarm(unsigned worker);
+
+/* Wakes a worker whatever it does. Any thread. */
+void handoff_wake(unsigned worker);
+
+/* At the end of a worker's loop: rings the doorbells of those to whom it passed packets. */
+void handoff_ring_bells(unsigned worker);
+
+/* Packets passed on and taken over by a worker so far. Main thread. */
+void handoff_counts(unsigned worker, uint64_t *out, uint64_t *in);

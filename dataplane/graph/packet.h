@@ -12,6 +12,38 @@
 
 #include <stdint.h>
 
+#include "dataplane/graph/drop.h"
+
+/* Why packet_parse() refuses a packet. */
+#define PACKET_DROPS(X)                                                                            \
+	X(VERSION, "version", "neither IPv4 nor IPv6")                                             \
+	X(SHORT, "short", "shorter than an IP header")                                             \
+	X(HEADER_LENGTH, "header_length",                                                          \
+		"IPv4 header length below 20 bytes or beyond the packet")                          \
+	X(TOTAL_LENGTH, "total_length", "IPv4 total length below the header's")                    \
+	X(CUT, "cut", "longer in its IP header than on the wire: switch off TSO, GSO and GRO")     \
+	X(CHECKSUM, "checksum", "IPv4 header checksum is wrong")                                   \
+	X(OPTIONS, "options", "malformed IPv4 options")                                            \
+	X(SOURCE_ROUTE, "source_route",                                                            \
+		"IPv4 source routing, or an IPv6 routing header of type 0")                        \
+	X(SOURCE, "source", "source address is multicast, broadcast or loopback")                  \
+	X(DESTINATION, "destination", "destination address is loopback or unspecified")            \
+	X(JUMBO, "jumbo", "IPv6 payload length 0 with payload")                                    \
+	X(EXTENSIONS, "extensions", "too many or too long IPv6 extension headers")                 \
+	X(EXTENSION_CUT, "extension_cut", "IPv6 extension header beyond the packet")               \
+	X(EXTENSION_ORDER, "extension_order",                                                      \
+		"IPv6 hop-by-hop or second fragment header behind "                                \
+		"another header")                                                                  \
+	X(FRAGMENT_LENGTH, "fragment_length", "fragment length is no multiple of 8, or 0")         \
+	X(FRAGMENT_OVERFLOW, "fragment_overflow", "fragment ends beyond 65,535 bytes")             \
+	X(FRAGMENT_TINY, "fragment_tiny", "first fragment without the whole layer-4 header")       \
+	X(TCP, "tcp", "TCP header cut or its length below 20 bytes")                               \
+	X(UDP, "udp", "UDP header cut or its length wrong")                                        \
+	X(ICMP, "icmp", "ICMP message cut")                                                        \
+	X(ICMP_FAMILY, "icmp_family", "ICMP in IPv6 or ICMPv6 in IPv4")                            \
+	X(SEGMENTS, "segments", "came in several buffers that do not fit one")
+DROP_GROUP_DECLARE(packet, PACKET_DROPS);
+
 enum {
 	PACKET_AT_HOME = 1 << 0,  /* was handed to its flow's home: do not hand off again */
 	PACKET_FRAGMENT = 1 << 1, /* not the first fragment: no ports */

@@ -24,6 +24,8 @@ struct worker {
 	uint32_t lcore;  /* EAL's number */
 	uint64_t now_ms; /* monotonic, read once per loop; never 0 */
 	struct aead *aead;
+	uint64_t work;  /* packets taken in so far by source nodes: a loop without is an idle one */
+	uint64_t flows; /* in the worker's table now: the flow feature's, for the counters */
 };
 
 RTE_DECLARE_PER_LCORE(struct worker *, worker);
@@ -61,3 +63,21 @@ int grace_over(uint64_t token);
 
 /* Monotonic milliseconds, never 0; any thread. */
 uint64_t clock_ms(void);
+
+/* For dataplane/main. */
+
+enum { GRACE_NONE = 0 }; /* a token that is over */
+
+/* Memory of readers, workers and their AEAD, after aead_select(). 0 or -errno. */
+int worker_create_all(void) __attribute__((warn_unused_result));
+void worker_destroy_all(void);
+
+/* Workers read this copy from their next loop on. */
+void tables_flip(unsigned active);
+
+/* Starts worker `id` on its lcore; it runs until worker_stop_all(), which waits for all. */
+int worker_launch(unsigned id) __attribute__((warn_unused_result));
+void worker_stop_all(void);
+
+/* Fills rows of struct api_count_worker; returns how many. */
+uint32_t worker_fill(void *rows, uint32_t max);

@@ -24,6 +24,7 @@ struct port {
 	struct rte_ether_addr mac;
 	uint32_t set_id; /* source set of what arrives here */
 	char name[API_PORT_NAME_MAX];
+	uint8_t rx_worker[DP_WORKERS_MAX]; /* for receive queue q: who polls it */
 	uint8_t tx_worker[DP_WORKERS_MAX]; /* for worker w: who sends for it (itself or another) */
 	uint16_t tx_queue[DP_WORKERS_MAX]; /* the queue of a sender */
 };
@@ -36,6 +37,15 @@ unsigned port_sender(const struct port *port);
 
 /* Called on the main thread when a port came up or is about to go; register in init. */
 void port_on_change(void (*up)(const struct port *port), void (*down)(const struct port *port));
+
+/* For dataplane/main, after EAL: the pool. 0 or -errno. */
+int packet_pool_create(void) __attribute__((warn_unused_result));
+
+/* Bytes that the pool's buffers hold beyond the headroom. */
+uint16_t packet_pool_room(void);
+
+/* Fills rows of struct api_count_port, row = port id; returns how many. Main thread. */
+uint32_t port_fill(void *rows, uint32_t max);
 
 /* The pool of all packet buffers; private size PACKET_PRIVATE_SIZE. Any thread. */
 struct rte_mempool *packet_pool(void);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/main/stats.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/ring/counters.h"
+#include "dataplane/aead/aead.h"
+#include "dataplane/main/config.h"
+
+static struct counters_section sections[API_COUNTERS_SECTIONS];
+static stats_fill_fn fills[API_COUNTERS_SECTIONS];
+static unsigned section_count;
+static void *memory; /* NULL while no controller is connected */
+
+void stats_section(uint32_t id, uint32_t stride, uint32_t rows, stats_fill_fn fill)
+{
+	assert(section_count < API_COUNTERS_SECTIONS);
+	sections[section_count] = (struct counters_section){id, stride, rows};
+	fills[section_count++] = fill;
+}
+
+size_t stats_bytes(void)
+{
+	return counters_bytes(sections, section_count);
+}
+
+/* The Unix time at which this process started, from the first call on. */
+static uint64_t started(void)
+{
+	static uint64_t at;
+
+	if (at == 0)
+		at = (uint64_t)time(NULL);
+	return at;
+}
+
+void stats_open(void *base, size_t bytes, void *arg)
+{
+	struct api_counters *header = base;
+
+	if (bytes < stats_bytes())
+		return;
+	counters_layout(base, sections, section_count);
+	memory = base;
+	header->started_s = started();
+	header->workers = dp_config()->workers;
+	snprintf(header->aead, sizeof(header->aead), "%s", aead_name());
+}
+
+void stats_close(void *arg)
+{
+	memory = NULL;
+}
+
+void stats_publish(uint64_t generation)
+{
+	struct api_counters *header = memory;
+	struct timespec now;
+
+	started();
+	if (memory == NULL)
+		return;
+	for (unsigned i = 0; i < section_count; i++) {
+		struct api_section *section = counters_section(memory, sections[i].id);
+
+		counters_write_begin(section);
+		section->used = fills[i](counters_rows(memory, section), sections[i].rows);
+		counters_write_end(section);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	__atomic_store_n(&header->generation, generation, __ATOMIC_RELAXED);
+	__atomic_store_n(&header->updated_ns,
+		(uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What goes into the counters memory: each feature provides its sections in its init, the main
+ * loop fills them once a second while a controller is connected. Main thread.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/api/counters.h"
+
+/* Brings rows up to date and returns how many are in use, at most max. Rows keep their contents
+ * between calls; fresh ones are zero. */
+typedef uint32_t (*stats_fill_fn)(void *rows, uint32_t max);
+
+/* id: enum api_section_id; stride: bytes per row; rows: capacity. Before the session is made. */
+void stats_section(uint32_t id, uint32_t stride, uint32_t rows, stats_fill_fn fill);
+
+/* For dataplane/main. */
+
+size_t stats_bytes(void);
+void stats_open(void *base, size_t bytes, void *arg); /* session_options.counters_open */
+void stats_close(void *arg);
+void stats_publish(uint64_t generation);

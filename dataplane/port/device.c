@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Devices are plugged in when the control process names them, so that no port exists before its
+ * guards stand. A device that exists already (made at start, or by a test) is used as it is.
+ */
+#include "dataplane/port/device.h"
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "dataplane/main/idle.h"
+
+LOG_TYPE(device);
+
+enum {
+	DESCRIPTORS = 1024,
+	FRAME_MIN = 2048,
+	FRAME_STEP = 1024,
+	FRAME_OVERHEAD = 96, /* af_packet's own header (66 bytes), Ethernet and one VLAN tag */
+	PAGE = 4096,
+	NAME_MAX_BYTES = 64,
+};
+
+uint32_t device_frame_bytes(uint16_t mtu)
+{
+	uint32_t need = mtu + FRAME_OVERHEAD;
+
+	if (need <= FRAME_MIN)
+		return FRAME_MIN;
+	return (need + FRAME_STEP - 1) / FRAME_STEP * FRAME_STEP;
+}
+
+/* The smallest whole number of pages that holds a whole number of frames. */
+static uint32_t block_bytes(uint32_t frame)
+{
+	uint32_t block = PAGE;
+
+	while (block % frame != 0)
+		block += PAGE;
+	return block;
+}
+
+static int append(char *out, const char *key, uint32_t value)
+{
+	size_t used = strlen(out);
+	int n;
+
+	if (strstr(out, key) != NULL)
+		return 0;
+	n = snprintf(out + used, DEVICE_TEXT_MAX - used, ",%s%u", key, value);
+	return n < 0 || (size_t)n >= DEVICE_TEXT_MAX - used ? -ENAMETOOLONG : 0;
+}
+
+int device_complete(const char *text, unsigned queues, uint16_t mtu, char out[DEVICE_TEXT_MAX])
+{
+	uint32_t frame = device_frame_bytes(mtu);
+	int rc;
+
+	if (strlen(text) >= DEVICE_TEXT_MAX)
+		return -ENAMETOOLONG;
+	strcpy(out, text);
+	if (strncmp(text, "net_af_packet", strlen("net_af_packet")) != 0)
+		return 0;
+	rc = append(out, "qpairs=", queues);
+	if (rc == 0 && strstr(text, "framesz=") == NULL && strstr(text, "blocksz=") == NULL) {
+		rc = append(out, "framesz=", frame);
+		if (rc == 0)
+			rc = append(out, "blocksz=", block_bytes(frame));
+	}
+	return rc;
+}
+
+static int find_device(const char *text, const char *name, uint16_t *dpdk)
+{
+	struct rte_dev_iterator iterator;
+	uint16_t id;
+
+	if (rte_eth_dev_get_port_by_name(name, dpdk) == 0)
+		return 0;
+	RTE_ETH_FOREACH_MATCHING_DEV(id, text, &iterator)
+	{
+		rte_eth_iterator_cleanup(&iterator);
+		*dpdk = id;
+		return 0;
+	}
+	return -ENODEV;
+}
+
+static int plug(const char *text, struct device *device)
+{
+	char name[NAME_MAX_BYTES];
+	int rc;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, ","), text);
+	if (rte_eth_dev_get_port_by_name(name, &device->dpdk) == 0) {
+		device->plugged = false;
+		return 0;
+	}
+	rc = rte_dev_probe(text);
+	if (rc < 0)
+		return rc == -1 ? -ENODEV : rc;
+	device->plugged = true;
+	return find_device(text, name, &device->dpdk);
+}
+
+/* af_packet spreads over all the queues that it was made with: all must be polled. */
+static bool takes_all_queues(const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_af_packet") == 0 ||
+	       strcmp(info->driver_name, "net_ring") == 0;
+}
+
+static void decide_queues(
+	const struct api_port_set *set, const struct rte_eth_dev_info *info, struct port *port)
+{
+	unsigned workers = dp_config()->workers;
+	unsigned rx = set->rx_queues != 0 ? set->rx_queues : workers;
+	unsigned tx = set->tx_queues != 0 ? set->tx_queues : workers;
+
+	if (takes_all_queues(info)) {
+		rx = info->max_rx_queues;
+		tx = info->max_tx_queues;
+	}
+	rx = RTE_MIN(rx, info->max_rx_queues);
+	rx = RTE_MIN(rx, (unsigned)DP_WORKERS_MAX);
+	tx = RTE_MIN(tx, info->max_tx_queues);
+	tx = RTE_MIN(tx, (unsigned)DP_WORKERS_MAX);
+	if (strcmp(info->driver_name, "net_tap") == 0)
+		rx = tx = RTE_MIN(rx, tx);
+	port->rx_queues = (uint16_t)rx;
+	port->tx_queues = (uint16_t)tx;
+}
+
+static int configure(struct port *port, const struct rte_eth_dev_info *info)
+{
+	const uint64_t checksums = RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+	struct rte_eth_conf conf = {0};
+
+	port->tx_checksums = (info->tx_offload_capa & checksums) == checksums;
+	if (port->tx_checksums)
+		conf.txmode.offloads = checksums;
+	if (port->rx_queues > 1 && info->flow_type_rss_offloads != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf =
+			(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP) &
+			info->flow_type_rss_offloads;
+	}
+	if (info->max_mtu >= port->mtu && info->min_mtu <= port->mtu)
+		conf.rxmode.mtu = port->mtu;
+	conf.intr_conf.rxq = dp_config()->idle == DP_IDLE_ADAPTIVE;
+	return rte_eth_dev_configure(port->dpdk, port->rx_queues, port->tx_queues, &conf);
+}
+
+static int set_up_queues(const struct port *port)
+{
+	int socket = rte_eth_dev_socket_id(port->dpdk);
+	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
+	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->dpdk, &rx, &tx);
+
+	for (uint16_t q = 0; rc == 0 && q < port->rx_queues; q++)
+		rc = rte_eth_rx_queue_setup(
+			port->dpdk, q, rx, (unsigned)socket, NULL, packet_pool());
+	for (uint16_t q = 0; rc == 0 && q < port->tx_queues; q++)
+		rc = rte_eth_tx_queue_setup(port->dpdk, q, tx, (unsigned)socket, NULL);
+	return rc;
+}
+
+static bool try_interrupts(const struct port *port)
+{
+	for (uint16_t q = 0; q < port->rx_queues; q++) {
+		if (rte_eth_dev_rx_intr_ctl_q_get_fd(port->dpdk, q) < 0 ||
+			rte_eth_dev_rx_intr_enable(port->dpdk, q) != 0)
+			return false;
+		rte_eth_dev_rx_intr_disable(port->dpdk, q);
+	}
+	return true;
+}
+
+/* What the workers can wait on, one descriptor per queue; none: they nap. */
+static void find_descriptors(
+	const struct port *port, const struct rte_eth_dev_info *info, struct device *device)
+{
+	device->fd_count = 0;
+	device->interrupts = false;
+	if (dp_config()->idle != DP_IDLE_ADAPTIVE)
+		return;
+	if (try_interrupts(port)) {
+		device->interrupts = true;
+		device->fd_count = port->rx_queues;
+		for (uint16_t q = 0; q < port->rx_queues; q++)
+			device->fds[q] = rte_eth_dev_rx_intr_ctl_q_get_fd(port->dpdk, q);
+		return;
+	}
+	if (info->if_index == 0)
+		return;
+	device->fd_count = idle_packet_sockets(info->if_index, device->fds, DP_WORKERS_MAX);
+	if (device->fd_count != port->rx_queues)
+		device->fd_count = 0;
+}
+
+static int start(struct port *port, const struct rte_eth_dev_info *info)
+{
+	int rc = configure(port, info);
+
+	if (rc == 0)
+		rc = set_up_queues(port);
+	if (rc != 0)
+		return rc;
+	rc = rte_eth_dev_set_mtu(port->dpdk, port->mtu);
+	if (rc != 0 && rc != -ENOTSUP)
+		return rc;
+	rc = rte_eth_dev_start(port->dpdk);
+	if (rc != 0)
+		return rc;
+	/* The twin in the kernel has the same address; multicast and its other addresses too. */
+	rc = rte_eth_promiscuous_enable(port->dpdk);
+	return rc == -ENOTSUP ? 0 : rc;
+}
+
+/* Unfinished checksums come from virtual links, through whatever reads them raw. */
+static bool reads_virtual_links(const char *driver)
+{
+	return strcmp(driver, "net_af_packet") == 0 || strcmp(driver, "net_af_xdp") == 0 ||
+	       strcmp(driver, "net_pcap") == 0;
+}
+
+static int failed(char text[96], const char *what, const char *device, int rc)
+{
+	snprintf(text, 96, "%.48s: %s: %s", device, what, rte_strerror(-rc));
+	log_error(device, "%s", text);
+	return rc;
+}
+
+int device_start(
+	const struct api_port_set *set, struct device *device, struct port *port, char text[96])
+{
+	unsigned queues = set->rx_queues != 0 ? set->rx_queues : dp_config()->workers;
+	char completed[DEVICE_TEXT_MAX];
+	struct rte_eth_dev_info info;
+	int rc;
+
+	memset(device, 0, sizeof(*device));
+	rc = device_complete(set->device, queues, set->mtu, completed);
+	if (rc != 0)
+		return failed(text, "cannot complete its arguments", set->device, rc);
+	rc = plug(completed, device);
+	if (rc != 0)
+		return failed(text, "cannot be opened", set->device, rc);
+	rc = rte_eth_dev_info_get(device->dpdk, &info);
+	if (rc != 0)
+		goto err_unplug;
+	port->dpdk = device->dpdk;
+	port->mtu = set->mtu;
+	port->partial_checksums = reads_virtual_links(info.driver_name);
+	decide_queues(set, &info, port);
+	rc = start(port, &info);
+	if (rc != 0)
+		goto err_unplug;
+	device->started = true;
+	rc = rte_eth_macaddr_get(port->dpdk, &port->mac);
+	if (rc != 0)
+		goto err_unplug;
+	find_descriptors(port, &info, device);
+	return 0;
+
+err_unplug:
+	device_stop(device);
+	return failed(text, "cannot be started", set->device, rc);
+}
+
+void device_stop(struct device *device)
+{
+	struct rte_eth_dev_info info;
+
+	if (device->started)
+		rte_eth_dev_stop(device->dpdk);
+	device->started = false;
+	if (!device->plugged)
+		return;
+	device->plugged = false;
+	if (rte_eth_dev_info_get(device->dpdk, &info) != 0)
+		return;
+	rte_eth_dev_close(device->dpdk);
+	rte_dev_remove(info.device);
+}
+
+bool device_link_up(const struct device *device)
+{
+	struct rte_eth_link link;
+
+	if (rte_eth_link_get_nowait(device->dpdk, &link) != 0)
+		return true;
+	return link.link_status == RTE_ETH_LINK_UP;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Node "port_tx": puts the Ethernet header in front and gathers packets per port until the end of
+ * the loop, so that a device sees one burst where the graph made several small ones. A port with
+ * fewer queues than workers is sent to by one worker per queue; the others hand over to it.
+ */
+#include "dataplane/port/port_tx.h"
+
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_graph.h>
+#include <rte_graph_worker.h>
+
+#include <string.h>
+
+#include "common/base/addr.h"
+#include "dataplane/graph/enqueue.h"
+#include "dataplane/graph/graph.h"
+#include "dataplane/graph/packet.h"
+#include "dataplane/main/worker.h"
+#include "dataplane/port/port.h"
+#include "dataplane/port/port_drops.h"
+#include "dataplane/route/route.h"
+
+enum { BURST = 64 };
+
+struct tx_buffer {
+	uint16_t count;
+	struct rte_mbuf *mbufs[BURST];
+};
+
+/* Of one worker. */
+struct tx_state {
+	uint64_t filled; /* bit p: port p's buffer is not empty */
+	struct tx_buffer buffers[API_PORT_MAX];
+} __rte_cache_aligned;
+
+_Static_assert(API_PORT_MAX <= 64, "one bit per port");
+
+static struct tx_state states[DP_WORKERS_MAX];
+static uint16_t edge_drop, edge_handoff;
+
+void port_tx_init(void)
+{
+	graph_take_role(GRAPH_SEND, "port_tx");
+	graph_edge("port_tx", GRAPH_DROP, &edge_drop);
+	graph_edge("port_tx", GRAPH_HANDOFF, &edge_handoff);
+}
+
+static void flush(unsigned worker, uint16_t id)
+{
+	struct tx_state *state = &states[worker];
+	struct tx_buffer *buffer = &state->buffers[id];
+	const struct port *port = port_get(id);
+	uint16_t n = buffer->count, ready = n, sent;
+
+	buffer->count = 0;
+	state->filled &= ~(UINT64_C(1) << id);
+	if (port == NULL) {
+		drop_free(worker, DROP(port, GONE), buffer->mbufs, n);
+		return;
+	}
+	if (port->tx_checksums)
+		ready = rte_eth_tx_prepare(port->dpdk, port->tx_queue[worker], buffer->mbufs, n);
+	sent = rte_eth_tx_burst(port->dpdk, port->tx_queue[worker], buffer->mbufs, ready);
+	drop_free(worker, DROP(port, TX_FULL), &buffer->mbufs[sent], n - sent);
+}
+
+void port_tx_drain(unsigned worker)
+{
+	while (states[worker].filled != 0)
+		flush(worker, (uint16_t)__builtin_ctzll(states[worker].filled));
+}
+
+static void gather(unsigned worker, uint16_t id, struct rte_mbuf *mbuf)
+{
+	struct tx_buffer *buffer = &states[worker].buffers[id];
+
+	states[worker].filled |= UINT64_C(1) << id;
+	buffer->mbufs[buffer->count++] = mbuf;
+	if (buffer->count == BURST)
+		flush(worker, id);
+}
+
+/* The layer-2 header in front of data. 0 or a drop reason. */
+static uint16_t put_header(const struct port *port, struct rte_mbuf *mbuf)
+{
+	const struct packet *packet = packet_of(mbuf);
+	struct rte_ether_addr mac;
+	struct rte_ether_hdr *ether;
+
+	if (packet->flags & PACKET_KEEP_L2) {
+		if (rte_pktmbuf_prepend(mbuf, packet->l2_len) == NULL)
+			return DROP(port, HEADROOM);
+		return DROP_NONE;
+	}
+	if (!neigh_mac(packet->adjacency, &mac))
+		return DROP(port, NO_NEIGHBOUR);
+	ether = (struct rte_ether_hdr *)rte_pktmbuf_prepend(mbuf, sizeof(*ether));
+	if (ether == NULL)
+		return DROP(port, HEADROOM);
+	ether->dst_addr = mac;
+	ether->src_addr = port->mac;
+	ether->ether_type = packet->family == ADDR_V6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6)
+						      : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	return DROP_NONE;
+}
+
+/* True: the packet was gathered; else *edge says where it goes. */
+static bool send_one(unsigned worker, struct rte_mbuf *mbuf, uint16_t *edge)
+{
+	struct packet *packet = packet_of(mbuf);
+	const struct port *port = port_get(packet->port_out);
+
+	*edge = edge_drop;
+	if (port == NULL) {
+		packet->drop = DROP(port, GONE);
+		return false;
+	}
+	if (port->tx_worker[worker] != worker) {
+		packet->to = port->tx_worker[worker];
+		packet->next = GRAPH_SEND;
+		*edge = edge_handoff;
+		return false;
+	}
+	packet->drop = rte_pktmbuf_pkt_len(mbuf) > port->mtu ? DROP(port, TOO_BIG)
+							     : put_header(port, mbuf);
+	if (packet->drop != DROP_NONE)
+		return false;
+	gather(worker, port->id, mbuf);
+	return true;
+}
+
+static uint16_t port_tx_process(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+{
+	unsigned worker = worker_self()->id;
+
+	for (uint16_t first = 0; first < n;) {
+		uint16_t edges[BURST], left = 0;
+		void *others[BURST];
+		uint16_t end = (uint16_t)RTE_MIN(first + BURST, n);
+
+		for (; first < end; first++) {
+			if (!send_one(worker, objs[first], &edges[left]))
+				others[left++] = objs[first];
+		}
+		graph_enqueue(graph, node, others, edges, left);
+	}
+	return n;
+}
+
+static struct rte_node_register port_tx_node = {
+	.name = "port_tx",
+	.process = port_tx_process,
+};
+RTE_NODE_REGISTER(port_tx_node);
