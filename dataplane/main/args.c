@@ -43,7 +43,7 @@ static const struct option_entry {
 } entries[] = {
 	{OPT_SOCKET, "socket", "PATH", 0, 0, "Unix socket for sallyportd"},
 	{OPT_UID, "uid", "UID", 0, UINT32_MAX - 1, "who may connect, besides our own uid"},
-	{OPT_WORKERS, "workers", "N", 1, DP_WORKERS_MAX, "worker threads (default: CPUs - 1)"},
+	{OPT_WORKERS, "workers", "N", 1, DP_WORKERS_MAX, "worker threads (default: CPUs - 2)"},
 	{OPT_IDLE, "idle", "adaptive|poll", 0, 0,
 		"what idle workers do (default: adaptive where cores are shared)"},
 	{OPT_LCORES, "lcores", "MAP", 0, 0,
@@ -64,6 +64,10 @@ static const struct option_entry {
 };
 
 enum { ENTRIES = sizeof(entries) / sizeof(entries[0]) };
+
+/* CPUs that workers leave to the main, punt and handshake threads, sallyportd and the system, if
+ * they are to have their own to themselves. */
+enum { CPUS_APART = 2 };
 
 static struct dp_config current;
 
@@ -226,7 +230,7 @@ static void set_defaults(struct args *args)
 	*args = (struct args){
 		.config =
 			{
-				.workers = cpus > 1 ? cpus - 1 : 1,
+				.workers = cpus > CPUS_APART ? cpus - CPUS_APART : 1,
 				.socket_path = "/run/sallyport/dataplane.sock",
 				.max_peers = 1024,
 				.max_flows = 65536,
@@ -282,7 +286,7 @@ enum args_result args_parse(int argc, char **argv, struct args *args)
 		fprintf(stderr, "sallyport-dataplane: '%s': not an option\n", argv[optind]);
 		return ARGS_WRONG;
 	}
-	args->config.cores_shared = args->config.workers + 1 > count_cpus();
+	args->config.cores_shared = args->config.workers + CPUS_APART > count_cpus();
 	args->config.idle = idle >= 0                   ? (enum dp_idle)idle
 			    : args->config.cores_shared ? DP_IDLE_ADAPTIVE
 							: DP_IDLE_POLL;
