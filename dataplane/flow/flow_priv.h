@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A flow and one worker's table of them.
+ *
+ * A flow has two directions: 0 as its first packet went, 1 back. Each direction has a key line
+ * (what its packets look like when they arrive) and an action line (what is done to them); a
+ * fifth line is cold. A packet of a known flow touches one bucket, one key, one action.
+ */
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/addr.h"
+#include "dataplane/flow/flow.h"
+#include "dataplane/flow/hash.h"
+#include "dataplane/graph/graph.h"
+#include "dataplane/graph/packet.h"
+#include "dataplane/main/config.h"
+
+struct nat_worker;
+struct nat_mapping;
+
+enum {
+	FLOW_NONE = 0, /* flow 0 is never used */
+	FLOW_BURST_MAX = 256,
+	FLOW_BUCKET_WAYS = 8,
+	FLOW_WHEEL_SLOTS = 8192, /* of FLOW_TICK: beyond the longest timeout */
+	FLOW_TICK_SHIFT = 10,    /* 1,024 ms */
+	FLOW_IDENT_MASK = 0x1fffffff,
+
+	FLOW_TO_SLOW = GRAPH_ROLES, /* not a role: on to node flow_slow */
+	FLOW_EDGES,
+};
+
+/* ms; RFC 4787 REQ-5, RFC 5382 REQ-5, RFC 7857 section 2, RFC 5508 REQ-2 */
+enum {
+	FLOW_TIMEOUT_UDP = 300 * 1000,
+	FLOW_TIMEOUT_TCP = 7440 * 1000,
+	FLOW_TIMEOUT_TCP_OPENING = 240 * 1000,
+	FLOW_TIMEOUT_TCP_CLOSING = 240 * 1000,
+	FLOW_TIMEOUT_ICMP = 60 * 1000,
+	FLOW_TIMEOUT_OTHER = 300 * 1000,
+};
+
+struct flow_key {
+	uint8_t src[16]; /* IPv4 in the first four, the rest zero */
+	uint8_t dst[16];
+	uint16_t sport; /* host order, as in struct packet */
+	uint16_t dport;
+	uint8_t proto;
+	uint8_t family;
+	uint16_t zero;
+	/* not hashed: */
+	uint32_t ident; /* of the side from which packets of this direction come */
+	uint32_t hash;  /* kept for moving and removing the entry */
+	uint8_t unused[16];
+} __attribute__((aligned(64)));
+
+enum flow_flag {
+	FLOW_SNAT = 1 << 0,       /* addr and port replace the source */
+	FLOW_DNAT = 1 << 1,       /* ... the destination */
+	FLOW_WATCH = 1 << 2,      /* every TCP packet moves the state machine */
+	FLOW_KEEP_L2 = 1 << 3,    /* sent by the kernel with its own layer-2 header */
+	FLOW_TTL = 1 << 4,        /* forwarded: the TTL falls */
+	FLOW_UNRESOLVED = 1 << 5, /* no next hop yet: judge anew */
+};
+
+struct flow_action {
+	uint8_t addr[16];
+	uint32_t generation; /* judged under; another one: judge anew */
+	uint32_t peer;
+	uint32_t adjacency;
+	uint16_t port_out;
+	uint16_t port;     /* network order; of an ICMP query the identifier */
+	uint16_t l3_delta; /* to be added to the IPv4 header checksum's complement */
+	uint16_t l4_delta;
+	uint16_t mtu; /* of the way out; 0 = no bound */
+	uint8_t role; /* where the packet goes: enum graph_role */
+	uint8_t flags;
+	uint32_t seen_ms; /* low bits of the clock at the last packet */
+	uint32_t packets; /* since the counters were last collected */
+	uint64_t bytes;
+} __attribute__((aligned(64)));
+
+struct flow_direction {
+	struct flow_key key;
+	struct flow_action action;
+};
+
+enum flow_tcp {
+	FLOW_TCP_NONE, /* not TCP */
+	FLOW_TCP_OPENING,
+	FLOW_TCP_ESTABLISHED,
+	FLOW_TCP_CLOSING, /* both sides sent FIN */
+	FLOW_TCP_RESET,
+};
+
+struct flow_cold {
+	uint32_t next; /* in its wheel slot, or in the free list */
+	uint32_t prev;
+	uint32_t timeout_ms;
+	uint32_t mapping; /* index in the worker's NAT; 0 = none */
+	uint32_t rule;
+	uint32_t route_id;
+	uint32_t epoch[2]; /* of the peers of the two sides when the flow was made */
+	uint32_t set_id;
+	uint16_t slot; /* of the wheel */
+	uint16_t mss_mtu;
+	uint8_t tcp_state; /* enum flow_tcp */
+	uint8_t tcp_fin;   /* bit per direction that sent FIN */
+	uint8_t live;
+	uint8_t pending; /* on the list of flows with uncollected counters */
+	uint16_t egress;
+	uint16_t zero;
+	uint64_t total_packets; /* both directions, for the dump: [1] = total - [0] */
+	uint32_t made_ms;
+	uint32_t half_open;
+} __attribute__((aligned(64)));
+
+struct flow {
+	struct flow_direction dir[2];
+	struct flow_cold cold;
+	uint64_t packets[2]; /* collected so far */
+	uint64_t bytes[2];
+	uint64_t unused[4];
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct flow_key) == 64, "one cache line");
+_Static_assert(sizeof(struct flow_action) == 64, "one cache line");
+_Static_assert(sizeof(struct flow_cold) == 64, "one cache line");
+_Static_assert(sizeof(struct flow) == 384, "six cache lines");
+
+struct flow_bucket {
+	uint16_t tag[FLOW_BUCKET_WAYS]; /* 0 = free */
+	uint32_t slot[FLOW_BUCKET_WAYS]; /* flow * 2 + direction */
+	uint32_t spilled; /* entries of this bucket that lie in their other one */
+	uint32_t unused[3];
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct flow_bucket) == 64, "one cache line");
+
+/* The table alone, so that it can be tested and measured alone. */
+struct flow_table {
+	struct flow *flows;
+	struct flow_bucket *buckets;
+	uint32_t mask; /* buckets - 1 */
+	uint32_t capacity;
+	uint32_t free; /* head of the free list */
+	uint32_t live;
+	struct hash_key key;
+};
+
+/* Memory for `capacity` flows, touched now. 0 or -ENOMEM. */
+int flow_table_create(struct flow_table *table, uint32_t capacity, const struct hash_key *key)
+	__attribute__((warn_unused_result));
+void flow_table_destroy(struct flow_table *table);
+
+static inline uint32_t flow_hash(const struct flow_table *table, const struct flow_key *key)
+{
+	return (uint32_t)hash_40(&table->key, key);
+}
+
+static inline bool flow_key_equal(const struct flow_key *a, const struct flow_key *b)
+{
+	uint64_t x[5], y[5];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+static inline uint32_t flow_index(const struct flow_table *table, const struct flow *flow)
+{
+	return (uint32_t)(flow - table->flows);
+}
+
+/* slot (flow * 2 + direction) of an equal key whatever its identity, or 0. key->hash is set. */
+uint32_t flow_table_find(const struct flow_table *table, const struct flow_key *key);
+
+/* Whose tags match: the first candidate slot, or 0. For prefetching. */
+uint32_t flow_table_guess(const struct flow_table *table, uint32_t hash);
+
+/* An unused flow, or NULL; give it back with flow_table_put. Zeroed. */
+struct flow *flow_table_get(struct flow_table *table);
+void flow_table_put(struct flow_table *table, struct flow *flow);
+
+/* Enters one direction, whose key (with hash) is set. 0; -EEXIST an equal key is there; -ENOSPC. */
+int flow_table_insert(struct flow_table *table, struct flow *flow, unsigned dir)
+	__attribute__((warn_unused_result));
+void flow_table_remove(struct flow_table *table, struct flow *flow, unsigned dir);
+
+struct flow_peer_count {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+	uint64_t flows;
+};
+
+struct flow_pair_count {
+	uint64_t packets[2], bytes[2];
+	uint64_t flows;
+};
+
+/* Written by its worker only; the main thread reads the counters. */
+struct flow_worker {
+	struct flow_table table;
+	struct nat_worker *nat;
+	unsigned id;
+	unsigned workers;
+	/* set per call of a node */
+	unsigned copy;
+	uint32_t generation;
+	uint64_t now_ms;
+
+	uint32_t *wheel;  /* heads, by slot */
+	uint64_t tick;    /* the wheel's hand */
+	uint32_t *touched; /* flows with uncollected counters, as a ring of capacity + 1 */
+	uint32_t touched_head;
+	uint32_t touched_count;
+	uint32_t touched_due;      /* how many of them are to be collected in this round */
+	uint64_t touched_round_ms; /* when the round began */
+	uint32_t sweep_token;      /* the removal of peers this worker has dealt with */
+	uint32_t sweep_next;       /* flow to look at next; 0 = no sweep under way */
+	uint32_t sweep_goal;
+
+	uint32_t half_open;
+	uint32_t half_open_max;
+	uint32_t owner_max;   /* flows of one peer or port */
+	uint32_t *owned;      /* flows by peer id */
+	uint32_t port_owned[64];
+	uint64_t icmp_tokens; /* of ICMP errors, in ms * rate */
+	uint64_t icmp_ms;
+	uint32_t ports_random;
+
+	struct flow_peer_count *peers;
+	struct flow_pair_count *rules;
+	struct flow_pair_count *routes;
+	struct flow_pair_count *egress;
+	uint32_t peers_max, rules_max, routes_max;
+} __attribute__((aligned(64)));
+
+struct flow_worker *flow_worker_get(unsigned id);
+
+/* For node and test: what changes between loops. */
+void flow_worker_refresh(struct flow_worker *w, unsigned copy, uint64_t now_ms);
+
+int flow_worker_create(struct flow_worker *w, unsigned id, uint32_t capacity)
+	__attribute__((warn_unused_result));
+void flow_worker_destroy(struct flow_worker *w);
+
+/* What a packet looks like; the identity as flows keep it (the kernel is one). */
+void flow_key_of(struct rte_mbuf *mbuf, struct flow_key *key);
+
+/* The known flows' path (fast.c): roles[i] says where mbufs[i] goes, FLOW_TO_SLOW if judged. */
+void flow_fast(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles);
+
+/* One packet that flow_fast did not know (slow.c). Returns the role. */
+uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf);
+
+/* Sends a packet of this flow on its way (fast.c). */
+uint8_t flow_carry(
+	struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir);
+
+/* Which worker owns the flow that this key belongs to (home.c). */
+unsigned flow_home(const struct flow_worker *w, const struct flow_key *key);
+
+/* What the packet needs of a judgement (judge.c). */
+struct flow_verdict {
+	uint8_t role[2];
+	uint8_t flags[2];
+	uint32_t peer[2];
+	uint32_t adjacency[2];
+	uint16_t port_out[2];
+	uint16_t mtu[2];
+	uint32_t ident_back; /* identity of the far side */
+	uint32_t rule;
+	uint32_t route_id;
+	uint32_t set_id;
+	bool masquerade;
+	uint32_t icmp; /* what to tell the sender of a refused packet; 0 with tell = false */
+	bool tell;
+	uint16_t drop;
+};
+
+struct flow_asked {
+	const struct flow_key *key;
+	uint16_t flags; /* PACKET_* */
+	uint8_t icmp_type;
+};
+
+/* True: allowed. False: verdict->drop says why not. */
+bool flow_judge(const struct flow_worker *w, const struct flow_asked *asked,
+	struct flow_verdict *verdict);
+
+/* Judges a flow again after a change; false: cut it. */
+bool flow_rejudge(struct flow_worker *w, struct flow *flow, uint16_t *drop);
+void flow_set_actions(
+	struct flow_worker *w, struct flow *flow, const struct flow_verdict *verdict);
+
+/* An ICMP error along a flow (icmp_inside.c). Returns the role. */
+uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf);
+
+/* Life of a flow (life.c). */
+void flow_start(struct flow_worker *w, struct flow *flow);
+void flow_delete(struct flow_worker *w, struct flow *flow);
+void flow_set_timeout(struct flow_worker *w, struct flow *flow, uint32_t timeout_ms);
+/* Expiry, counters and removed peers: a bounded piece of work; true if there was something. */
+bool flow_tend(struct flow_worker *w);
+/* All counters, regardless of bounds: tests, and before a worker stops. */
+void flow_collect_all(struct flow_worker *w);
+uint32_t flow_peer_epoch(uint32_t ident);
+void flow_peer_gone(uint32_t peer); /* main thread */
+void flow_touch(struct flow_worker *w, struct flow *flow);
+
+/* TCP (tcp.c): moves the state by this packet's flags. */
+void flow_tcp(struct flow_worker *w, struct flow *flow, unsigned dir, uint8_t tcp_flags);
+void flow_clamp_mss(struct rte_mbuf *mbuf, uint8_t l4, uint16_t mss);
+
+/* Drops with a reason: the role of a packet that ends here. */
+static inline uint8_t flow_drop(struct rte_mbuf *mbuf, uint16_t reason)
+{
+	packet_of(mbuf)->drop = reason;
+	return GRAPH_DROP;
+}
+
+static inline void flow_key_src(const struct flow_key *key, struct addr *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->family = key->family;
+	memcpy(out->bytes, key->src, 16);
+}
+
+static inline void flow_key_dst(const struct flow_key *key, struct addr *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->family = key->family;
+	memcpy(out->bytes, key->dst, 16);
+}
