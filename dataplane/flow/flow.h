@@ -33,7 +33,6 @@
 	X(PEER_FULL, "peer_full", "the peer or port has as many flows as it may")                  \
 	X(HALF_OPEN_FULL, "half_open_full", "too many half-open TCP connections")                  \
 	X(MULTICAST, "multicast", "multicast, broadcast or another address nobody can have")       \
-	X(ICMP_LIMITED, "icmp_limited", "an ICMP error not sent: rate limit or forbidden")         \
 	X(PEER_GONE, "peer_gone", "the peer was removed")
 
 DROP_GROUP_DECLARE(flow, FLOW_DROPS);

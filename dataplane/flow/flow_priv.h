@@ -112,12 +112,10 @@ struct flow_cold {
 	uint8_t tcp_state; /* enum flow_tcp */
 	uint8_t tcp_fin;   /* bit per direction that sent FIN */
 	uint8_t live;
-	uint8_t pending; /* on the list of flows with uncollected counters */
-	uint16_t egress;
-	uint16_t zero;
-	uint64_t total_packets; /* both directions, for the dump: [1] = total - [0] */
-	uint32_t made_ms;
-	uint32_t half_open;
+	uint8_t touched; /* bit per direction that is on the list of uncollected counters */
+	uint16_t egress; /* id of the egress address; 0 = none */
+	uint8_t half_open;
+	uint8_t zero[13];
 } __attribute__((aligned(64)));
 
 struct flow {
@@ -134,9 +132,9 @@ _Static_assert(sizeof(struct flow_cold) == 64, "one cache line");
 _Static_assert(sizeof(struct flow) == 384, "six cache lines");
 
 struct flow_bucket {
-	uint16_t tag[FLOW_BUCKET_WAYS]; /* 0 = free */
+	uint16_t tag[FLOW_BUCKET_WAYS];  /* 0 = free */
 	uint32_t slot[FLOW_BUCKET_WAYS]; /* flow * 2 + direction */
-	uint32_t spilled; /* entries of this bucket that lie in their other one */
+	uint32_t spilled;                /* entries of this bucket that lie in their other one */
 	uint32_t unused[3];
 } __attribute__((aligned(64)));
 
@@ -213,12 +211,13 @@ struct flow_worker {
 	uint32_t generation;
 	uint64_t now_ms;
 
-	uint32_t *wheel;  /* heads, by slot */
-	uint64_t tick;    /* the wheel's hand */
-	uint32_t *touched; /* flows with uncollected counters, as a ring of capacity + 1 */
+	uint32_t *wheel;   /* heads, by slot */
+	uint64_t tick;     /* the wheel's hand */
+	uint32_t *touched; /* slots with uncollected counters, a ring of touched_mask + 1 */
+	uint32_t touched_mask;
 	uint32_t touched_head;
-	uint32_t touched_count;
-	uint32_t touched_due;      /* how many of them are to be collected in this round */
+	uint32_t touched_tail;
+	uint32_t touched_due;      /* up to here they are collected in this round */
 	uint64_t touched_round_ms; /* when the round began */
 	uint32_t sweep_token;      /* the removal of peers this worker has dealt with */
 	uint32_t sweep_next;       /* flow to look at next; 0 = no sweep under way */
@@ -226,13 +225,10 @@ struct flow_worker {
 
 	uint32_t half_open;
 	uint32_t half_open_max;
-	uint32_t owner_max;   /* flows of one peer or port */
-	uint32_t *owned;      /* flows by peer id */
-	uint32_t port_owned[64];
-	uint64_t icmp_tokens; /* of ICMP errors, in ms * rate */
+	uint32_t owner_max;      /* flows of one peer or port */
+	uint32_t port_owned[64]; /* by port id; of peers it is peers[].flows */
+	uint64_t icmp_tokens;    /* of ICMP errors, in ms * rate */
 	uint64_t icmp_ms;
-	uint32_t ports_random;
-
 	struct flow_peer_count *peers;
 	struct flow_pair_count *rules;
 	struct flow_pair_count *routes;
@@ -245,8 +241,8 @@ struct flow_worker *flow_worker_get(unsigned id);
 /* For node and test: what changes between loops. */
 void flow_worker_refresh(struct flow_worker *w, unsigned copy, uint64_t now_ms);
 
-int flow_worker_create(struct flow_worker *w, unsigned id, uint32_t capacity)
-	__attribute__((warn_unused_result));
+int flow_worker_create(struct flow_worker *w, unsigned id, uint32_t capacity,
+	const struct hash_key *key) __attribute__((warn_unused_result));
 void flow_worker_destroy(struct flow_worker *w);
 
 /* What a packet looks like; the identity as flows keep it (the kernel is one). */
@@ -259,8 +255,13 @@ void flow_fast(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8
 uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf);
 
 /* Sends a packet of this flow on its way (fast.c). */
-uint8_t flow_carry(
-	struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir);
+uint8_t flow_carry(struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir);
+
+/* Replaces addresses and ports as the action says, and lowers the TTL. */
+void flow_rewrite(struct rte_mbuf *mbuf, const struct flow_action *action);
+
+/* To the home of its flow. */
+uint8_t flow_hand_off(struct rte_mbuf *mbuf, unsigned home);
 
 /* Which worker owns the flow that this key belongs to (home.c). */
 unsigned flow_home(const struct flow_worker *w, const struct flow_key *key);
@@ -278,40 +279,55 @@ struct flow_verdict {
 	uint32_t route_id;
 	uint32_t set_id;
 	bool masquerade;
-	uint32_t icmp; /* what to tell the sender of a refused packet; 0 with tell = false */
-	bool tell;
+	bool tell;     /* the sender of a refused packet */
+	uint32_t icmp; /* ... this: icmp_error_code() */
 	uint16_t drop;
 };
 
 struct flow_asked {
 	const struct flow_key *key;
-	uint16_t flags; /* PACKET_* */
+	uint16_t host_port; /* from the kernel: the port whose twin it used, 0 = overlay */
 	uint8_t icmp_type;
 };
 
 /* True: allowed. False: verdict->drop says why not. */
-bool flow_judge(const struct flow_worker *w, const struct flow_asked *asked,
-	struct flow_verdict *verdict);
+bool flow_judge(
+	const struct flow_worker *w, const struct flow_asked *asked, struct flow_verdict *verdict);
 
-/* Judges a flow again after a change; false: cut it. */
-bool flow_rejudge(struct flow_worker *w, struct flow *flow, uint16_t *drop);
-void flow_set_actions(
-	struct flow_worker *w, struct flow *flow, const struct flow_verdict *verdict);
+/* Judges a flow again after a change. */
+enum flow_rejudged {
+	FLOW_STANDS,
+	FLOW_WAITS, /* a next hop is unknown: drop this packet, keep the flow */
+	FLOW_CUT,   /* the caller deletes it */
+};
+enum flow_rejudged flow_rejudge(struct flow_worker *w, struct flow *flow, uint16_t *drop);
+void flow_set_actions(struct flow_worker *w, struct flow *flow, const struct flow_verdict *verdict);
 
-/* An ICMP error along a flow (icmp_inside.c). Returns the role. */
+/* An ICMP error along a flow (icmp_translate.c). Returns the role. */
 uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf);
 
+/* The ICMP error about a packet, to go on at *role; NULL if none may be sent (icmp_error.c). The
+ * packet stays the caller's. */
+struct rte_mbuf *flow_tell(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *role);
+
 /* Life of a flow (life.c). */
-void flow_start(struct flow_worker *w, struct flow *flow);
+int flow_life_init(void) __attribute__((warn_unused_result)); /* main thread, in init */
+void flow_start(struct flow_worker *w, struct flow *flow, struct rte_mbuf *mbuf);
+/* Packets of this direction come from another identity from now on. */
+void flow_move(struct flow_worker *w, struct flow *flow, unsigned dir, uint32_t ident);
 void flow_delete(struct flow_worker *w, struct flow *flow);
 void flow_set_timeout(struct flow_worker *w, struct flow *flow, uint32_t timeout_ms);
 /* Expiry, counters and removed peers: a bounded piece of work; true if there was something. */
 bool flow_tend(struct flow_worker *w);
+uint32_t flow_idle_ms(const struct flow_worker *w, const struct flow *flow);
+/* The counters of one flow now. */
+void flow_collect(struct flow_worker *w, struct flow *flow);
 /* All counters, regardless of bounds: tests, and before a worker stops. */
 void flow_collect_all(struct flow_worker *w);
+/* Counts the removals of a peer; 0 for identities that are none. Any thread. */
 uint32_t flow_peer_epoch(uint32_t ident);
 void flow_peer_gone(uint32_t peer); /* main thread */
-void flow_touch(struct flow_worker *w, struct flow *flow);
+void flow_touch(struct flow_worker *w, struct flow *flow, unsigned dir);
 
 /* TCP (tcp.c): moves the state by this packet's flags. */
 void flow_tcp(struct flow_worker *w, struct flow *flow, unsigned dir, uint8_t tcp_flags);

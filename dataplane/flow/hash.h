@@ -35,8 +35,8 @@ static inline uint64_t hash_40(const struct hash_key *key, const void *data)
 {
 	const uint8_t *byte = data;
 	uint64_t a = hash_fold(hash_load(byte) ^ key->word[0], hash_load(byte + 16) ^ key->word[1]);
-	uint64_t b = hash_fold(
-		hash_load(byte + 8) ^ key->word[2], hash_load(byte + 24) ^ key->word[3]);
+	uint64_t b =
+		hash_fold(hash_load(byte + 8) ^ key->word[2], hash_load(byte + 24) ^ key->word[3]);
 	uint64_t c = hash_load(byte + 32) ^ key->word[4];
 
 	return hash_fold(a ^ c, b ^ key->word[5]);

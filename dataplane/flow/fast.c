@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The path of known flows: hash all packets of a group, then look at all buckets, then at all
+ * flows, so that the misses of a group overlap. packet_parse() has seen to it that the headers of
+ * layer 4 are there.
+ */
+#include <rte_branch_prediction.h>
+#include <rte_byteorder.h>
+#include <rte_ip.h>
+#include <rte_prefetch.h>
+#include <rte_tcp.h>
+
+#include <netinet/in.h>
+
+#include "common/api/flow.h"
+#include "dataplane/flow/flow_priv.h"
+#include "dataplane/flow/icmp_error.h"
+#include "dataplane/flow/rewrite.h"
+
+enum {
+	GROUP = 32,
+	TCP_EVENTS = RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG,
+};
+
+static inline __attribute__((always_inline)) void make_key(
+	struct rte_mbuf *mbuf, struct flow_key *key)
+{
+	const struct packet *packet = packet_of(mbuf);
+	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	uint32_t ident = packet->ingress;
+
+	if (likely(packet->family == ADDR_V4)) {
+		memset(key, 0, 32);
+		memcpy(key->src, ip + 12, 4);
+		memcpy(key->dst, ip + 16, 4);
+	} else {
+		memcpy(key->src, ip + 8, 16);
+		memcpy(key->dst, ip + 24, 16);
+	}
+	key->sport = packet->sport;
+	key->dport = packet->dport;
+	key->proto = packet->proto;
+	key->family = packet->family;
+	key->zero = 0;
+	/* the kernel is one, whichever of its interfaces it uses */
+	key->ident = (ident & API_IDENT_HOST) != 0 ? API_IDENT_HOST : ident;
+}
+
+void flow_key_of(struct rte_mbuf *mbuf, struct flow_key *key)
+{
+	make_key(mbuf, key);
+}
+
+/* Where the layer-4 checksum and the field to be replaced lie. */
+static inline unsigned checksum_offset(uint8_t proto)
+{
+	return proto == IPPROTO_TCP ? 16 : proto == IPPROTO_UDP ? 6 : 2;
+}
+
+static void rewrite_l4(uint8_t *l4, uint8_t proto, const struct flow_action *action)
+{
+	uint16_t *checksum = (uint16_t *)(l4 + checksum_offset(proto));
+	bool icmp = proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+
+	memcpy(l4 + (icmp ? 4 : (action->flags & FLOW_SNAT) != 0 ? 0 : 2), &action->port, 2);
+	if (proto == IPPROTO_UDP && *checksum == 0)
+		return; /* none was computed (IPv4 only) */
+	*checksum = rewrite_checksum(*checksum, action->l4_delta);
+	if (proto == IPPROTO_UDP && *checksum == 0)
+		*checksum = 0xffff;
+}
+
+static inline __attribute__((always_inline)) void rewrite(
+	struct rte_mbuf *mbuf, const struct flow_action *action)
+{
+	const struct packet *packet = packet_of(mbuf);
+	uint8_t *ip = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	uint8_t flags = action->flags;
+
+	if (likely(packet->family == ADDR_V4)) {
+		struct rte_ipv4_hdr *ip4 = (struct rte_ipv4_hdr *)ip;
+
+		if ((flags & FLOW_SNAT) != 0)
+			memcpy(&ip4->src_addr, action->addr, 4);
+		else if ((flags & FLOW_DNAT) != 0)
+			memcpy(&ip4->dst_addr, action->addr, 4);
+		if ((flags & FLOW_TTL) != 0)
+			ip4->time_to_live--;
+		/* the delta has both changes in it */
+		ip4->hdr_checksum = rewrite_checksum(ip4->hdr_checksum, action->l3_delta);
+	} else {
+		if ((flags & FLOW_SNAT) != 0)
+			memcpy(ip + 8, action->addr, 16);
+		else if ((flags & FLOW_DNAT) != 0)
+			memcpy(ip + 24, action->addr, 16);
+		if ((flags & FLOW_TTL) != 0)
+			ip[7]--;
+	}
+	if ((flags & (FLOW_SNAT | FLOW_DNAT)) != 0)
+		rewrite_l4(ip + packet->l4, packet->proto, action);
+}
+
+void flow_rewrite(struct rte_mbuf *mbuf, const struct flow_action *action)
+{
+	rewrite(mbuf, action);
+}
+
+static uint8_t tell(struct rte_mbuf *mbuf, uint16_t reason, enum icmp_error error, uint16_t value)
+{
+	struct packet *packet = packet_of(mbuf);
+
+	packet->drop = reason;
+	packet->scratch[0] = icmp_error_code(error, value);
+	return GRAPH_ICMP;
+}
+
+/* Moves the connection's state, and lowers the MSS of a SYN. */
+static inline void mind_tcp(
+	struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir)
+{
+	const struct packet *packet = packet_of(mbuf);
+	const struct flow_action *action = &flow->dir[dir].action;
+	uint8_t tcp_flags =
+		rte_pktmbuf_mtod_offset(mbuf, struct rte_tcp_hdr *, packet->l4)->tcp_flags;
+
+	if (likely((tcp_flags & TCP_EVENTS) == 0 && (action->flags & FLOW_WATCH) == 0))
+		return;
+	flow_tcp(w, flow, dir, tcp_flags);
+	if ((tcp_flags & RTE_TCP_SYN_FLAG) != 0 && flow->cold.mss_mtu != 0)
+		flow_clamp_mss(mbuf, packet->l4,
+			(uint16_t)(flow->cold.mss_mtu - (packet->family == ADDR_V4 ? 40 : 60)));
+}
+
+static inline uint8_t ttl_of(struct rte_mbuf *mbuf, uint8_t family)
+{
+	return rte_pktmbuf_mtod(mbuf, const uint8_t *)[family == ADDR_V4 ? 8 : 7];
+}
+
+static inline __attribute__((always_inline)) uint8_t carry(
+	struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir)
+{
+	struct flow_action *action = &flow->dir[dir].action;
+	struct packet *packet = packet_of(mbuf);
+	uint32_t length = rte_pktmbuf_data_len(mbuf);
+
+	if (unlikely(length > action->mtu && action->mtu != 0))
+		return tell(mbuf, DROP(flow, TOO_BIG), ICMP_ERROR_TOO_BIG, action->mtu);
+	if (unlikely((action->flags & FLOW_TTL) != 0 && ttl_of(mbuf, packet->family) <= 1))
+		return tell(mbuf, DROP(flow, TTL), ICMP_ERROR_TIME_EXCEEDED, 0);
+	if (packet->proto == IPPROTO_TCP)
+		mind_tcp(w, mbuf, flow, dir);
+	if (unlikely(action->packets == 0))
+		flow_touch(w, flow, dir);
+	action->packets++;
+	action->bytes += length;
+	action->seen_ms = (uint32_t)w->now_ms;
+	rewrite(mbuf, action);
+	packet->peer = action->peer;
+	packet->adjacency = action->adjacency;
+	packet->port_out = action->port_out;
+	if (unlikely((action->flags & FLOW_KEEP_L2) != 0)) {
+		packet->flags |= PACKET_KEEP_L2;
+		packet->port_out = (uint16_t)(packet->ingress & FLOW_IDENT_MASK);
+	}
+	return action->role;
+}
+
+uint8_t flow_carry(struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir)
+{
+	return carry(w, mbuf, flow, dir);
+}
+
+static void carry_group(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles)
+{
+	struct flow_key keys[GROUP];
+	uint32_t slots[GROUP];
+	struct flow_table *table = &w->table;
+
+	for (unsigned i = 0; i < n; i++) {
+		make_key(mbufs[i], &keys[i]);
+		keys[i].hash = flow_hash(table, &keys[i]);
+		rte_prefetch0(&table->buckets[keys[i].hash & table->mask]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct flow_direction *direction;
+
+		slots[i] = flow_table_guess(table, keys[i].hash);
+		direction = &table->flows[slots[i] >> 1].dir[slots[i] & 1];
+		rte_prefetch0(&direction->key);
+		rte_prefetch0(&direction->action);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		const struct packet *packet = packet_of(mbufs[i]);
+		struct flow_direction *direction = &table->flows[slots[i] >> 1].dir[slots[i] & 1];
+
+		/* flow 0 is all zeros and equals nothing that has a family */
+		if (unlikely(!flow_key_equal(&direction->key, &keys[i]))) {
+			slots[i] = flow_table_find(table, &keys[i]);
+			direction = &table->flows[slots[i] >> 1].dir[slots[i] & 1];
+		}
+		if (unlikely(slots[i] == 0 || direction->key.ident != keys[i].ident ||
+			     direction->action.generation != w->generation ||
+			     (direction->action.flags & FLOW_UNRESOLVED) != 0 ||
+			     (packet->flags & (PACKET_FRAGMENT | PACKET_ICMP_ERROR)) != 0)) {
+			roles[i] = FLOW_TO_SLOW;
+			continue;
+		}
+		roles[i] = carry(w, mbufs[i], &table->flows[slots[i] >> 1], slots[i] & 1);
+	}
+}
+
+void flow_fast(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles)
+{
+	unsigned ahead = RTE_MIN(n, (unsigned)GROUP);
+
+	for (unsigned i = 0; i < ahead; i++) {
+		rte_prefetch0(packet_of(mbufs[i]));
+		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
+	}
+	for (unsigned done = 0; done < n; done += GROUP) {
+		unsigned count = RTE_MIN(n - done, (unsigned)GROUP);
+		unsigned end = RTE_MIN(n, done + 2 * GROUP);
+
+		for (unsigned i = done + GROUP; i < end; i++) {
+			rte_prefetch0(packet_of(mbufs[i]));
+			rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
+		}
+		carry_group(w, mbufs + done, count, roles + done);
+	}
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which worker owns a flow. Both directions must give the same answer on every worker:
+ *
+ *	to an egress address       the owner of the port block
+ *	one or two owned addresses the home of the lowest owner. The owner by allowed-IPs counts,
+ *not the sending peer: of two routing peers either may answer. none                       a hash of
+ *both ends
+ */
+#include "dataplane/flow/flow_priv.h"
+#include "dataplane/nat/nat.h"
+#include "dataplane/route/route.h"
+#include "dataplane/wireguard/peer.h"
+
+static unsigned hash_ends(const struct flow_worker *w, const struct flow_key *key)
+{
+	uint8_t a[24] = {0}, b[24] = {0};
+	uint64_t hash;
+
+	memcpy(a, key->src, 16);
+	memcpy(a + 16, &key->sport, 2);
+	a[18] = key->proto;
+	memcpy(b, key->dst, 16);
+	memcpy(b + 16, &key->dport, 2);
+	b[18] = key->proto;
+	hash = hash_24(&w->table.key, a) + hash_24(&w->table.key, b);
+	return (unsigned)((hash >> 32) * w->workers >> 32);
+}
+
+unsigned flow_home(const struct flow_worker *w, const struct flow_key *key)
+{
+	struct addr src, dst;
+	const struct nat_address *address;
+	struct peer_view view;
+	uint32_t peer, other;
+
+	if (w->workers == 1)
+		return 0;
+	flow_key_src(key, &src);
+	flow_key_dst(key, &dst);
+	address = nat_address_find(w->copy, &dst);
+	if (address != NULL) {
+		int owner = nat_port_owner(address, key->proto, key->dport);
+
+		if (owner >= 0)
+			return (unsigned)owner;
+	}
+	peer = allowed_owner(w->copy, &src);
+	other = allowed_owner(w->copy, &dst);
+	if (peer == 0 || (other != 0 && other < peer))
+		peer = other;
+	if (peer != 0 && peer_look(peer, &view) && view.home < w->workers)
+		return view.home;
+	return hash_ends(w, key);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What becomes of a flow: who sends it, where it leads, whether it may. Asked for its first packet
+ * and again after every change of routes, policy, egress or peers.
+ */
+#include <netinet/in.h>
+
+#include "common/api/flow.h"
+#include "dataplane/flow/flow_priv.h"
+#include "dataplane/flow/icmp_error.h"
+#include "dataplane/flow/rewrite.h"
+#include "dataplane/nat/nat.h"
+#include "dataplane/policy/policy.h"
+#include "dataplane/port/port.h"
+#include "dataplane/route/route.h"
+#include "dataplane/wireguard/peer.h"
+
+#include <rte_byteorder.h>
+
+static bool refuse(struct flow_verdict *verdict, uint16_t reason)
+{
+	verdict->drop = reason;
+	return false;
+}
+
+/* Peers are told why; a plain port learns nothing about what stands behind the gateway. */
+static bool refuse_told(struct flow_verdict *verdict, const struct flow_key *key, uint16_t reason,
+	enum icmp_error error)
+{
+	verdict->drop = reason;
+	verdict->tell = (key->ident & (API_IDENT_PORT | API_IDENT_HOST)) == 0;
+	verdict->icmp = icmp_error_code(error, 0);
+	return false;
+}
+
+static void lead_to_peer(
+	struct flow_verdict *verdict, unsigned dir, uint32_t peer, const struct peer_view *view)
+{
+	verdict->role[dir] = GRAPH_SEAL;
+	verdict->peer[dir] = peer;
+	verdict->mtu[dir] = view->mtu;
+}
+
+/* The way back out of a plain port. An unknown neighbour is asked for, and can wait. */
+static void lead_back_to_port(const struct flow_worker *w, struct flow_verdict *verdict,
+	const struct port *port, const struct addr *src)
+{
+	struct route_hop hop;
+	uint16_t out = port->id;
+	const struct addr *next = src;
+
+	if (route_underlay(w->copy, src, &hop) && hop.next == API_NEXT_PORT) {
+		out = hop.port;
+		if (hop.gateway.family != ADDR_NONE)
+			next = &hop.gateway;
+	}
+	verdict->role[1] = GRAPH_SEND;
+	verdict->port_out[1] = out;
+	verdict->mtu[1] = port->mtu;
+	verdict->adjacency[1] = neigh_find(w->copy, out, next);
+	if (verdict->adjacency[1] == 0)
+		verdict->flags[1] |= FLOW_UNRESOLVED;
+}
+
+/* Who sends this, is it his address, and how do answers reach him? */
+static bool judge_sender(const struct flow_worker *w, const struct flow_asked *asked,
+	const struct addr *src, struct flow_verdict *verdict)
+{
+	uint32_t ident = asked->key->ident;
+	const struct port *port;
+	struct peer_view view;
+
+	if ((ident & API_IDENT_HOST) != 0) {
+		verdict->role[1] = GRAPH_PUNT;
+		return true;
+	}
+	if ((ident & API_IDENT_PORT) != 0) {
+		port = port_get((uint16_t)(ident & FLOW_IDENT_MASK));
+		if (port == NULL)
+			return refuse(verdict, DROP(flow, NO_ROUTE));
+		if (allowed_owner(w->copy, src) != 0)
+			return refuse(verdict, DROP(flow, SPOOFED_OVERLAY));
+		verdict->set_id = port->set_id;
+		lead_back_to_port(w, verdict, port, src);
+		return true;
+	}
+	if (!peer_look(ident, &view))
+		return refuse(verdict, DROP(flow, PEER_GONE));
+	if (!allowed_has(w->copy, ident, src))
+		return refuse(verdict, DROP(flow, SPOOFED_INNER));
+	verdict->set_id = view.set_id;
+	lead_to_peer(verdict, 1, ident, &view);
+	return true;
+}
+
+static bool ask_policy(const struct flow_worker *w, const struct flow_asked *asked,
+	struct flow_verdict *verdict, bool to_host, bool to_exit)
+{
+	const struct flow_key *key = asked->key;
+	struct policy_query query = {
+		.set = verdict->set_id,
+		.proto = key->proto,
+		.icmp_type = asked->icmp_type,
+		.dport = key->dport,
+		.to_host = to_host,
+		.to_exit = to_exit,
+	};
+	struct policy_answer answer;
+
+	flow_key_src(key, &query.src);
+	flow_key_dst(key, &query.dst);
+	answer = policy_judge(w->copy, &query);
+	verdict->rule = answer.rule;
+	if (answer.allow)
+		return true;
+	return refuse_told(verdict, key, to_host ? DROP(flow, POLICY_HOST) : DROP(flow, POLICY),
+		ICMP_ERROR_ADMIN);
+}
+
+static bool lead_to_host(
+	const struct flow_worker *w, const struct flow_asked *asked, struct flow_verdict *verdict)
+{
+	if (!ask_policy(w, asked, verdict, true, false))
+		return false;
+	verdict->role[0] = GRAPH_PUNT;
+	verdict->ident_back = API_IDENT_HOST;
+	/* the kernel answers with the layer-2 header of its own choice */
+	if (verdict->role[1] == GRAPH_SEND) {
+		verdict->flags[1] = FLOW_KEEP_L2;
+		verdict->adjacency[1] = 0;
+	}
+	return true;
+}
+
+/* The gateway's own packets: wherever its kernel sends them; answers are let in. */
+static bool lead_from_host(const struct flow_worker *w, const struct flow_asked *asked,
+	const struct addr *dst, struct flow_verdict *verdict)
+{
+	struct route_hop hop;
+	struct peer_view view;
+	uint32_t peer;
+
+	if (asked->host_port != 0) {
+		verdict->role[0] = GRAPH_SEND;
+		verdict->flags[0] = FLOW_KEEP_L2;
+		verdict->port_out[0] = asked->host_port;
+		verdict->ident_back = API_IDENT_PORT | asked->host_port;
+		return true;
+	}
+	if (route_overlay(w->copy, 0, dst, &hop) == ROUTE_FOUND && hop.next == API_NEXT_PEER) {
+		peer = hop.peer;
+		verdict->route_id = hop.route_id;
+	} else {
+		peer = allowed_owner(w->copy, dst);
+	}
+	if (peer == 0 || !peer_look(peer, &view))
+		return refuse(verdict, DROP(flow, NO_ROUTE));
+	lead_to_peer(verdict, 0, peer, &view);
+	verdict->ident_back = peer;
+	return true;
+}
+
+/* The route's next hop of this source, underlay resolved. */
+static bool find_hop(const struct flow_worker *w, const struct flow_key *key,
+	const struct addr *dst, struct flow_verdict *verdict, struct route_hop *hop)
+{
+	enum route_status status = route_overlay(w->copy, verdict->set_id, dst, hop);
+	struct route_hop under;
+
+	if (status == ROUTE_CLOSED)
+		return refuse_told(verdict, key, DROP(flow, EXIT_CLOSED), ICMP_ERROR_ADMIN);
+	if (status == ROUTE_NONE) {
+		if ((key->ident & API_IDENT_PORT) == 0)
+			return refuse_told(verdict, key, DROP(flow, NO_ROUTE), ICMP_ERROR_NO_ROUTE);
+		memset(hop, 0, sizeof(*hop));
+		hop->next = API_NEXT_UNDERLAY;
+	}
+	if (hop->next != API_NEXT_UNDERLAY)
+		return true;
+	if (!route_underlay(w->copy, dst, &under))
+		return refuse_told(verdict, key, DROP(flow, NO_ROUTE), ICMP_ERROR_NO_ROUTE);
+	hop->next = under.next;
+	hop->port = under.port;
+	hop->gateway = under.gateway;
+	return true;
+}
+
+static bool lead_to_hop(const struct flow_worker *w, const struct addr *dst,
+	const struct route_hop *hop, struct flow_verdict *verdict)
+{
+	const struct port *port;
+	struct peer_view view;
+
+	if (hop->next == API_NEXT_PEER) {
+		if (!peer_look(hop->peer, &view))
+			return refuse(verdict, DROP(flow, PEER_GONE));
+		lead_to_peer(verdict, 0, hop->peer, &view);
+		verdict->ident_back = hop->peer;
+		return true;
+	}
+	port = port_get(hop->port);
+	if (port == NULL)
+		return refuse(verdict, DROP(flow, NO_ROUTE));
+	verdict->role[0] = GRAPH_SEND;
+	verdict->port_out[0] = port->id;
+	verdict->mtu[0] = port->mtu;
+	verdict->ident_back = API_IDENT_PORT | port->id;
+	verdict->adjacency[0] = neigh_find(
+		w->copy, port->id, hop->gateway.family != ADDR_NONE ? &hop->gateway : dst);
+	if (verdict->adjacency[0] == 0)
+		return refuse(verdict, DROP(flow, NEIGH_UNKNOWN));
+	return true;
+}
+
+/* Our own side of an egress address: only what flows asked for comes in there. */
+static bool is_unsolicited(
+	const struct flow_worker *w, const struct flow_key *key, const struct addr *dst)
+{
+	const struct nat_address *address = nat_address_find(w->copy, dst);
+
+	/* a query is never an answer to a mapping's: it is for the host */
+	if (address == NULL || key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6)
+		return false;
+	return nat_can_map(key->proto) && nat_port_in_share(address, key->dport);
+}
+
+bool flow_judge(
+	const struct flow_worker *w, const struct flow_asked *asked, struct flow_verdict *verdict)
+{
+	const struct flow_key *key = asked->key;
+	struct addr src, dst;
+	struct route_hop hop;
+	uint16_t local_port;
+
+	memset(verdict, 0, sizeof(*verdict));
+	flow_key_src(key, &src);
+	flow_key_dst(key, &dst);
+	if (!judge_sender(w, asked, &src, verdict))
+		return false;
+	if ((key->ident & API_IDENT_HOST) != 0)
+		return lead_from_host(w, asked, &dst, verdict);
+	if (is_unsolicited(w, key, &dst))
+		return refuse(verdict, DROP(flow, UNSOLICITED));
+	if (local_has(w->copy, &dst, &local_port))
+		return lead_to_host(w, asked, verdict);
+	if (!find_hop(w, key, &dst, verdict, &hop))
+		return false;
+	if (hop.next == API_NEXT_HOST)
+		return lead_to_host(w, asked, verdict);
+	if (!ask_policy(w, asked, verdict, false, (hop.flags & API_ROUTE_EXIT) != 0))
+		return false;
+	verdict->route_id = hop.route_id;
+	verdict->masquerade = (hop.flags & API_ROUTE_MASQUERADE) != 0;
+	verdict->flags[0] |= FLOW_TTL;
+	verdict->flags[1] |= FLOW_TTL;
+	return lead_to_hop(w, &dst, &hop, verdict);
+}
+
+/* What replacing one end changes in the checksums. */
+static void set_rewrite(struct flow_action *action, const struct flow_key *key,
+	const uint8_t *old_addr, const uint8_t *new_addr, uint16_t old_port, uint16_t new_port)
+{
+	size_t size = key->family == ADDR_V4 ? 4 : 16;
+	uint16_t old_be = rte_cpu_to_be_16(old_port);
+	uint16_t addr_delta = rewrite_delta(0, old_addr, new_addr, size);
+
+	memcpy(action->addr, new_addr, 16);
+	action->port = rte_cpu_to_be_16(new_port);
+	action->l3_delta = addr_delta;
+	/* of all of them only ICMPv4 has no pseudo-header in its checksum */
+	action->l4_delta = rewrite_delta(
+		key->proto == IPPROTO_ICMP ? 0 : addr_delta, &old_be, &action->port, 2);
+}
+
+void flow_set_actions(struct flow_worker *w, struct flow *flow, const struct flow_verdict *verdict)
+{
+	const struct flow_key *there = &flow->dir[0].key, *back = &flow->dir[1].key;
+	bool changed = memcmp(there->src, back->dst, 16) != 0 || there->sport != back->dport;
+	uint16_t mtu[2] = {verdict->mtu[0], verdict->mtu[1]};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct flow_action *action = &flow->dir[i].action;
+
+		action->generation = w->generation;
+		action->role = verdict->role[i];
+		action->peer = verdict->peer[i];
+		action->adjacency = verdict->adjacency[i];
+		action->port_out = verdict->port_out[i];
+		action->mtu = verdict->mtu[i];
+		action->flags = (uint8_t)((action->flags & FLOW_WATCH) | verdict->flags[i]);
+		action->l3_delta = 0;
+		if (changed) {
+			action->flags |= i == 0 ? FLOW_SNAT : FLOW_DNAT;
+			if (i == 0)
+				set_rewrite(action, there, there->src, back->dst, there->sport,
+					back->dport);
+			else
+				set_rewrite(action, back, back->dst, there->src, back->dport,
+					there->sport);
+		}
+		if ((action->flags & FLOW_TTL) != 0) {
+			uint32_t sum = (uint32_t)action->l3_delta + rte_cpu_to_be_16(0xfeff);
+
+			action->l3_delta = rewrite_fold(sum);
+		}
+	}
+	if (mtu[0] == 0 || (mtu[1] != 0 && mtu[1] < mtu[0]))
+		mtu[0] = mtu[1];
+	flow->cold.mss_mtu = mtu[0];
+	flow->cold.rule = verdict->rule;
+	flow->cold.route_id = verdict->route_id;
+	flow->cold.set_id = verdict->set_id;
+}

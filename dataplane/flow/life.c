@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The life of flows beside their packets: start, expiry, counters, removal of peers' flows. All
+ * of it is done by the owning worker in small pieces, one per turn of its loop.
+ *
+ * Expiry is lazy: a flow stands in the wheel slot of a moment before which it cannot expire;
+ * packets only note the time. When the hand comes by, the flow goes, or moves to its next moment.
+ *
+ * Counters of peers, rules, routes and egress addresses are not written per packet: a flow's
+ * packets add up in its action line, and every half second the flows that had any are collected.
+ *
+ * A removed peer: the main thread raises the peer's epoch and the sweep token. A flow whose epoch
+ * differs is dead at its next packet (the judgement's generation rises too); every worker that
+ * sees a new token looks once through all its flows.
+ */
+#include <sys/mman.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_common.h>
+#include <rte_tcp.h>
+
+#include <netinet/in.h>
+
+#include "common/api/egress.h"
+#include "common/api/flow.h"
+#include "common/api/port.h"
+#include "dataplane/flow/flow_priv.h"
+#include "dataplane/nat/nat.h"
+#include "dataplane/route/route.h"
+
+enum {
+	EXPIRE_PER_TURN = 64,
+	SLOTS_PER_TURN = 256,
+	COLLECT_PER_TURN = 128,
+	SWEEP_PER_TURN = 256,
+	ROUND_MS = 500,
+	WHEEL_MASK = FLOW_WHEEL_SLOTS - 1,
+};
+
+_Static_assert(FLOW_TIMEOUT_TCP >> FLOW_TICK_SHIFT < FLOW_WHEEL_SLOTS - 512,
+	"the longest timeout fits into one turn of the wheel");
+
+static uint32_t *peer_epochs; /* by peer id; written by the main thread */
+static uint32_t peer_epochs_count;
+static uint32_t sweep_token; /* written by the main thread */
+
+uint32_t flow_peer_epoch(uint32_t ident)
+{
+	if (ident >= peer_epochs_count)
+		return 0;
+	return __atomic_load_n(&peer_epochs[ident], __ATOMIC_ACQUIRE);
+}
+
+void flow_peer_gone(uint32_t peer)
+{
+	if (peer >= peer_epochs_count)
+		return;
+	__atomic_add_fetch(&peer_epochs[peer], 1, __ATOMIC_RELEASE);
+	__atomic_add_fetch(&sweep_token, 1, __ATOMIC_RELEASE);
+	judge_generation_bump();
+}
+
+int flow_life_init(void)
+{
+	if (peer_epochs != NULL)
+		return 0;
+	peer_epochs_count = dp_config()->max_peers;
+	peer_epochs = calloc(peer_epochs_count, sizeof(*peer_epochs));
+	return peer_epochs != NULL ? 0 : -ENOMEM;
+}
+
+static void wheel_put(struct flow_worker *w, struct flow *flow, uint32_t in_ms)
+{
+	uint64_t tick = (w->now_ms + in_ms) >> FLOW_TICK_SHIFT;
+	uint32_t index = flow_index(&w->table, flow);
+	uint32_t slot;
+
+	/* never the slot under the hand, never a whole turn ahead of it */
+	tick = RTE_MAX(tick + 1, w->tick + 1);
+	tick = RTE_MIN(tick, w->tick + FLOW_WHEEL_SLOTS - 1);
+	slot = (uint32_t)tick & WHEEL_MASK;
+	flow->cold.slot = (uint16_t)slot;
+	flow->cold.prev = FLOW_NONE;
+	flow->cold.next = w->wheel[slot];
+	if (flow->cold.next != FLOW_NONE)
+		w->table.flows[flow->cold.next].cold.prev = index;
+	w->wheel[slot] = index;
+}
+
+static void wheel_take(struct flow_worker *w, struct flow *flow)
+{
+	if (flow->cold.prev != FLOW_NONE)
+		w->table.flows[flow->cold.prev].cold.next = flow->cold.next;
+	else
+		w->wheel[flow->cold.slot] = flow->cold.next;
+	if (flow->cold.next != FLOW_NONE)
+		w->table.flows[flow->cold.next].cold.prev = flow->cold.prev;
+}
+
+/* Milliseconds since the last packet of either direction. */
+static uint32_t idle_ms(const struct flow_worker *w, const struct flow *flow)
+{
+	uint32_t now = (uint32_t)w->now_ms;
+	uint32_t there = now - flow->dir[0].action.seen_ms;
+	uint32_t back = now - flow->dir[1].action.seen_ms;
+
+	return RTE_MIN(there, back);
+}
+
+uint32_t flow_idle_ms(const struct flow_worker *w, const struct flow *flow)
+{
+	return idle_ms(w, flow);
+}
+
+void flow_set_timeout(struct flow_worker *w, struct flow *flow, uint32_t timeout_ms)
+{
+	flow->cold.timeout_ms = timeout_ms;
+	if (!flow->cold.live)
+		return;
+	wheel_take(w, flow);
+	wheel_put(w, flow, timeout_ms);
+}
+
+static void count_owner(struct flow_worker *w, const struct flow *flow, int change)
+{
+	uint32_t ident = flow->dir[0].key.ident;
+
+	if ((ident & API_IDENT_PORT) != 0)
+		w->port_owned[ident & (API_PORT_MAX - 1)] += (uint32_t)change;
+	else if (ident < w->peers_max)
+		w->peers[ident].flows += (uint64_t)(int64_t)change;
+}
+
+static uint32_t first_timeout(struct flow_worker *w, struct flow *flow, struct rte_mbuf *mbuf)
+{
+	const struct packet *packet = packet_of(mbuf);
+	uint8_t tcp_flags;
+
+	switch (packet->proto) {
+	case IPPROTO_TCP:
+		tcp_flags =
+			rte_pktmbuf_mtod_offset(mbuf, struct rte_tcp_hdr *, packet->l4)->tcp_flags;
+		if ((tcp_flags & RTE_TCP_ACK_FLAG) != 0) {
+			flow->cold.tcp_state = FLOW_TCP_ESTABLISHED;
+			return FLOW_TIMEOUT_TCP;
+		}
+		flow->cold.tcp_state = FLOW_TCP_OPENING;
+		flow->cold.half_open = 1;
+		w->half_open++;
+		flow->dir[0].action.flags |= FLOW_WATCH;
+		flow->dir[1].action.flags |= FLOW_WATCH;
+		return FLOW_TIMEOUT_TCP_OPENING;
+	case IPPROTO_UDP:
+		return FLOW_TIMEOUT_UDP;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return FLOW_TIMEOUT_ICMP;
+	default:
+		return FLOW_TIMEOUT_OTHER;
+	}
+}
+
+void flow_start(struct flow_worker *w, struct flow *flow, struct rte_mbuf *mbuf)
+{
+	struct flow_cold *cold = &flow->cold;
+
+	for (unsigned i = 0; i < 2; i++) {
+		flow->dir[i].action.seen_ms = (uint32_t)w->now_ms;
+		cold->epoch[i] = flow_peer_epoch(flow->dir[i].key.ident);
+	}
+	cold->timeout_ms = first_timeout(w, flow, mbuf);
+	cold->live = 1;
+	wheel_put(w, flow, cold->timeout_ms);
+	count_owner(w, flow, 1);
+	if (cold->rule < w->rules_max)
+		w->rules[cold->rule].flows++;
+	if (cold->route_id < w->routes_max)
+		w->routes[cold->route_id].flows++;
+}
+
+void flow_move(struct flow_worker *w, struct flow *flow, unsigned dir, uint32_t ident)
+{
+	flow_collect(w, flow);
+	count_owner(w, flow, -1);
+	flow->dir[dir].key.ident = ident;
+	flow->cold.epoch[dir] = flow_peer_epoch(ident);
+	count_owner(w, flow, 1);
+	if (dir == 0) { /* another sender may have other rights */
+		flow->dir[0].action.generation = w->generation - 1;
+		flow->dir[1].action.generation = w->generation - 1;
+	}
+}
+
+void flow_delete(struct flow_worker *w, struct flow *flow)
+{
+	flow_collect(w, flow);
+	wheel_take(w, flow);
+	count_owner(w, flow, -1);
+	if (flow->cold.half_open)
+		w->half_open--;
+	if (flow->cold.mapping != 0)
+		nat_unmap(w->nat, flow->cold.mapping);
+	for (unsigned i = 0; i < 2; i++) {
+		flow_table_remove(&w->table, flow, i);
+		flow->dir[i].key.family = ADDR_NONE; /* equals no packet's */
+	}
+	flow_table_put(&w->table, flow);
+}
+
+void flow_touch(struct flow_worker *w, struct flow *flow, unsigned dir)
+{
+	uint8_t bit = (uint8_t)(1u << dir);
+
+	if ((flow->cold.touched & bit) != 0)
+		return;
+	flow->cold.touched |= bit;
+	w->touched[w->touched_tail++ & w->touched_mask] = flow_index(&w->table, flow) * 2 + dir;
+}
+
+static void add_pair(struct flow_pair_count *count, unsigned dir, uint64_t packets, uint64_t bytes)
+{
+	count->packets[dir] += packets;
+	count->bytes[dir] += bytes;
+}
+
+static void collect(struct flow_worker *w, struct flow *flow, unsigned dir)
+{
+	struct flow_action *action = &flow->dir[dir].action;
+	uint32_t from = flow->dir[dir].key.ident, to = flow->dir[1 - dir].key.ident;
+	uint64_t packets = action->packets, bytes = action->bytes;
+
+	action->packets = 0;
+	action->bytes = 0;
+	flow->packets[dir] += packets;
+	flow->bytes[dir] += bytes;
+	if (from < w->peers_max) {
+		w->peers[from].rx_packets += packets;
+		w->peers[from].rx_bytes += bytes;
+	}
+	if (to < w->peers_max) {
+		w->peers[to].tx_packets += packets;
+		w->peers[to].tx_bytes += bytes;
+	}
+	if (flow->cold.rule < w->rules_max)
+		add_pair(&w->rules[flow->cold.rule], dir, packets, bytes);
+	if (flow->cold.route_id < w->routes_max)
+		add_pair(&w->routes[flow->cold.route_id], dir, packets, bytes);
+	if (flow->cold.egress != 0)
+		add_pair(&w->egress[flow->cold.egress], dir, packets, bytes);
+}
+
+void flow_collect(struct flow_worker *w, struct flow *flow)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (flow->dir[i].action.packets != 0)
+			collect(w, flow, i);
+	}
+}
+
+static bool expire_some(struct flow_worker *w)
+{
+	uint64_t goal = w->now_ms >> FLOW_TICK_SHIFT;
+	unsigned flows = 0;
+
+	if (goal - w->tick > FLOW_WHEEL_SLOTS)
+		w->tick = goal - FLOW_WHEEL_SLOTS; /* after a long sleep: each slot once */
+	for (unsigned slots = 0; slots < SLOTS_PER_TURN && w->tick < goal; slots++) {
+		uint32_t index;
+
+		while ((index = w->wheel[w->tick & WHEEL_MASK]) != FLOW_NONE) {
+			struct flow *flow = &w->table.flows[index];
+			uint32_t idle = idle_ms(w, flow);
+
+			if (flows++ == EXPIRE_PER_TURN)
+				return true;
+			if (idle >= flow->cold.timeout_ms) {
+				flow_delete(w, flow);
+				continue;
+			}
+			wheel_take(w, flow);
+			wheel_put(w, flow, flow->cold.timeout_ms - idle);
+		}
+		w->tick++;
+	}
+	return w->tick < goal;
+}
+
+static bool collect_some(struct flow_worker *w, unsigned bound)
+{
+	if (w->touched_head == w->touched_due) {
+		if (w->now_ms - w->touched_round_ms < ROUND_MS)
+			return false;
+		w->touched_round_ms = w->now_ms;
+		w->touched_due = w->touched_tail;
+	}
+	for (unsigned i = 0; i < bound && w->touched_head != w->touched_due; i++) {
+		uint32_t slot = w->touched[w->touched_head++ & w->touched_mask];
+		struct flow *flow = &w->table.flows[slot >> 1];
+
+		/* a deleted flow's packets are collected already */
+		flow->cold.touched &= (uint8_t) ~(1u << (slot & 1));
+		collect(w, flow, slot & 1);
+	}
+	return w->touched_head != w->touched_due;
+}
+
+static bool is_orphan(const struct flow *flow)
+{
+	return flow->cold.epoch[0] != flow_peer_epoch(flow->dir[0].key.ident) ||
+	       flow->cold.epoch[1] != flow_peer_epoch(flow->dir[1].key.ident);
+}
+
+static bool sweep_some(struct flow_worker *w)
+{
+	uint32_t end;
+
+	if (w->sweep_next == 0) {
+		uint32_t token = __atomic_load_n(&sweep_token, __ATOMIC_ACQUIRE);
+
+		if (token == w->sweep_token)
+			return false;
+		w->sweep_goal = token;
+		w->sweep_next = 1;
+	}
+	end = RTE_MIN(w->sweep_next + SWEEP_PER_TURN, w->table.capacity + 1);
+	for (; w->sweep_next < end; w->sweep_next++) {
+		struct flow *flow = &w->table.flows[w->sweep_next];
+
+		if (flow->cold.live && is_orphan(flow))
+			flow_delete(w, flow);
+	}
+	if (w->sweep_next > w->table.capacity) {
+		w->sweep_next = 0;
+		w->sweep_token = w->sweep_goal;
+	}
+	return true;
+}
+
+bool flow_tend(struct flow_worker *w)
+{
+	bool more = expire_some(w);
+
+	more |= collect_some(w, COLLECT_PER_TURN);
+	more |= sweep_some(w);
+	return more;
+}
+
+void flow_collect_all(struct flow_worker *w)
+{
+	w->touched_due = w->touched_tail;
+	while (collect_some(w, w->table.capacity) && w->touched_head != w->touched_due)
+		;
+}
+
+static void *take_zeroes(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+int flow_worker_create(
+	struct flow_worker *w, unsigned id, uint32_t capacity, const struct hash_key *key)
+{
+	const struct dp_config *config = dp_config();
+	uint32_t touched = rte_align32pow2(2 * capacity + 2);
+
+	memset(w, 0, sizeof(*w));
+	w->id = id;
+	w->workers = config->workers;
+	w->half_open_max = RTE_MAX(capacity / 4, 1u);
+	w->owner_max = RTE_MAX(capacity / 2, 1u);
+	w->peers_max = config->max_peers;
+	w->rules_max = config->max_rules;
+	w->routes_max = config->max_routes;
+	w->touched_mask = touched - 1;
+	/* never freed: workers live as long as the process; the kernel gives pages when touched */
+	w->wheel = take_zeroes(FLOW_WHEEL_SLOTS * sizeof(*w->wheel));
+	w->touched = take_zeroes(touched * sizeof(*w->touched));
+	w->peers = take_zeroes(w->peers_max * sizeof(*w->peers));
+	w->rules = take_zeroes(w->rules_max * sizeof(*w->rules));
+	w->routes = take_zeroes(w->routes_max * sizeof(*w->routes));
+	w->egress = take_zeroes(API_EGRESS_ADDR_MAX * sizeof(*w->egress));
+	if (w->wheel == NULL || w->touched == NULL || w->peers == NULL || w->rules == NULL ||
+		w->routes == NULL || w->egress == NULL)
+		return -ENOMEM;
+	if (nat_worker_create(&w->nat, id, capacity) != 0)
+		return -ENOMEM;
+	return flow_table_create(&w->table, capacity, key);
+}
+
+void flow_worker_destroy(struct flow_worker *w)
+{
+	munmap(w->wheel, FLOW_WHEEL_SLOTS * sizeof(*w->wheel));
+	munmap(w->touched, (w->touched_mask + 1) * sizeof(*w->touched));
+	munmap(w->peers, w->peers_max * sizeof(*w->peers));
+	munmap(w->rules, w->rules_max * sizeof(*w->rules));
+	munmap(w->routes, w->routes_max * sizeof(*w->routes));
+	munmap(w->egress, API_EGRESS_ADDR_MAX * sizeof(*w->egress));
+	nat_worker_destroy(&w->nat);
+	flow_table_destroy(&w->table);
+	memset(w, 0, sizeof(*w));
+}
+
+void flow_worker_refresh(struct flow_worker *w, unsigned copy, uint64_t now_ms)
+{
+	w->copy = copy;
+	w->now_ms = now_ms;
+	w->generation = judge_generation();
+	if (unlikely(w->tick == 0))
+		w->tick = now_ms >> FLOW_TICK_SHIFT;
+}

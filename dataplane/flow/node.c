@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The graph's view of flows:
+ *
+ *	flow        (GRAPH_FORWARD) known flows; what it does not know goes to flow_slow
+ *	flow_slow   first packets, flows of other workers, flows to be judged anew
+ *	icmp_error  (GRAPH_ICMP)
+ *	flow_timer  a source: expiry and counters, a little per turn
+ */
+#include <rte_graph.h>
+#include <rte_graph_worker.h>
+
+#include "dataplane/flow/flow_node.h"
+#include "dataplane/flow/flow_priv.h"
+#include "dataplane/main/worker.h"
+
+enum { EDGE_SLOW = 0 }; /* the one edge of "flow" that is its own */
+
+static const enum graph_role roles_used[] = {
+	GRAPH_DROP,
+	GRAPH_SEND,
+	GRAPH_HANDOFF,
+	GRAPH_PUNT,
+	GRAPH_SEAL,
+	GRAPH_ICMP,
+};
+
+static uint16_t edges_flow[FLOW_EDGES]; /* by role; set before graphs are created */
+static uint16_t edges_slow[FLOW_EDGES];
+static uint16_t edges_icmp[FLOW_EDGES];
+
+static struct flow_worker *refresh(void)
+{
+	const struct worker *worker = worker_self();
+	struct flow_worker *w = flow_worker_get(worker->id);
+
+	flow_worker_refresh(w, worker->copy, worker->now_ms);
+	return w;
+}
+
+/* All packets to their edges; a burst that stays together is moved as one. */
+static void enqueue(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n,
+	const uint8_t *roles, const uint16_t *edges)
+{
+	uint16_t same = 1;
+
+	while (same < n && roles[same] == roles[0])
+		same++;
+	if (same == n && objs == node->objs) {
+		rte_node_next_stream_move(graph, node, edges[roles[0]]);
+		return;
+	}
+	for (uint16_t i = 0; i < n; i++)
+		rte_node_enqueue_x1(graph, node, edges[roles[i]], objs[i]);
+}
+
+static uint16_t process_flow(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+{
+	struct flow_worker *w = refresh();
+	uint8_t roles[RTE_GRAPH_BURST_SIZE];
+
+	for (uint16_t done = 0; done < n; done += RTE_GRAPH_BURST_SIZE) {
+		uint16_t count = RTE_MIN((uint16_t)(n - done), (uint16_t)RTE_GRAPH_BURST_SIZE);
+
+		flow_fast(w, (struct rte_mbuf **)objs + done, count, roles);
+		if (count == n) {
+			enqueue(graph, node, objs, n, roles, edges_flow);
+			return n;
+		}
+		for (uint16_t i = 0; i < count; i++)
+			rte_node_enqueue_x1(graph, node, edges_flow[roles[i]], objs[done + i]);
+	}
+	return n;
+}
+
+static uint16_t process_slow(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+{
+	struct flow_worker *w = refresh();
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint8_t role = flow_slow(w, objs[i]);
+
+		rte_node_enqueue_x1(graph, node, edges_slow[role], objs[i]);
+	}
+	return n;
+}
+
+static uint16_t process_icmp(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+{
+	struct flow_worker *w = refresh();
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint8_t role;
+		struct rte_mbuf *reply = flow_tell(w, objs[i], &role);
+
+		if (reply != NULL)
+			rte_node_enqueue_x1(graph, node, edges_icmp[role], reply);
+		rte_node_enqueue_x1(graph, node, edges_icmp[GRAPH_DROP], objs[i]);
+	}
+	return n;
+}
+
+static uint16_t process_timer(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+{
+	(void)graph;
+	(void)node;
+	(void)objs;
+	(void)n;
+	flow_tend(refresh());
+	return 0;
+}
+
+static struct rte_node_register node_flow = {
+	.name = "flow",
+	.process = process_flow,
+	.nb_edges = 1,
+	.next_nodes = {[EDGE_SLOW] = "flow_slow"},
+};
+RTE_NODE_REGISTER(node_flow);
+
+static struct rte_node_register node_slow = {
+	.name = "flow_slow",
+	.process = process_slow,
+};
+RTE_NODE_REGISTER(node_slow);
+
+static struct rte_node_register node_icmp = {
+	.name = "icmp_error",
+	.process = process_icmp,
+};
+RTE_NODE_REGISTER(node_icmp);
+
+static struct rte_node_register node_timer = {
+	.name = "flow_timer",
+	.flags = RTE_NODE_SOURCE_F,
+	.process = process_timer,
+};
+RTE_NODE_REGISTER(node_timer);
+
+void flow_node_init(void)
+{
+	graph_take_role(GRAPH_FORWARD, "flow");
+	graph_take_role(GRAPH_ICMP, "icmp_error");
+	edges_flow[FLOW_TO_SLOW] = EDGE_SLOW;
+	for (unsigned i = 0; i < sizeof(roles_used) / sizeof(roles_used[0]); i++) {
+		enum graph_role role = roles_used[i];
+
+		graph_edge("flow", role, &edges_flow[role]);
+		graph_edge("flow_slow", role, &edges_slow[role]);
+		if (role != GRAPH_ICMP && role != GRAPH_HANDOFF)
+			graph_edge("icmp_error", role, &edges_icmp[role]);
+	}
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Packets that the fast path did not know: of flows that live on another worker, first packets,
+ * flows to be judged anew, and another identity's hits.
+ */
+#include <rte_byteorder.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+
+#include <netinet/in.h>
+
+#include "common/api/flow.h"
+#include "common/api/port.h"
+#include "dataplane/flow/flow_priv.h"
+#include "dataplane/flow/icmp_error.h"
+#include "dataplane/nat/nat.h"
+#include "dataplane/route/route.h"
+
+enum {
+	ICMP4_ECHO = 8,
+	ICMP4_TIMESTAMP = 13,
+	ICMP6_ECHO = 128,
+	ICMP6_ND_FIRST = 133,
+	ICMP6_ND_LAST = 137,
+};
+
+static bool is_query(const struct packet *packet)
+{
+	if (packet->proto == IPPROTO_ICMP)
+		return packet->icmp_type == ICMP4_ECHO || packet->icmp_type == ICMP4_TIMESTAMP;
+	return packet->icmp_type == ICMP6_ECHO;
+}
+
+static bool is_icmp(uint8_t proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
+/* RFC 1122 3.2.1.3, RFC 4291 2.7, 2.5.2, 2.5.3: not an address of one host. */
+static bool is_strange(uint8_t family, const uint8_t *addr)
+{
+	static const uint8_t loopback6[16] = {[15] = 1}, none6[16];
+
+	if (family == ADDR_V4)
+		return addr[0] >= 224 || addr[0] == 127 || addr[0] == 0;
+	return addr[0] == 0xff || memcmp(addr, loopback6, 16) == 0 || memcmp(addr, none6, 16) == 0;
+}
+
+static bool is_neighbour_discovery(struct rte_mbuf *mbuf)
+{
+	const struct packet *packet = packet_of(mbuf);
+
+	return packet->proto == IPPROTO_ICMPV6 && packet->icmp_type >= ICMP6_ND_FIRST &&
+	       packet->icmp_type <= ICMP6_ND_LAST &&
+	       rte_pktmbuf_mtod(mbuf, const struct rte_ipv6_hdr *)->hop_limits == 255;
+}
+
+/* Sent as the kernel made it; without a flow. */
+static uint8_t send_for_host(struct rte_mbuf *mbuf)
+{
+	struct packet *packet = packet_of(mbuf);
+
+	packet->port_out = (uint16_t)(packet->ingress & FLOW_IDENT_MASK);
+	packet->flags |= PACKET_KEEP_L2;
+	packet->adjacency = 0;
+	return GRAPH_SEND;
+}
+
+/* What has no flow and needs none, or can have none. True: *role is where it goes. */
+static bool settle_strange(struct rte_mbuf *mbuf, const struct flow_key *key, uint8_t *role)
+{
+	const struct packet *packet = packet_of(mbuf);
+	bool host_port =
+		(packet->ingress & API_IDENT_HOST) != 0 && (packet->ingress & FLOW_IDENT_MASK) != 0;
+
+	if (is_neighbour_discovery(mbuf)) {
+		if (host_port) {
+			*role = send_for_host(mbuf);
+			return true;
+		}
+		if ((packet->ingress & API_IDENT_PORT) != 0) {
+			*role = GRAPH_PUNT;
+			return true;
+		}
+	}
+	if (!is_strange(key->family, key->src) && !is_strange(key->family, key->dst))
+		return false;
+	*role = host_port ? send_for_host(mbuf) : flow_drop(mbuf, DROP(flow, MULTICAST));
+	return true;
+}
+
+/*
+ * A packet of this direction, but from somebody else. Of several routing peers each may carry
+ * what belongs to their range, and so may a port by which the kernel would reach the sender; then
+ * the flow moves over. Anything else is forged.
+ */
+static bool adopt(struct flow_worker *w, struct flow *flow, unsigned dir, uint32_t ident)
+{
+	const struct flow_key *key = &flow->dir[dir].key;
+	struct route_hop hop;
+	struct addr src;
+
+	if (ident == API_IDENT_HOST || key->ident == API_IDENT_HOST ||
+		(ident & API_IDENT_PORT) != (key->ident & API_IDENT_PORT))
+		return false;
+	flow_key_src(key, &src);
+	if ((ident & API_IDENT_PORT) == 0) {
+		if (!allowed_has(w->copy, ident, &src) || !allowed_has(w->copy, key->ident, &src))
+			return false;
+	} else if (!route_underlay(w->copy, &src, &hop) || hop.next != API_NEXT_PORT ||
+		   hop.port != (ident & FLOW_IDENT_MASK)) {
+		return false;
+	}
+	flow_move(w, flow, dir, ident);
+	return true;
+}
+
+static uint8_t carry_known(
+	struct flow_worker *w, struct rte_mbuf *mbuf, uint32_t slot, const struct flow_key *key)
+{
+	struct flow *flow = &w->table.flows[slot >> 1];
+	unsigned dir = slot & 1;
+	uint16_t reason;
+
+	if (flow->dir[dir].key.ident != key->ident && !adopt(w, flow, dir, key->ident))
+		return flow_drop(mbuf, DROP(flow, FORGED_TUPLE));
+	if (flow->dir[dir].action.generation != w->generation ||
+		(flow->dir[dir].action.flags & FLOW_UNRESOLVED) != 0) {
+		enum flow_rejudged answer = flow_rejudge(w, flow, &reason);
+
+		if (answer == FLOW_CUT)
+			flow_delete(w, flow);
+		if (answer != FLOW_STANDS)
+			return flow_drop(mbuf, reason);
+		if ((flow->dir[dir].action.flags & FLOW_UNRESOLVED) != 0)
+			return flow_drop(mbuf, DROP(flow, NEIGH_UNKNOWN));
+	}
+	return flow_carry(w, mbuf, flow, dir);
+}
+
+/* Flows that this sender opened on this worker. The kernel's are not bounded apart. */
+static uint64_t count_owned(const struct flow_worker *w, uint32_t ident)
+{
+	if ((ident & API_IDENT_PORT) != 0)
+		return w->port_owned[ident & (API_PORT_MAX - 1)];
+	return ident < w->peers_max ? w->peers[ident].flows : 0;
+}
+
+/* Room for one more flow of this sender? Returns a drop reason, or 0. */
+static uint16_t check_bounds(const struct flow_worker *w, const struct flow_key *key)
+{
+	if (w->table.free == FLOW_NONE)
+		return DROP(flow, TABLE_FULL);
+	if (count_owned(w, key->ident) >= w->owner_max)
+		return DROP(flow, PEER_FULL);
+	if (key->proto == IPPROTO_TCP && w->half_open >= w->half_open_max)
+		return DROP(flow, HALF_OPEN_FULL);
+	return 0;
+}
+
+/* The outside of a masqueraded flow: fills in mapping, and address and port of the way back. */
+static uint16_t masquerade(struct flow_worker *w, struct flow *flow, uint32_t set_id)
+{
+	const struct flow_key *key = &flow->dir[0].key;
+	struct nat_asked asked = {.set_id = set_id, .subscriber = key->ident};
+	struct nat_wanted wanted = {
+		.port = key->sport,
+		.proto = key->proto,
+		.subscriber = key->ident,
+	};
+	const struct addr *outside;
+	uint16_t port;
+
+	if (!nat_can_map(key->proto))
+		return DROP(flow, PROTOCOL);
+	flow_key_src(key, &asked.src);
+	flow_key_dst(key, &asked.dst);
+	wanted.inside = asked.src;
+	wanted.address = nat_select(w->copy, &asked);
+	if (wanted.address == NULL)
+		return DROP(flow, EGRESS_REFUSED);
+	flow->cold.mapping = nat_map(w->nat, &wanted, &port);
+	if (flow->cold.mapping == 0)
+		return DROP(flow, PORTS_EXHAUSTED);
+	flow->cold.egress = nat_address_id(wanted.address);
+	outside = nat_address_addr(wanted.address);
+	memcpy(flow->dir[1].key.dst, outside->bytes, 16);
+	flow->dir[1].key.dport = port;
+	if (is_icmp(key->proto))
+		flow->dir[1].key.sport = port; /* the identifier stands in both */
+	return 0;
+}
+
+/* Both directions' keys, mapping and actions. Returns a drop reason, or 0. */
+static uint16_t build_flow(struct flow_worker *w, struct flow *flow, const struct flow_key *key,
+	const struct flow_verdict *verdict)
+{
+	struct flow_key *back = &flow->dir[1].key;
+	uint16_t reason = 0;
+
+	flow->dir[0].key = *key;
+	*back = *key;
+	memcpy(back->src, key->dst, 16);
+	memcpy(back->dst, key->src, 16);
+	back->sport = key->dport;
+	back->dport = key->sport;
+	back->ident = verdict->ident_back;
+	if (verdict->masquerade)
+		reason = masquerade(w, flow, verdict->set_id);
+	if (reason != 0)
+		return reason;
+	back->hash = flow_hash(&w->table, back);
+	flow_set_actions(w, flow, verdict);
+	if (flow_table_insert(&w->table, flow, 0) != 0)
+		goto err_mapping;
+	if (flow_table_insert(&w->table, flow, 1) != 0)
+		goto err_first;
+	return 0;
+
+err_first:
+	flow_table_remove(&w->table, flow, 0);
+err_mapping:
+	if (flow->cold.mapping != 0)
+		nat_unmap(w->nat, flow->cold.mapping);
+	return DROP(flow, TABLE_FULL);
+}
+
+static uint8_t refuse(struct rte_mbuf *mbuf, const struct flow_verdict *verdict)
+{
+	struct packet *packet = packet_of(mbuf);
+
+	packet->drop = verdict->drop;
+	if (!verdict->tell)
+		return GRAPH_DROP;
+	packet->scratch[0] = verdict->icmp;
+	return GRAPH_ICMP;
+}
+
+/* May this packet be the first of a flow? Returns a drop reason, or 0. */
+static uint16_t check_first(struct rte_mbuf *mbuf, const struct flow_verdict *verdict)
+{
+	const struct packet *packet = packet_of(mbuf);
+	uint8_t tcp_flags;
+
+	if (packet->proto != IPPROTO_TCP)
+		return 0;
+	tcp_flags = rte_pktmbuf_mtod_offset(mbuf, struct rte_tcp_hdr *, packet->l4)->tcp_flags;
+	if ((tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG)) ==
+		RTE_TCP_SYN_FLAG)
+		return 0;
+	/* a connection that is older than we are may go on unless its port would change */
+	if (verdict->masquerade || (tcp_flags & RTE_TCP_RST_FLAG) != 0)
+		return DROP(flow, TCP_NO_FLOW);
+	return 0;
+}
+
+/* Refusals that would otherwise leave a flow behind. True: the packet goes to *role. */
+static bool settle_unfit(struct rte_mbuf *mbuf, const struct flow_verdict *verdict, uint8_t *role)
+{
+	struct packet *packet = packet_of(mbuf);
+	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	uint8_t ttl = packet->family == ADDR_V4 ? ip[8] : ip[7];
+
+	if ((verdict->flags[0] & FLOW_TTL) != 0 && ttl <= 1) {
+		packet->drop = DROP(flow, TTL);
+		packet->scratch[0] = icmp_error_code(ICMP_ERROR_TIME_EXCEEDED, 0);
+	} else if (verdict->mtu[0] != 0 && rte_pktmbuf_data_len(mbuf) > verdict->mtu[0]) {
+		packet->drop = DROP(flow, TOO_BIG);
+		packet->scratch[0] = icmp_error_code(ICMP_ERROR_TOO_BIG, verdict->mtu[0]);
+	} else {
+		return false;
+	}
+	*role = GRAPH_ICMP;
+	return true;
+}
+
+static uint8_t first_packet(
+	struct flow_worker *w, struct rte_mbuf *mbuf, const struct flow_key *key)
+{
+	const struct packet *packet = packet_of(mbuf);
+	struct flow_asked asked = {.key = key, .icmp_type = packet->icmp_type};
+	struct flow_verdict verdict;
+	struct flow *flow;
+	uint16_t reason;
+	uint8_t role;
+
+	if (is_icmp(key->proto) && !is_query(packet))
+		return flow_drop(mbuf, DROP(flow, ICMP_NO_QUERY));
+	if ((packet->ingress & API_IDENT_HOST) != 0)
+		asked.host_port = (uint16_t)(packet->ingress & FLOW_IDENT_MASK);
+	if (!flow_judge(w, &asked, &verdict))
+		return refuse(mbuf, &verdict);
+	if (settle_unfit(mbuf, &verdict, &role))
+		return role;
+	reason = check_first(mbuf, &verdict);
+	if (reason == 0)
+		reason = check_bounds(w, key);
+	if (reason != 0)
+		return flow_drop(mbuf, reason);
+	flow = flow_table_get(&w->table);
+	reason = build_flow(w, flow, key, &verdict);
+	if (reason != 0) {
+		flow_table_put(&w->table, flow);
+		return flow_drop(mbuf, reason);
+	}
+	flow_start(w, flow, mbuf);
+	return flow_carry(w, mbuf, flow, 0);
+}
+
+uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf)
+{
+	struct packet *packet = packet_of(mbuf);
+	struct flow_key key;
+	uint32_t slot;
+	unsigned home;
+	uint8_t role;
+
+	if ((packet->flags & PACKET_FRAGMENT) != 0)
+		return flow_drop(mbuf, DROP(flow, FRAGMENT));
+	if ((packet->flags & PACKET_ICMP_ERROR) != 0)
+		return flow_icmp_error(w, mbuf);
+	flow_key_of(mbuf, &key);
+	key.hash = flow_hash(&w->table, &key);
+	slot = flow_table_find(&w->table, &key);
+	if (slot != 0)
+		return carry_known(w, mbuf, slot, &key);
+	if (settle_strange(mbuf, &key, &role))
+		return role;
+	home = flow_home(w, &key);
+	if (home != w->id && (packet->flags & PACKET_AT_HOME) == 0)
+		return flow_hand_off(mbuf, home);
+	return first_packet(w, mbuf, &key);
+}
+
+uint8_t flow_hand_off(struct rte_mbuf *mbuf, unsigned home)
+{
+	struct packet *packet = packet_of(mbuf);
+
+	packet->to = (uint8_t)home;
+	packet->next = GRAPH_FORWARD;
+	packet->flags |= PACKET_AT_HOME;
+	return GRAPH_HANDOFF;
+}
+
+enum flow_rejudged flow_rejudge(struct flow_worker *w, struct flow *flow, uint16_t *drop)
+{
+	struct flow_key *back = &flow->dir[1].key;
+	const struct flow_key *key = &flow->dir[0].key;
+	struct flow_asked asked = {
+		.key = key,
+		.icmp_type = key->proto == IPPROTO_ICMP ? ICMP4_ECHO : ICMP6_ECHO,
+	};
+	struct flow_verdict verdict;
+
+	*drop = DROP(flow, REVOKED);
+	if (flow->cold.epoch[0] != flow_peer_epoch(key->ident) ||
+		flow->cold.epoch[1] != flow_peer_epoch(back->ident)) {
+		*drop = DROP(flow, PEER_GONE);
+		return FLOW_CUT;
+	}
+	if (key->ident == API_IDENT_HOST && (flow->dir[0].action.flags & FLOW_KEEP_L2) != 0)
+		asked.host_port = flow->dir[0].action.port_out;
+	if (!flow_judge(w, &asked, &verdict)) {
+		if (verdict.drop != DROP(flow, NEIGH_UNKNOWN))
+			return FLOW_CUT;
+		*drop = verdict.drop;
+		return FLOW_WAITS;
+	}
+	if (verdict.masquerade != (flow->cold.mapping != 0))
+		return FLOW_CUT;
+	if (verdict.masquerade) {
+		struct nat_asked egress = {.set_id = verdict.set_id, .subscriber = key->ident};
+
+		/* mapping and port stay, even if the rule names another pool now */
+		flow_key_src(key, &egress.src);
+		flow_key_dst(key, &egress.dst);
+		if (!nat_mapping_valid(w->nat, w->copy, flow->cold.mapping) ||
+			nat_select(w->copy, &egress) == NULL)
+			return FLOW_CUT;
+	}
+	if (back->ident != verdict.ident_back) {
+		back->ident = verdict.ident_back;
+		flow->cold.epoch[1] = flow_peer_epoch(back->ident);
+	}
+	flow_collect(w, flow); /* what was counted so far counts for the old rule and route */
+	flow_set_actions(w, flow, &verdict);
+	return FLOW_STANDS;
+}

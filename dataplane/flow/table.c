@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The hash table of one worker's flows: 64-byte buckets of eight tags and slots. An entry lies in
+ * one of two buckets; the second is looked at only if something of the first had to go there. A
+ * full pair makes room by moving one entry to its own other bucket. Sized for half load, so that
+ * both are rare. One thread; no allocation after creation.
+ */
+#include <sys/mman.h>
+
+#include <errno.h>
+
+#include <rte_common.h>
+#include <rte_prefetch.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "dataplane/flow/flow_priv.h"
+
+/* Outside of EAL's memory, which may be small; the kernel is asked for large pages. */
+static void *take_memory(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	(void)madvise(memory, bytes, MADV_HUGEPAGE);
+	/* faults now, not under traffic; where this is not known, they come later */
+	(void)madvise(memory, bytes, MADV_POPULATE_WRITE);
+	return memory;
+}
+
+static uint16_t tag_of(uint32_t hash)
+{
+	uint16_t tag = (uint16_t)(hash >> 16);
+
+	return tag != 0 ? tag : 1;
+}
+
+static uint32_t other_bucket(const struct flow_table *table, uint32_t bucket, uint32_t hash)
+{
+	/* symmetric: from either bucket to the other; odd, so never the same one (mask >= 1) */
+	return (bucket ^ (tag_of(hash) * 0x5bd1e995u | 1)) & table->mask;
+}
+
+/* One bit per way whose tag matches. */
+static uint32_t match_tags(const struct flow_bucket *bucket, uint16_t tag)
+{
+#if defined(__SSE2__)
+	__m128i tags = _mm_load_si128((const __m128i *)bucket->tag);
+	__m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
+
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128()));
+#else
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < FLOW_BUCKET_WAYS; i++)
+		bits |= (uint32_t)(bucket->tag[i] == tag) << i;
+	return bits;
+#endif
+}
+
+static struct flow_key *key_at(const struct flow_table *table, uint32_t slot)
+{
+	return &table->flows[slot >> 1].dir[slot & 1].key;
+}
+
+int flow_table_create(struct flow_table *table, uint32_t capacity, const struct hash_key *key)
+{
+	uint32_t buckets = rte_align32pow2(RTE_MAX(capacity / 2, 2u));
+
+	memset(table, 0, sizeof(*table));
+	table->flows = take_memory((size_t)(capacity + 1) * sizeof(struct flow));
+	table->buckets = take_memory((size_t)buckets * sizeof(struct flow_bucket));
+	table->mask = buckets - 1;
+	table->capacity = capacity;
+	table->key = *key;
+	if (table->flows == NULL || table->buckets == NULL) {
+		flow_table_destroy(table);
+		return -ENOMEM;
+	}
+	for (uint32_t i = capacity; i > 0; i--) {
+		table->flows[i].cold.next = table->free;
+		table->free = i;
+	}
+	return 0;
+}
+
+void flow_table_destroy(struct flow_table *table)
+{
+	if (table->flows != NULL)
+		munmap(table->flows, (size_t)(table->capacity + 1) * sizeof(struct flow));
+	if (table->buckets != NULL)
+		munmap(table->buckets, (size_t)(table->mask + 1) * sizeof(struct flow_bucket));
+	memset(table, 0, sizeof(*table));
+}
+
+uint32_t flow_table_guess(const struct flow_table *table, uint32_t hash)
+{
+	const struct flow_bucket *bucket = &table->buckets[hash & table->mask];
+	uint32_t bits = match_tags(bucket, tag_of(hash));
+
+	if (likely(bits != 0))
+		return bucket->slot[__builtin_ctz(bits)];
+	if (bucket->spilled == 0)
+		return 0;
+	bucket = &table->buckets[other_bucket(table, hash & table->mask, hash)];
+	bits = match_tags(bucket, tag_of(hash));
+	return bits != 0 ? bucket->slot[__builtin_ctz(bits)] : 0;
+}
+
+static uint32_t find_in(const struct flow_table *table, const struct flow_bucket *bucket,
+	const struct flow_key *key)
+{
+	uint32_t bits = match_tags(bucket, tag_of(key->hash));
+
+	for (; bits != 0; bits &= bits - 1) {
+		uint32_t slot = bucket->slot[__builtin_ctz(bits)];
+
+		if (flow_key_equal(key_at(table, slot), key))
+			return slot;
+	}
+	return 0;
+}
+
+uint32_t flow_table_find(const struct flow_table *table, const struct flow_key *key)
+{
+	uint32_t home = key->hash & table->mask;
+	const struct flow_bucket *bucket = &table->buckets[home];
+	uint32_t slot = find_in(table, bucket, key);
+
+	if (slot != 0 || bucket->spilled == 0)
+		return slot;
+	return find_in(table, &table->buckets[other_bucket(table, home, key->hash)], key);
+}
+
+struct flow *flow_table_get(struct flow_table *table)
+{
+	struct flow *flow;
+	uint8_t touched;
+
+	if (table->free == FLOW_NONE)
+		return NULL;
+	flow = &table->flows[table->free];
+	table->free = flow->cold.next;
+	/* its entry in the list of uncollected counters may still be there */
+	touched = flow->cold.touched;
+	memset(flow, 0, sizeof(*flow));
+	flow->cold.touched = touched;
+	table->live++;
+	return flow;
+}
+
+void flow_table_put(struct flow_table *table, struct flow *flow)
+{
+	flow->cold.live = 0;
+	flow->cold.next = table->free;
+	table->free = flow_index(table, flow);
+	table->live--;
+}
+
+static bool put_in(struct flow_bucket *bucket, uint16_t tag, uint32_t slot)
+{
+	uint32_t empty = match_tags(bucket, 0);
+	unsigned way;
+
+	if (empty == 0)
+		return false;
+	way = (unsigned)__builtin_ctz(empty);
+	bucket->tag[way] = tag;
+	bucket->slot[way] = slot;
+	return true;
+}
+
+/* Moves one entry of a full bucket to that entry's other bucket; true if there was room. */
+static bool make_room(struct flow_table *table, uint32_t full)
+{
+	struct flow_bucket *bucket = &table->buckets[full];
+
+	for (unsigned way = 0; way < FLOW_BUCKET_WAYS; way++) {
+		uint32_t slot = bucket->slot[way];
+		uint32_t hash = key_at(table, slot)->hash;
+		uint32_t home = hash & table->mask;
+		uint32_t target = other_bucket(table, full, hash);
+
+		if (!put_in(&table->buckets[target], bucket->tag[way], slot))
+			continue;
+		if (home == full)
+			bucket->spilled++;
+		else
+			table->buckets[home].spilled--;
+		bucket->tag[way] = 0;
+		return true;
+	}
+	return false;
+}
+
+int flow_table_insert(struct flow_table *table, struct flow *flow, unsigned dir)
+{
+	struct flow_key *key = &flow->dir[dir].key;
+	uint32_t home = key->hash & table->mask;
+	uint32_t other = other_bucket(table, home, key->hash);
+	uint32_t slot = flow_index(table, flow) * 2 + dir;
+
+	if (flow_table_find(table, key) != 0)
+		return -EEXIST;
+	if (put_in(&table->buckets[home], tag_of(key->hash), slot))
+		return 0;
+	if (!put_in(&table->buckets[other], tag_of(key->hash), slot)) {
+		if (make_room(table, home) &&
+			put_in(&table->buckets[home], tag_of(key->hash), slot))
+			return 0;
+		if (!make_room(table, other) ||
+			!put_in(&table->buckets[other], tag_of(key->hash), slot))
+			return -ENOSPC;
+	}
+	table->buckets[home].spilled++;
+	return 0;
+}
+
+static bool take_from(struct flow_bucket *bucket, uint16_t tag, uint32_t slot)
+{
+	for (uint32_t bits = match_tags(bucket, tag); bits != 0; bits &= bits - 1) {
+		unsigned way = (unsigned)__builtin_ctz(bits);
+
+		if (bucket->slot[way] == slot) {
+			bucket->tag[way] = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+void flow_table_remove(struct flow_table *table, struct flow *flow, unsigned dir)
+{
+	const struct flow_key *key = &flow->dir[dir].key;
+	uint32_t home = key->hash & table->mask;
+	uint32_t slot = flow_index(table, flow) * 2 + dir;
+
+	if (take_from(&table->buckets[home], tag_of(key->hash), slot))
+		return;
+	if (take_from(
+		    &table->buckets[other_bucket(table, home, key->hash)], tag_of(key->hash), slot))
+		table->buckets[home].spilled--;
+}

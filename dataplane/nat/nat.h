@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Masquerading: egress addresses, pools and rules (left-right tables, written by the main thread),
+ * port blocks (shared, claimed by compare-and-swap), mappings (private to one worker).
+ *
+ * Mapping is endpoint-independent: one mapping per protocol, inside address and port, and egress
+ * address, for all destinations (RFC 4787 REQ-1). A block of 64 ports belongs to one worker and
+ * one subscriber; any worker can read whose a block is. Pooling is paired: a subscriber keeps its
+ * address for as long as the pool is what it is.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/addr.h"
+#include "dataplane/main/config.h"
+
+struct nat_address; /* one egress address */
+struct nat_worker;  /* the mappings of one worker */
+
+enum {
+	NAT_BLOCK_PORTS = 64,
+	NAT_BLOCKS = 1024, /* of one address and class: 65,536 ports */
+	NAT_CLASSES = 3,   /* TCP, UDP, ICMP queries */
+};
+
+/* An egress address by what packets carry; NULL if it is none. Worker. */
+const struct nat_address *nat_address_find(unsigned copy, const struct addr *addr);
+
+/* The worker to whose mappings a port belongs; -1 if to nobody's. Any thread. */
+int nat_port_owner(const struct nat_address *address, uint8_t proto, uint16_t port);
+
+/* True if the NAT has this port, so that the host has it not. Any thread. */
+bool nat_port_in_share(const struct nat_address *address, uint16_t port);
+
+uint16_t nat_address_id(const struct nat_address *address);
+const struct addr *nat_address_addr(const struct nat_address *address);
+
+struct nat_asked {
+	uint32_t set_id;
+	uint32_t subscriber; /* identity of the inside: a peer, or a port */
+	struct addr src;
+	struct addr dst;
+};
+
+/* Which address this traffic leaves with; NULL: refused. Worker. */
+struct nat_address *nat_select(unsigned copy, const struct nat_asked *asked);
+
+/* False for what has no ports that can be changed. */
+bool nat_can_map(uint8_t proto);
+
+struct nat_wanted {
+	struct nat_address *address;
+	struct addr inside;
+	uint16_t port; /* host order; of an ICMP query the identifier */
+	uint8_t proto;
+	uint32_t subscriber;
+};
+
+/*
+ * Takes a reference to the mapping, making it if need be. Returns its index (never 0) and the
+ * outside port, or 0: no free port (counted in the address) or no memory. Worker.
+ */
+uint32_t nat_map(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t *port);
+void nat_unmap(struct nat_worker *nat, uint32_t mapping);
+
+/* The address of a mapping, and whether it is still configured in this copy. */
+struct nat_address *nat_mapping_address(const struct nat_worker *nat, uint32_t mapping);
+bool nat_mapping_valid(const struct nat_worker *nat, unsigned copy, uint32_t mapping);
+
+/* Memory for this many mappings. 0 or -ENOMEM. Main thread, before workers run. */
+int nat_worker_create(struct nat_worker **nat, unsigned id, uint32_t capacity)
+	__attribute__((warn_unused_result));
+void nat_worker_destroy(struct nat_worker **nat);
+
+/* For counters; id 1..API_EGRESS_ADDR_MAX - 1. False if there is none. Main thread. */
+struct nat_figures {
+	uint64_t mappings;
+	uint64_t blocks_used;
+	uint64_t blocks_total;
+	uint64_t refused;
+};
+bool nat_figures(uint16_t id, struct nat_figures *figures);
+
+/* Registers the handlers and the feature's own tables. Main thread. */
+int nat_init(void) __attribute__((warn_unused_result));
+void nat_housekeep(void);

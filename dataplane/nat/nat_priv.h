@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of this folder share: an egress address and its port blocks. */
+#pragma once
+
+#include "dataplane/nat/nat.h"
+
+/* Written only by the worker that owns it, but by the claim of `owner`. */
+struct nat_block {
+	uint64_t free; /* one bit per port */
+	uint64_t all;  /* the ports of the block that are in the share */
+	uint32_t user; /* the owning worker's record of the subscriber */
+	uint16_t next; /* blocks of this user with free ports; NAT_BLOCKS = none */
+	uint16_t prev;
+};
+
+struct nat_address {
+	struct addr addr;
+	uint16_t id;
+	uint16_t port_first; /* written by the main thread, read by workers */
+	uint16_t port_last;
+	bool retired; /* the main thread's: deleted, waits for its last mapping */
+	uint32_t serial;
+	struct nat_address *next; /* the main thread's list of all */
+	/* worker + 1, or 0: claimed by compare-and-swap, given back by a store; read by any */
+	uint8_t owner[NAT_CLASSES][NAT_BLOCKS];
+	uint64_t refused;  /* atomic */
+	uint64_t mappings; /* atomic */
+	struct nat_block block[NAT_CLASSES][NAT_BLOCKS];
+};
+
+/* TCP, UDP, ICMP: 0..2; -1 for others. */
+int nat_class(uint8_t proto);
+
+/* A list of a user's blocks in one address and class. */
+struct nat_user {
+	struct nat_address *address;
+	uint32_t subscriber;
+	uint32_t next; /* in its chain, or in the free list */
+	uint16_t head; /* of the blocks with free ports; NAT_BLOCKS = none */
+	uint16_t blocks;
+	uint8_t class;
+};
+
+struct nat_ports {
+	struct nat_user *users; /* index 0 is unused */
+	uint32_t *chains;
+	uint32_t chain_mask;
+	uint32_t capacity;
+	uint32_t free;
+	uint64_t random; /* state of the generator of ports */
+	unsigned worker;
+};
+
+int nat_ports_create(struct nat_ports *ports, unsigned worker, uint32_t capacity)
+	__attribute__((warn_unused_result));
+void nat_ports_destroy(struct nat_ports *ports);
+
+/* A free port of the same parity if there is one; 0 = none. */
+uint16_t nat_port_take(struct nat_ports *ports, struct nat_address *address, int class,
+	uint32_t subscriber, uint16_t like);
+void nat_port_give(struct nat_ports *ports, struct nat_address *address, int class, uint16_t port);

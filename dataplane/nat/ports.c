@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Port blocks. An egress address has 1,024 blocks of 64 ports per class. A worker claims a free
+ * block by compare-and-swap for one subscriber, takes ports from its bitmap without any sharing,
+ * and gives the block back when all of them are free again. When no block is free any more, what
+ * is left in this worker's other blocks is used, whosever they are.
+ *
+ * Ports are random within what a subscriber has (RFC 6056 3.3.1); a new block starts the search
+ * at a random place. Parity is kept while a port of it can be had (RFC 4787 REQ-4).
+ */
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include <netinet/in.h>
+
+#include <rte_common.h>
+
+#include "dataplane/nat/nat_priv.h"
+
+#define PARITY_EVEN 0x5555555555555555ull
+
+enum { LOOK_MAX = 8 }; /* blocks of one subscriber that are looked through for a parity */
+
+int nat_class(uint8_t proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return 0;
+	case IPPROTO_UDP:
+		return 1;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return 2;
+	default:
+		return -1;
+	}
+}
+
+bool nat_can_map(uint8_t proto)
+{
+	return nat_class(proto) >= 0;
+}
+
+int nat_port_owner(const struct nat_address *address, uint8_t proto, uint16_t port)
+{
+	int class = nat_class(proto);
+
+	if (class < 0)
+		return -1;
+	return (int)__atomic_load_n(
+		       &address->owner[class][port / NAT_BLOCK_PORTS], __ATOMIC_RELAXED) -
+	       1;
+}
+
+bool nat_port_in_share(const struct nat_address *address, uint16_t port)
+{
+	return port >= address->port_first && port <= address->port_last;
+}
+
+static void *take_zeroes(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+int nat_ports_create(struct nat_ports *ports, unsigned worker, uint32_t capacity)
+{
+	memset(ports, 0, sizeof(*ports));
+	ports->worker = worker;
+	ports->capacity = capacity;
+	ports->chain_mask = rte_align32pow2(RTE_MAX(capacity, 2u)) - 1;
+	ports->users = take_zeroes((size_t)(capacity + 1) * sizeof(*ports->users));
+	ports->chains = take_zeroes((size_t)(ports->chain_mask + 1) * sizeof(*ports->chains));
+	if (getrandom(&ports->random, sizeof(ports->random), 0) != sizeof(ports->random) ||
+		ports->users == NULL || ports->chains == NULL) {
+		nat_ports_destroy(ports);
+		return -ENOMEM;
+	}
+	ports->random |= 1;
+	return 0;
+}
+
+void nat_ports_destroy(struct nat_ports *ports)
+{
+	if (ports->users != NULL)
+		munmap(ports->users, (size_t)(ports->capacity + 1) * sizeof(*ports->users));
+	if (ports->chains != NULL)
+		munmap(ports->chains, (size_t)(ports->chain_mask + 1) * sizeof(*ports->chains));
+	memset(ports, 0, sizeof(*ports));
+}
+
+/* xorshift64*: the seed is the kernel's; ports are to be hard to guess, not secret. */
+static uint32_t draw(struct nat_ports *ports)
+{
+	uint64_t x = ports->random;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	ports->random = x;
+	return (uint32_t)(x * 0x2545f4914f6cdd1dull >> 32);
+}
+
+static uint32_t *chain_of(
+	struct nat_ports *ports, const struct nat_address *address, int class, uint32_t subscriber)
+{
+	uint64_t word = (uint64_t)address->serial << 34 ^ (uint64_t) class << 32 ^ subscriber;
+
+	word *= 0x9e3779b97f4a7c15ull;
+	return &ports->chains[(uint32_t)(word >> 32) & ports->chain_mask];
+}
+
+/* The user's index, or 0. */
+static uint32_t find_user(
+	struct nat_ports *ports, const struct nat_address *address, int class, uint32_t subscriber)
+{
+	uint32_t index = *chain_of(ports, address, class, subscriber);
+
+	while (index != 0) {
+		const struct nat_user *user = &ports->users[index];
+
+		if (user->subscriber == subscriber && user->address == address &&
+			user->class == class)
+			return index;
+		index = user->next;
+	}
+	return 0;
+}
+
+static uint32_t make_user(
+	struct nat_ports *ports, struct nat_address *address, int class, uint32_t subscriber)
+{
+	uint32_t *chain = chain_of(ports, address, class, subscriber);
+	uint32_t index = ports->free;
+
+	if (index != 0) {
+		ports->free = ports->users[index].next;
+	} else {
+		/* records never used before are taken in order; their count hides in record 0 */
+		if (ports->users[0].next == ports->capacity)
+			return 0;
+		index = ++ports->users[0].next;
+	}
+	ports->users[index] = (struct nat_user){
+		.address = address,
+		.subscriber = subscriber,
+		.next = *chain,
+		.head = NAT_BLOCKS,
+		.class = (uint8_t) class,
+	};
+	*chain = index;
+	return index;
+}
+
+static void drop_user(struct nat_ports *ports, uint32_t index)
+{
+	struct nat_user *user = &ports->users[index];
+	uint32_t *link = chain_of(ports, user->address, user->class, user->subscriber);
+
+	while (*link != index)
+		link = &ports->users[*link].next;
+	*link = user->next;
+	user->next = ports->free;
+	ports->free = index;
+}
+
+static void list_block(struct nat_user *user, struct nat_block *blocks, uint16_t number)
+{
+	blocks[number].prev = NAT_BLOCKS;
+	blocks[number].next = user->head;
+	if (user->head != NAT_BLOCKS)
+		blocks[user->head].prev = number;
+	user->head = number;
+}
+
+static void unlist_block(struct nat_user *user, struct nat_block *blocks, uint16_t number)
+{
+	struct nat_block *block = &blocks[number];
+
+	if (block->prev != NAT_BLOCKS)
+		blocks[block->prev].next = block->next;
+	else
+		user->head = block->next;
+	if (block->next != NAT_BLOCKS)
+		blocks[block->next].prev = block->prev;
+}
+
+/* The ports of a block that are in the address's share. */
+static uint64_t share_of(const struct nat_address *address, uint32_t number)
+{
+	uint32_t first = number * NAT_BLOCK_PORTS, last = first + NAT_BLOCK_PORTS - 1;
+	uint64_t bits = ~0ull;
+
+	if (last < address->port_first || first > address->port_last)
+		return 0;
+	if (first < address->port_first)
+		bits &= ~0ull << (address->port_first - first);
+	if (last > address->port_last)
+		bits &= ~0ull >> (last - address->port_last);
+	return bits;
+}
+
+/* Claims a free block for a user; false if the address has none left. */
+static bool claim_block(struct nat_ports *ports, uint32_t index)
+{
+	struct nat_user *user = &ports->users[index];
+	struct nat_address *address = user->address;
+	uint32_t first = address->port_first / NAT_BLOCK_PORTS;
+	uint32_t count = address->port_last / NAT_BLOCK_PORTS - first + 1;
+	uint32_t start = (uint32_t)((uint64_t)draw(ports) * count >> 32);
+	uint8_t *owner = address->owner[user->class];
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t number = first + (start + i < count ? start + i : start + i - count);
+		struct nat_block *block = &address->block[user->class][number];
+		uint64_t bits = share_of(address, number);
+		uint8_t nobody = 0;
+
+		if (bits == 0 || __atomic_load_n(&owner[number], __ATOMIC_RELAXED) != 0 ||
+			!__atomic_compare_exchange_n(&owner[number], &nobody,
+				(uint8_t)(ports->worker + 1), false, __ATOMIC_ACQUIRE,
+				__ATOMIC_RELAXED))
+			continue;
+		block->free = bits;
+		block->all = bits;
+		block->user = index;
+		user->blocks++;
+		list_block(user, address->block[user->class], (uint16_t)number);
+		return true;
+	}
+	return false;
+}
+
+static uint16_t take_from(struct nat_ports *ports, struct nat_address *address, int class,
+	uint16_t number, uint64_t wanted)
+{
+	struct nat_block *block = &address->block[class][number];
+	uint64_t bits = block->free & wanted;
+	unsigned turn = draw(ports) % NAT_BLOCK_PORTS;
+	unsigned bit;
+
+	if (bits == 0)
+		return 0;
+	bits = turn == 0 ? bits : bits >> turn | bits << (64 - turn);
+	bit = ((unsigned)__builtin_ctzll(bits) + turn) % NAT_BLOCK_PORTS;
+	block->free &= ~(1ull << bit);
+	if (block->free == 0)
+		unlist_block(&ports->users[block->user], address->block[class], number);
+	return (uint16_t)(number * NAT_BLOCK_PORTS + bit);
+}
+
+/* From the blocks that the user has. */
+static uint16_t take_own(struct nat_ports *ports, uint32_t index, uint64_t wanted)
+{
+	const struct nat_user *user = &ports->users[index];
+	uint16_t number = user->head;
+
+	for (unsigned i = 0; i < LOOK_MAX && number != NAT_BLOCKS; i++) {
+		uint16_t next = user->address->block[user->class][number].next;
+		uint16_t port = take_from(ports, user->address, user->class, number, wanted);
+
+		if (port != 0)
+			return port;
+		number = next;
+	}
+	return 0;
+}
+
+/* The last resort: any free port in any block of this worker. */
+static uint16_t take_any(struct nat_ports *ports, struct nat_address *address, int class)
+{
+	for (uint16_t number = 0; number < NAT_BLOCKS; number++) {
+		uint16_t port;
+
+		if (__atomic_load_n(&address->owner[class][number], __ATOMIC_RELAXED) !=
+			ports->worker + 1)
+			continue;
+		port = take_from(ports, address, class, number, ~0ull);
+		if (port != 0)
+			return port;
+	}
+	return 0;
+}
+
+uint16_t nat_port_take(struct nat_ports *ports, struct nat_address *address, int class,
+	uint32_t subscriber, uint16_t like)
+{
+	uint64_t parity = (like & 1) != 0 ? ~PARITY_EVEN : PARITY_EVEN;
+	uint32_t index = find_user(ports, address, class, subscriber);
+	uint16_t port;
+
+	if (index == 0)
+		index = make_user(ports, address, class, subscriber);
+	if (index == 0)
+		return take_any(ports, address, class);
+	port = take_own(ports, index, parity);
+	if (port == 0 && claim_block(ports, index))
+		port = take_own(ports, index, parity);
+	if (port == 0)
+		port = take_own(ports, index, ~0ull);
+	if (port == 0)
+		port = take_any(ports, address, class);
+	if (ports->users[index].blocks == 0)
+		drop_user(ports, index);
+	return port;
+}
+
+void nat_port_give(struct nat_ports *ports, struct nat_address *address, int class, uint16_t port)
+{
+	uint16_t number = port / NAT_BLOCK_PORTS;
+	struct nat_block *block = &address->block[class][number];
+	uint32_t index = block->user;
+	struct nat_user *user = &ports->users[index];
+	uint64_t before = block->free;
+
+	block->free |= 1ull << port % NAT_BLOCK_PORTS;
+	if (before == 0)
+		list_block(user, address->block[class], number);
+	if (block->free != block->all)
+		return;
+	unlist_block(user, address->block[class], number);
+	user->blocks--;
+	__atomic_store_n(&address->owner[class][number], 0, __ATOMIC_RELEASE);
+	if (user->blocks == 0)
+		drop_user(ports, index);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The world around the flow table, in place of routes, peers and ports: small tables that a test
+ * fills in; packets made in mbufs of a real pool; a clock that stands still.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/addr.h"
+#include "dataplane/flow/flow_priv.h"
+#include "dataplane/route/route.h"
+
+enum {
+	FAKE_PEERS = 64,
+	FAKE_ROUTES = 32,
+	PORT_WAN = 1,
+	PORT_LAN = 2,
+	HOP_MAC = 7, /* the adjacency of every known neighbour: port * 100 + this */
+};
+
+struct fake_route {
+	struct prefix prefix;
+	uint32_t set;
+	struct route_hop hop;
+};
+
+struct fake_owner {
+	struct prefix prefix;
+	uint32_t peer;
+};
+
+struct fake_peer {
+	bool there;
+	uint32_t set;
+	uint16_t mtu;
+	uint16_t home;
+};
+
+struct world {
+	struct fake_route overlay[FAKE_ROUTES], underlay[FAKE_ROUTES];
+	unsigned overlays, underlays;
+	struct fake_owner allowed[FAKE_ROUTES];
+	unsigned alloweds;
+	struct fake_peer peer[FAKE_PEERS];
+	struct addr local[8];
+	unsigned locals;
+	bool neigh_unknown;
+	uint32_t generation;
+	unsigned workers;
+	uint32_t port_set[3];
+};
+
+extern struct world world;
+
+/* EAL, pool, tables; once per program. */
+void fake_start(void);
+
+/* An empty world with the two ports, no peers. */
+void fake_reset(void);
+
+/* The usual one: peers 1, 2 (100.64.0.1/2, fd00::1/2) with set 1, exit to the internet through
+ * 192.0.2.1 on the WAN masqueraded as 198.51.100.1 and 2001:db8::1; everything is allowed. */
+void fake_exit_node(void);
+
+void fake_peer(uint32_t id, uint32_t set, const char *v4, const char *v6);
+void fake_allow(uint32_t peer, const char *prefix);
+struct route_hop *fake_route(uint32_t set, const char *prefix, uint8_t next, uint16_t flags);
+struct route_hop *fake_underlay(const char *prefix, uint16_t port, const char *gateway);
+void fake_local(const char *addr);
+
+/* Runs a transaction of these messages through a feature's handlers: both passes. */
+void fake_commit(const void *const *messages, unsigned n, bool full);
+/* The same for one message; returns the code of the first refusal. */
+int fake_apply(const void *message);
+void fake_policy(uint32_t rule, uint32_t priority, uint32_t set, const char *dst, uint8_t proto,
+	uint16_t flags, uint8_t verdict);
+void fake_egress(uint16_t id, const char *addr, uint16_t first, uint16_t last);
+void fake_pool(uint16_t pool, const uint16_t *ids, uint16_t n);
+void fake_egress_rule(uint32_t rule, uint32_t set, uint16_t pool, const char *dst);
+
+struct packet_spec {
+	uint32_t ingress;
+	const char *src, *dst;
+	uint16_t sport, dport;
+	uint8_t proto;
+	uint8_t tcp_flags;
+	uint8_t icmp_type;
+	uint8_t ttl;      /* 0 = 64 */
+	uint16_t payload; /* bytes */
+	uint16_t mss;     /* TCP option; 0 = none */
+	uint16_t flags;   /* PACKET_* */
+	bool no_checksum; /* UDP: zero */
+	bool dont_fragment;
+};
+
+/* A packet with right checksums, parsed. */
+struct rte_mbuf *fake_packet(const struct packet_spec *spec);
+
+/* An ICMP error about `about` (its bytes as they are), from src to dst. */
+struct rte_mbuf *fake_error(uint32_t ingress, const char *src, const char *dst, uint8_t type,
+	uint8_t code, struct rte_mbuf *about);
+
+/* Through the worker: fast, then slow if need be. Returns the role. */
+uint8_t fake_forward(struct flow_worker *w, struct rte_mbuf *mbuf);
+
+struct flow_worker *fake_worker(uint32_t capacity);
+
+/* All checksums of a packet computed slowly and compared. */
+bool fake_checksums_right(struct rte_mbuf *mbuf);
+
+/* The addresses and ports of a packet as it stands now, for comparisons. */
+void fake_read(struct rte_mbuf *mbuf, struct packet_spec *spec, char src[46], char dst[46]);
+
+const char *fake_drop_name(uint16_t reason);
