@@ -35,6 +35,7 @@ static int init(void)
 		return error;
 	hash_key_random(&table_key);
 	flow_node_init();
+	flow_stats_init();
 	peer_on_delete(flow_peer_gone);
 	return 0;
 }
@@ -46,10 +47,22 @@ static int init_worker(struct worker *w)
 	return flow_worker_create(&workers[w->id], w->id, share > 0 ? share : 1, &table_key);
 }
 
+/* Expiry and counters: a little each millisecond, without sleep while there is more. */
+static void tick(struct worker *worker)
+{
+	struct flow_worker *w = &workers[worker->id];
+
+	flow_worker_refresh(w, worker->copy, worker->now_ms);
+	if (flow_tend(w))
+		worker->work++;
+	worker->flows = w->table.live;
+}
+
 static struct feature feature = {
 	.name = "flow",
-	.after = {"route", "policy", "nat", "wireguard", "port"},
+	.after = {"route", "policy", "nat"},
 	.init = init,
 	.worker_init = init_worker,
+	.tick = tick,
 };
 FEATURE_REGISTER(feature)

@@ -329,6 +329,10 @@ uint32_t flow_peer_epoch(uint32_t ident);
 void flow_peer_gone(uint32_t peer); /* main thread */
 void flow_touch(struct flow_worker *w, struct flow *flow, unsigned dir);
 
+/* Counters and the dump (stats.c, dump.c). Main thread, in init. */
+void flow_stats_init(void);
+void flow_dump_init(void);
+
 /* TCP (tcp.c): moves the state by this packet's flags. */
 void flow_tcp(struct flow_worker *w, struct flow *flow, unsigned dir, uint8_t tcp_flags);
 void flow_clamp_mss(struct rte_mbuf *mbuf, uint8_t l4, uint16_t mss);

@@ -5,13 +5,13 @@
  *	flow        (GRAPH_FORWARD) known flows; what it does not know goes to flow_slow
  *	flow_slow   first packets, flows of other workers, flows to be judged anew
  *	icmp_error  (GRAPH_ICMP)
- *	flow_timer  a source: expiry and counters, a little per turn
  */
 #include <rte_graph.h>
 #include <rte_graph_worker.h>
 
 #include "dataplane/flow/flow_node.h"
 #include "dataplane/flow/flow_priv.h"
+#include "dataplane/graph/enqueue.h"
 #include "dataplane/main/worker.h"
 
 enum { EDGE_SLOW = 0 }; /* the one edge of "flow" that is its own */
@@ -38,6 +38,16 @@ static struct flow_worker *refresh(void)
 	return w;
 }
 
+static void scatter(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n,
+	const uint8_t *roles, const uint16_t *edges)
+{
+	uint16_t next[RTE_GRAPH_BURST_SIZE];
+
+	for (uint16_t i = 0; i < n; i++)
+		next[i] = edges[roles[i]];
+	graph_enqueue(graph, node, objs, next, n);
+}
+
 /* All packets to their edges; a burst that stays together is moved as one. */
 static void enqueue(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n,
 	const uint8_t *roles, const uint16_t *edges)
@@ -50,8 +60,7 @@ static void enqueue(struct rte_graph *graph, struct rte_node *node, void **objs,
 		rte_node_next_stream_move(graph, node, edges[roles[0]]);
 		return;
 	}
-	for (uint16_t i = 0; i < n; i++)
-		rte_node_enqueue_x1(graph, node, edges[roles[i]], objs[i]);
+	scatter(graph, node, objs, n, roles, edges);
 }
 
 static uint16_t process_flow(
@@ -64,12 +73,11 @@ static uint16_t process_flow(
 		uint16_t count = RTE_MIN((uint16_t)(n - done), (uint16_t)RTE_GRAPH_BURST_SIZE);
 
 		flow_fast(w, (struct rte_mbuf **)objs + done, count, roles);
-		if (count == n) {
+		/* all of them, or a part of them that must not be moved as a whole */
+		if (count == n)
 			enqueue(graph, node, objs, n, roles, edges_flow);
-			return n;
-		}
-		for (uint16_t i = 0; i < count; i++)
-			rte_node_enqueue_x1(graph, node, edges_flow[roles[i]], objs[done + i]);
+		else
+			scatter(graph, node, objs + done, count, roles, edges_flow);
 	}
 	return n;
 }
@@ -103,17 +111,6 @@ static uint16_t process_icmp(
 	return n;
 }
 
-static uint16_t process_timer(
-	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
-{
-	(void)graph;
-	(void)node;
-	(void)objs;
-	(void)n;
-	flow_tend(refresh());
-	return 0;
-}
-
 static struct rte_node_register node_flow = {
 	.name = "flow",
 	.process = process_flow,
@@ -133,13 +130,6 @@ static struct rte_node_register node_icmp = {
 	.process = process_icmp,
 };
 RTE_NODE_REGISTER(node_icmp);
-
-static struct rte_node_register node_timer = {
-	.name = "flow_timer",
-	.flags = RTE_NODE_SOURCE_F,
-	.process = process_timer,
-};
-RTE_NODE_REGISTER(node_timer);
 
 void flow_node_init(void)
 {

@@ -10,16 +10,27 @@
 #include "dataplane/aead/aead.h"
 #include "dataplane/main/config.h"
 
+enum { FILLS_MAX = 4 }; /* features that write to one section */
+
 static struct counters_section sections[API_COUNTERS_SECTIONS];
-static stats_fill_fn fills[API_COUNTERS_SECTIONS];
+static stats_fill_fn fills[API_COUNTERS_SECTIONS][FILLS_MAX];
 static unsigned section_count;
 static void *memory; /* NULL while no controller is connected */
 
 void stats_section(uint32_t id, uint32_t stride, uint32_t rows, stats_fill_fn fill)
 {
-	assert(section_count < API_COUNTERS_SECTIONS);
-	sections[section_count] = (struct counters_section){id, stride, rows};
-	fills[section_count++] = fill;
+	unsigned i = 0, n = 0;
+
+	while (i < section_count && sections[i].id != id)
+		i++;
+	assert(i < API_COUNTERS_SECTIONS);
+	if (i == section_count)
+		sections[section_count++] = (struct counters_section){id, stride, rows};
+	assert(sections[i].stride == stride && sections[i].rows == rows);
+	while (n < FILLS_MAX && fills[i][n] != NULL)
+		n++;
+	assert(n < FILLS_MAX);
+	fills[i][n] = fill;
 }
 
 size_t stats_bytes(void)
@@ -55,6 +66,18 @@ void stats_close(void *arg)
 	memory = NULL;
 }
 
+static uint32_t fill_section(unsigned i, void *rows)
+{
+	uint32_t used = 0;
+
+	for (unsigned n = 0; n < FILLS_MAX && fills[i][n] != NULL; n++) {
+		uint32_t filled = fills[i][n](rows, sections[i].rows);
+
+		used = filled > used ? filled : used;
+	}
+	return used;
+}
+
 void stats_publish(uint64_t generation)
 {
 	struct api_counters *header = memory;
@@ -67,7 +90,7 @@ void stats_publish(uint64_t generation)
 		struct api_section *section = counters_section(memory, sections[i].id);
 
 		counters_write_begin(section);
-		section->used = fills[i](counters_rows(memory, section), sections[i].rows);
+		section->used = fill_section(i, counters_rows(memory, section));
 		counters_write_end(section);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);

@@ -14,7 +14,8 @@
  * between calls; fresh ones are zero. */
 typedef uint32_t (*stats_fill_fn)(void *rows, uint32_t max);
 
-/* id: enum api_section_id; stride: bytes per row; rows: capacity. Before the session is made. */
+/* id: enum api_section_id; stride: bytes per row; rows: capacity. Before the session is made. A
+ * second feature may fill other fields of the same rows: same id, stride and rows. */
 void stats_section(uint32_t id, uint32_t stride, uint32_t rows, stats_fill_fn fill);
 
 /* For dataplane/main. */
