@@ -2,8 +2,8 @@
 /*
  * How many handshakes one source may have processed while we are under load: a token bucket of 20
  * a second and a burst of 5 per IPv4 address or IPv6 /64, one bucket each, so that no source can
- * use up another's. Sources are kept for a second after their last message and their number is
- * bounded; when the table is full, new sources are refused. Only sources that proved their address
+ * use up another's. The number of sources is bounded: one that was idle for a second makes room for
+ * a new one; when none was, new ones are refused. Only sources that proved their address
  * with a cookie get this far.
  *
  * One thread. Source: the kernel's ratelimiter (values in messages.h).
@@ -16,7 +16,7 @@
 #include "common/base/addr.h"
 
 enum {
-	RATELIMIT_SOURCES_MAX = 16384, /* about 2 MiB when full */
+	RATELIMIT_SOURCES_MAX = 16384, /* about 2 MiB */
 	RATELIMIT_IDLE_MS = 1000,      /* a full bucket holds nothing that is worth keeping */
 };
 

@@ -29,7 +29,7 @@ static uint64_t load_be(const uint8_t *from, int size)
 
 struct tai64n tai64n_from_time(const struct timespec *wall)
 {
-	struct tai64n stamp;
+	struct tai64n stamp = {0};
 
 	store_be(stamp.bytes, EPOCH + (uint64_t)wall->tv_sec, SECONDS_SIZE);
 	store_be(stamp.bytes + SECONDS_SIZE, (uint64_t)wall->tv_nsec & ~(TAI64N_GRAIN_NS - 1ULL),
@@ -47,7 +47,7 @@ struct tai64n tai64n_now(void)
 
 struct tai64n tai64n_next(const struct tai64n *now, const struct tai64n *last)
 {
-	struct tai64n stamp;
+	struct tai64n stamp = {0};
 	uint64_t seconds;
 	uint64_t ns;
 
