@@ -12,7 +12,6 @@
 enum {
 	AVX512_LANES = 32,    /* blocks of one pass: two groups of 16 */
 	AVX512_MAC_LANES = 8, /* messages or blocks that Poly1305 works on at a time */
-	AVX512_MAC_BATCHES = BURST_PART / AVX512_MAC_LANES + 1, /* of two kinds */
 };
 
 /* The initial ChaCha20 state of every packet of a part, one vector for each word and half. */
@@ -34,24 +33,23 @@ struct avx512_factor {
 	__m512i r0, r1, r2, s1, s2;
 };
 
-/* Eight messages, one in each lane. */
-struct avx512_mac_batch {
-	struct avx512_factor power[4]; /* r, r^2, r^3, r^4 */
-	__m512i s_low, s_high;
-	__m512i h[3];
-};
+enum { AVX512_MAC_SLOTS = BURST_PART + 2 * AVX512_MAC_LANES };
 
-/* Eight messages whose blocks are spread over the lanes: r^1 to r^8 and r^16 of each. */
-struct avx512_mac_powers {
-	__m512i limb[3][9]; /* [limb][power - 1], the ninth is r^16; a message is a lane */
-};
-
+/*
+ * What belongs to one message is at its place in the order, longest first; eight places make a
+ * vector, and any run of places can be loaded into the lanes that are free.
+ */
 struct avx512_mac {
-	struct avx512_mac_batch batch[AVX512_MAC_BATCHES];
-	struct avx512_mac_powers powers;
+	/* [r, r^2, r^3, r^4][r0, r1, r2, s1, s2] */
+	uint64_t power[4][5][AVX512_MAC_SLOTS] __attribute__((aligned(64)));
+	uint64_t s[2][AVX512_MAC_SLOTS] __attribute__((aligned(64)));
+	uint64_t h[3][AVX512_MAC_SLOTS] __attribute__((aligned(64)));
+	uint64_t data[AVX512_MAC_SLOTS] __attribute__((aligned(64))); /* addresses */
+	uint64_t length[AVX512_MAC_SLOTS] __attribute__((aligned(64)));
 	struct avx512_factor lane_power[4]; /* of the message that each lane is at */
+	__m512i high_power[3][9];           /* [limb]: r to r^8 and r^16 of eight messages */
 	__m512i spill[3];
-	uint8_t order[BURST_PART + AVX512_MAC_LANES];
+	uint8_t order[AVX512_MAC_SLOTS];
 };
 
 /* Computes the tag of each message; n <= BURST_PART. Leaves secrets in *mac. */

@@ -153,25 +153,37 @@ INLINE struct number load_r(
 	return split(low, high, _mm512_setzero_si512());
 }
 
-static void prepare_across(
-	struct avx512_mac_batch *batch, const struct burst_mac *macs, const uint8_t order[8])
+/* The powers of eight messages; place is a multiple of eight. */
+static void prepare_across(struct avx512_mac *mac, const struct burst_mac *macs, unsigned place)
 {
-	struct number r = load_r(macs, order, &batch->s_low, &batch->s_high), r2;
+	struct avx512_factor f[4];
+	struct number r, r2;
+	__m512i s_low, s_high;
 
-	batch->power[0] = factor_of(r);
-	r2 = multiply(r, &batch->power[0]);
-	batch->power[1] = factor_of(r2);
-	batch->power[2] = factor_of(multiply(r2, &batch->power[0]));
-	batch->power[3] = factor_of(multiply(r2, &batch->power[1]));
+	r = load_r(macs, mac->order + place, &s_low, &s_high);
+	f[0] = factor_of(r);
+	r2 = multiply(r, &f[0]);
+	f[1] = factor_of(r2);
+	f[2] = factor_of(multiply(r2, &f[0]));
+	f[3] = factor_of(multiply(r2, &f[1]));
+	for (unsigned i = 0; i < 4; i++) {
+		_mm512_store_si512(mac->power[i][0] + place, f[i].r0);
+		_mm512_store_si512(mac->power[i][1] + place, f[i].r1);
+		_mm512_store_si512(mac->power[i][2] + place, f[i].r2);
+		_mm512_store_si512(mac->power[i][3] + place, f[i].s1);
+		_mm512_store_si512(mac->power[i][4] + place, f[i].s2);
+	}
+	_mm512_store_si512(mac->s[0] + place, s_low);
+	_mm512_store_si512(mac->s[1] + place, s_high);
 }
 
-static void prepare_within(struct avx512_mac_batch *batch, struct avx512_mac_powers *powers,
-	const struct burst_mac *macs, const uint8_t order[8])
+static void prepare_within(struct avx512_mac *mac, const struct burst_mac *macs, unsigned place)
 {
 	struct number r[9];
 	struct avx512_factor f1, f2, f4, f8;
+	__m512i s_low, s_high;
 
-	r[0] = load_r(macs, order, &batch->s_low, &batch->s_high);
+	r[0] = load_r(macs, mac->order + place, &s_low, &s_high);
 	f1 = factor_of(r[0]);
 	r[1] = multiply(r[0], &f1);
 	f2 = factor_of(r[1]);
@@ -185,38 +197,38 @@ static void prepare_within(struct avx512_mac_batch *batch, struct avx512_mac_pow
 	f8 = factor_of(r[7]);
 	r[8] = multiply(r[7], &f8);
 	for (unsigned i = 0; i < 9; i++) {
-		powers->limb[0][i] = r[i].v0;
-		powers->limb[1][i] = r[i].v1;
-		powers->limb[2][i] = r[i].v2;
+		mac->high_power[0][i] = r[i].v0;
+		mac->high_power[1][i] = r[i].v1;
+		mac->high_power[2][i] = r[i].v2;
 	}
+	_mm512_store_si512(mac->s[0] + place, s_low);
+	_mm512_store_si512(mac->s[1] + place, s_high);
 }
 
-/* In: chunk of each lane. Out: low and high halves of block i of each lane, an 8 by 8 transpose. */
-INLINE void transpose(const __m512i z[8], __m512i low[4], __m512i high[4])
+/* In: a chunk of each lane. Out: the low or the high halves of block i of each lane. */
+INLINE void transpose_half(const __m512i z[8], __m512i out[4], bool is_high)
 {
-	for (unsigned half = 0; half < 2; half++) {
-		__m512i *out = half ? high : low, a, b, c, d, t0, t1, t2, t3;
+	__m512i a, b, c, d, t0, t1, t2, t3;
 
-		if (half) {
-			a = _mm512_unpackhi_epi64(z[0], z[1]);
-			b = _mm512_unpackhi_epi64(z[2], z[3]);
-			c = _mm512_unpackhi_epi64(z[4], z[5]);
-			d = _mm512_unpackhi_epi64(z[6], z[7]);
-		} else {
-			a = _mm512_unpacklo_epi64(z[0], z[1]);
-			b = _mm512_unpacklo_epi64(z[2], z[3]);
-			c = _mm512_unpacklo_epi64(z[4], z[5]);
-			d = _mm512_unpacklo_epi64(z[6], z[7]);
-		}
-		t0 = _mm512_shuffle_i64x2(a, b, 0x44);
-		t1 = _mm512_shuffle_i64x2(c, d, 0x44);
-		t2 = _mm512_shuffle_i64x2(a, b, 0xee);
-		t3 = _mm512_shuffle_i64x2(c, d, 0xee);
-		out[0] = _mm512_shuffle_i64x2(t0, t1, 0x88);
-		out[1] = _mm512_shuffle_i64x2(t0, t1, 0xdd);
-		out[2] = _mm512_shuffle_i64x2(t2, t3, 0x88);
-		out[3] = _mm512_shuffle_i64x2(t2, t3, 0xdd);
+	if (is_high) {
+		a = _mm512_unpackhi_epi64(z[0], z[1]);
+		b = _mm512_unpackhi_epi64(z[2], z[3]);
+		c = _mm512_unpackhi_epi64(z[4], z[5]);
+		d = _mm512_unpackhi_epi64(z[6], z[7]);
+	} else {
+		a = _mm512_unpacklo_epi64(z[0], z[1]);
+		b = _mm512_unpacklo_epi64(z[2], z[3]);
+		c = _mm512_unpacklo_epi64(z[4], z[5]);
+		d = _mm512_unpacklo_epi64(z[6], z[7]);
 	}
+	t0 = _mm512_shuffle_i64x2(a, b, 0x44);
+	t1 = _mm512_shuffle_i64x2(c, d, 0x44);
+	t2 = _mm512_shuffle_i64x2(a, b, 0xee);
+	t3 = _mm512_shuffle_i64x2(c, d, 0xee);
+	out[0] = _mm512_shuffle_i64x2(t0, t1, 0x88);
+	out[1] = _mm512_shuffle_i64x2(t0, t1, 0xdd);
+	out[2] = _mm512_shuffle_i64x2(t2, t3, 0x88);
+	out[3] = _mm512_shuffle_i64x2(t2, t3, 0xdd);
 }
 
 INLINE struct number absorb(struct number h, const __m512i low[4], const __m512i high[4],
@@ -233,212 +245,216 @@ INLINE struct number absorb(struct number h, const __m512i low[4], const __m512i
 
 /* What the lanes are at while each works on a message of its own. */
 struct lanes {
-	const uint8_t *at[8]; /* the next chunk; bytes masked out may lie outside the message */
-	uint64_t length[8];   /* of the message */
-	uint32_t rest[8];     /* bytes from `at` to the end of the data */
-	uint32_t left[8];     /* chunks; 0: the lane is idle */
-	uint8_t empty[8];     /* blocks at the front of the next chunk */
-	uint8_t message[8];   /* which one, in order */
-	bool aligned;         /* lane k works on message k of one batch */
+	__m512i at; /* address of the next chunk; bytes masked out may lie outside the message */
+	__m512i length;   /* of the message */
+	__m512i rest;     /* bytes from `at` to the end of the data */
+	__m512i left;     /* chunks; 0: the lane is idle */
+	__m512i empty;    /* blocks at the front of the next chunk */
+	uint8_t place[8]; /* of the message */
+	__mmask8 busy;
+	bool aligned; /* lane k works on the message at place[0] + k */
 };
 
-/* Chunks that are nobody's first or last one. Idle lanes read what another lane reads. */
+/*
+ * Chunks that are nobody's first or last one; idle lanes read what another lane reads. A chunk is
+ * transposed while the one before it is multiplied: left to themselves the shuffles, which have
+ * one port on many CPUs, wait in front of the multiplications instead of among them.
+ */
 static struct number absorb_inner(
 	struct number h, struct lanes *lanes, uint32_t chunks, const struct avx512_factor power[4])
 {
-	const __m512i bit = set1(1ull << 40), top[4] = {bit, bit, bit, bit};
-	size_t size = (size_t)chunks * 64;
+	const __m512i bit = set1(1ull << 40), size = set1(chunks * 64ull);
+	uint64_t address[8] __attribute__((aligned(64)));
 	const uint8_t *at[8];
+	__m512i z[8], low[4], high[4], next_low[4], next_high[4];
 
-	for (unsigned k = 0; k < 8; k++)
-		at[k] = lanes->at[k];
-	for (size_t i = 0; i < size; i += 64) {
-		__m512i z[8], low[4], high[4];
+	_mm512_store_si512(address, lanes->at);
+	for (unsigned k = 0; k < 8; k++) {
+		at[k] = (const uint8_t *)(uintptr_t)address[k];
+		z[k] = _mm512_loadu_si512(at[k]);
+	}
+	transpose_half(z, low, false);
+	transpose_half(z, high, true);
+	for (size_t i = 1; i < chunks; i++) {
+		struct product p = {0};
 
 		for (unsigned k = 0; k < 8; k++)
-			z[k] = _mm512_loadu_si512(at[k] + i);
-		transpose(z, low, high);
-		h = absorb(h, low, high, top, power);
+			z[k] = _mm512_loadu_si512(at[k] + i * 64);
+		multiply_add(&p, split(low[1], high[1], bit), &power[2]);
+		transpose_half(z, next_low, false);
+		multiply_add(&p, split(low[2], high[2], bit), &power[1]);
+		transpose_half(z, next_high, true);
+		multiply_add(&p, split(low[3], high[3], bit), &power[0]);
+		multiply_add(&p, add(h, split(low[0], high[0], bit)), &power[3]);
+		h = carry(&p);
+		for (unsigned k = 0; k < 4; k++) {
+			low[k] = next_low[k];
+			high[k] = next_high[k];
+		}
 	}
-	for (unsigned k = 0; k < 8; k++) {
-		lanes->at[k] += size;
-		lanes->rest[k] -= (uint32_t)size;
-		lanes->left[k] -= lanes->left[k] == 0 ? 0 : chunks;
-	}
-	return h;
+	lanes->at = _mm512_add_epi64(lanes->at, size);
+	lanes->rest = _mm512_mask_sub_epi64(lanes->rest, lanes->busy, lanes->rest, size);
+	lanes->left = _mm512_mask_sub_epi64(lanes->left, lanes->busy, lanes->left, set1(chunks));
+	return absorb(h, low, high, (const __m512i[4]){bit, bit, bit, bit}, power);
 }
 
-/* The lowest bytes of 64; all of them if there are more. */
-INLINE uint64_t bytes_mask(uint32_t bytes)
+/* The lowest bytes of 64 in each lane; all of them if there are more. */
+INLINE __m512i bytes_masks(__m512i bytes)
 {
-	return bytes >= 64 ? ~0ull : (1ull << bytes) - 1;
+	return _mm512_sub_epi64(_mm512_sllv_epi64(set1(1), bytes), set1(1));
 }
 
 /* The next chunk of each lane, whatever part of its message it is. */
 static struct number absorb_any(
 	struct number h, struct lanes *lanes, const struct avx512_factor power[4])
 {
-	const __m512i bit = set1(1ull << 40);
+	const __m512i bit = set1(1ull << 40), zero = _mm512_setzero_si512();
+	uint64_t address[8] __attribute__((aligned(64))), mask[8] __attribute__((aligned(64)));
 	__m512i z[8], low[4], high[4], top[4];
-	uint8_t last = 0, block[4] = {0xff, 0xff, 0xff, 0xff};
+	__mmask8 last = _mm512_cmpeq_epi64_mask(lanes->left, set1(1));
+	__mmask8 other = _mm512_cmplt_epu64_mask(lanes->empty, set1(3));
 
-	for (unsigned k = 0; k < 8; k++) {
-		uint64_t mask;
-
-		if (lanes->left[k] == 0) {
-			z[k] = _mm512_setzero_si512();
-			continue;
-		}
-		mask = bytes_mask(lanes->rest[k]) & ~bytes_mask(lanes->empty[k] * 16u);
-		z[k] = _mm512_maskz_loadu_epi8(mask, lanes->at[k]);
-		for (unsigned i = 0; i < lanes->empty[k]; i++)
-			block[i] &= (uint8_t) ~(1u << k);
-		last |= (uint8_t)((lanes->left[k] == 1) << k);
-		lanes->empty[k] = 0;
-		lanes->at[k] += 64;
-		lanes->rest[k] -= 64;
-		lanes->left[k]--;
-	}
-	transpose(z, low, high);
+	_mm512_store_si512(address, lanes->at);
+	_mm512_store_si512(
+		mask, _mm512_andnot_si512(bytes_masks(_mm512_slli_epi64(lanes->empty, 4)),
+			      bytes_masks(lanes->rest)));
+	for (unsigned k = 0; k < 8; k++)
+		z[k] = _mm512_maskz_loadu_epi8(mask[k], (const void *)(uintptr_t)address[k]);
+	transpose_half(z, low, false);
+	transpose_half(z, high, true);
 	/* The length block: no associated data, then the length of the ciphertext. */
-	high[3] = _mm512_mask_or_epi64(high[3], last, high[3], _mm512_loadu_si512(lanes->length));
+	high[3] = _mm512_mask_or_epi64(high[3], last, high[3], lanes->length);
 	for (unsigned i = 0; i < 4; i++)
-		top[i] = _mm512_maskz_mov_epi64(block[i], bit);
+		top[i] =
+			_mm512_maskz_mov_epi64(_mm512_cmple_epu64_mask(lanes->empty, set1(i)), bit);
+	lanes->at = _mm512_add_epi64(lanes->at, set1(64));
+	lanes->rest = _mm512_mask_sub_epi64(lanes->rest, lanes->busy, lanes->rest, set1(64));
+	lanes->left = _mm512_mask_sub_epi64(lanes->left, lanes->busy, lanes->left, set1(1));
+	lanes->empty = _mm512_mask_mov_epi64(lanes->empty, lanes->busy, zero);
+	if ((other & lanes->busy) == 0) {
+		/* Every busy lane begins with a single block, as lengths of n 64 - 15..0 do. */
+		return multiply(split(low[3], high[3], top[3]), &power[0]);
+	}
 	return absorb(h, low, high, top, power);
 }
 
-static void begin_message(struct lanes *lanes, unsigned lane, const struct burst_mac *mac)
+/* Lanes whose message is absorbed become idle: they have no bytes left and no blocks. */
+INLINE void retire(struct lanes *lanes)
 {
-	uint32_t blocks = (mac->length + 15) / 16 + 1, empty = mac->chunks * 4 - blocks;
-
-	lanes->at[lane] = mac->data - empty * 16;
-	lanes->length[lane] = mac->length;
-	lanes->rest[lane] = mac->length + empty * 16;
-	lanes->left[lane] = mac->chunks;
-	lanes->empty[lane] = (uint8_t)empty;
+	lanes->busy = _mm512_test_epi64_mask(lanes->left, lanes->left);
+	lanes->rest = _mm512_maskz_mov_epi64(lanes->busy, lanes->rest);
+	lanes->empty = _mm512_mask_mov_epi64(set1(4), lanes->busy, lanes->empty);
 }
 
-/* Sets one lane of the factors in use to those of a message. */
-static void take_powers(struct avx512_factor to[4], unsigned lane,
-	const struct avx512_mac_batch *batch, unsigned column)
+/* Gives the idle lanes the next messages; returns how many. Their h becomes zero. */
+static unsigned refill(
+	struct avx512_mac *mac, struct lanes *lanes, struct number *h, unsigned place, unsigned n)
 {
-	const __mmask8 mask = (__mmask8)(1u << lane);
-	__m512i *out = &to[0].r0;
-	const __m512i *in = &batch->power[0].r0;
+	__mmask8 idle = (__mmask8)~lanes->busy;
+	unsigned taken = 0;
+	__m512i blocks, data, *to = &mac->lane_power[0].r0;
 
-	for (unsigned i = 0; i < 4 * sizeof(*to) / sizeof(*out); i++) {
-		long long value = ((const long long *)(const void *)&in[i])[column];
-
-		out[i] = _mm512_mask_set1_epi64(out[i], mask, value);
-	}
-}
-
-static void save(const struct avx512_mac *mac, struct avx512_mac_batch *batches, unsigned message,
-	unsigned lane)
-{
-	struct avx512_mac_batch *batch = &batches[message / 8];
-
-	for (unsigned i = 0; i < 3; i++)
-		((uint64_t *)(void *)&batch->h[i])[message % 8] =
-			((const uint64_t *)(const void *)&mac->spill[i])[lane];
-}
-
-/* Gives new messages to the lanes that have none; returns the lanes whose h is to be zero. */
-static uint8_t refill(struct avx512_mac *mac, const struct avx512_mac_batch *batches,
-	struct lanes *lanes, const struct burst_mac *macs, const uint8_t *order, unsigned *next,
-	unsigned n)
-{
-	uint8_t fresh = 0;
-	bool all = *next % 8 == 0;
-
-	for (unsigned k = 0; k < 8; k++)
-		all &= lanes->left[k] == 0;
-	if (all)
-		memcpy(mac->lane_power, batches[*next / 8].power, sizeof(mac->lane_power));
-	lanes->aligned = all;
-	for (unsigned k = 0; k < 8 && *next < n; k++) {
-		if (lanes->left[k] != 0)
+	for (unsigned k = 0; k < 8; k++) {
+		if ((idle >> k & 1) == 0)
 			continue;
-		if (!all)
-			take_powers(mac->lane_power, k, &batches[*next / 8], *next % 8);
-		begin_message(lanes, k, &macs[order[*next]]);
-		lanes->message[k] = (uint8_t)(*next)++;
-		fresh |= (uint8_t)(1u << k);
+		if (place + taken == n) {
+			idle &= (__mmask8)((1u << k) - 1);
+			break;
+		}
+		lanes->place[k] = (uint8_t)(place + taken++);
 	}
-	return fresh;
+	if (taken == 0)
+		return 0;
+	lanes->aligned = lanes->busy == 0;
+	for (unsigned i = 0; i < 20; i++)
+		to[i] = _mm512_mask_expandloadu_epi64(
+			to[i], idle, &mac->power[i / 5][i % 5][place]);
+	data = _mm512_maskz_expandloadu_epi64(idle, &mac->data[place]);
+	lanes->length = _mm512_mask_expandloadu_epi64(lanes->length, idle, &mac->length[place]);
+	blocks = _mm512_srli_epi64(_mm512_add_epi64(lanes->length, set1(31)), 4);
+	lanes->left =
+		_mm512_mask_srli_epi64(lanes->left, idle, _mm512_add_epi64(blocks, set1(3)), 2);
+	lanes->empty = _mm512_mask_sub_epi64(
+		lanes->empty, idle, _mm512_slli_epi64(lanes->left, 2), blocks);
+	blocks = _mm512_slli_epi64(lanes->empty, 4);
+	lanes->at = _mm512_mask_sub_epi64(lanes->at, idle, data, blocks);
+	lanes->rest = _mm512_mask_add_epi64(lanes->rest, idle, lanes->length, blocks);
+	lanes->busy |= idle;
+	h->v0 = _mm512_maskz_mov_epi64((__mmask8)~idle, h->v0);
+	h->v1 = _mm512_maskz_mov_epi64((__mmask8)~idle, h->v1);
+	h->v2 = _mm512_maskz_mov_epi64((__mmask8)~idle, h->v2);
+	return taken;
 }
 
 /* How many chunks can be absorbed before one that is the first or last of a message. */
 static uint32_t inner_chunks(struct lanes *lanes)
 {
-	uint32_t chunks = UINT32_MAX;
-	unsigned busy = 0;
+	__m512i v = _mm512_mask_mov_epi64(set1(UINT32_MAX), lanes->busy, lanes->left);
+	__mmask8 front = _mm512_test_epi64_mask(lanes->empty, lanes->empty);
+	uint64_t least[8] __attribute__((aligned(64))), at[8] __attribute__((aligned(64)));
 
-	for (unsigned k = 0; k < 8; k++) {
-		if (lanes->left[k] == 0)
-			continue;
-		if (lanes->empty[k] > 0)
-			return 0;
-		if (lanes->left[k] - 1 < chunks)
-			chunks = lanes->left[k] - 1;
-		busy = k;
+	if ((front & lanes->busy) != 0)
+		return 0;
+	v = _mm512_min_epu64(v, _mm512_shuffle_i64x2(v, v, 0x4e));
+	v = _mm512_min_epu64(v, _mm512_shuffle_i64x2(v, v, 0xb1));
+	_mm512_store_si512(least, _mm512_min_epu64(v, _mm512_unpackhi_epi64(v, v)));
+	if (lanes->busy != 0xff) {
+		_mm512_store_si512(at, lanes->at);
+		lanes->at = _mm512_mask_mov_epi64(
+			set1(at[__builtin_ctz(lanes->busy)]), lanes->busy, lanes->at);
 	}
-	for (unsigned k = 0; k < 8; k++) {
-		if (lanes->left[k] == 0)
-			lanes->at[k] = lanes->at[busy];
-	}
-	return chunks;
+	return (uint32_t)least[0] - 1;
 }
 
-/* Ends the messages whose last chunk was absorbed. */
-static void save_finished(struct avx512_mac *mac, struct avx512_mac_batch *batches,
-	const struct lanes *lanes, struct number h, uint8_t busy)
+/* Keeps h of the lanes whose last chunk was absorbed. */
+static void save_finished(
+	struct avx512_mac *mac, const struct lanes *lanes, struct number h, __mmask8 finished)
 {
+	if (lanes->aligned) {
+		unsigned place = lanes->place[0];
+
+		_mm512_mask_storeu_epi64(mac->h[0] + place, finished, h.v0);
+		_mm512_mask_storeu_epi64(mac->h[1] + place, finished, h.v1);
+		_mm512_mask_storeu_epi64(mac->h[2] + place, finished, h.v2);
+		return;
+	}
 	mac->spill[0] = h.v0;
 	mac->spill[1] = h.v1;
 	mac->spill[2] = h.v2;
 	for (unsigned k = 0; k < 8; k++) {
-		if ((busy >> k & 1) != 0 && lanes->left[k] == 0)
-			save(mac, batches, lanes->message[k], k);
+		if ((finished >> k & 1) == 0)
+			continue;
+		for (unsigned i = 0; i < 3; i++)
+			mac->h[i][lanes->place[k]] =
+				((const uint64_t *)(const void *)&mac->spill[i])[k];
 	}
 }
 
-static uint8_t busy_lanes(const struct lanes *lanes)
+/* The messages at places from `place` (a multiple of eight) up to n. */
+static void run_across(
+	struct avx512_mac *mac, const struct burst_mac *macs, unsigned place, unsigned n)
 {
-	uint8_t busy = 0;
-
-	for (unsigned k = 0; k < 8; k++)
-		busy |= (uint8_t)((lanes->left[k] != 0) << k);
-	return busy;
-}
-
-static void run_across(struct avx512_mac *mac, struct avx512_mac_batch *batches,
-	const struct burst_mac *macs, const uint8_t *order, unsigned n)
-{
-	struct lanes lanes = {.aligned = false};
+	struct lanes lanes = {.empty = set1(4)};
 	struct number h = {0};
-	unsigned next = 0;
-	uint8_t busy;
 
-	for (unsigned i = 0; i < n; i += 8)
-		prepare_across(&batches[i / 8], macs, order + i);
+	for (unsigned i = place; i < n; i += 8)
+		prepare_across(mac, macs, i);
 	for (;;) {
-		uint32_t chunks;
-		uint8_t fresh = refill(mac, batches, &lanes, macs, order, &next, n);
+		__mmask8 before;
 
-		h.v0 = _mm512_mask_mov_epi64(h.v0, fresh, _mm512_setzero_si512());
-		h.v1 = _mm512_mask_mov_epi64(h.v1, fresh, _mm512_setzero_si512());
-		h.v2 = _mm512_mask_mov_epi64(h.v2, fresh, _mm512_setzero_si512());
-		busy = busy_lanes(&lanes);
-		if (busy == 0)
+		place += refill(mac, &lanes, &h, place, n);
+		before = lanes.busy;
+		if (before == 0)
 			return;
 		do {
-			chunks = inner_chunks(&lanes);
+			uint32_t chunks = inner_chunks(&lanes);
+
 			if (chunks > 0)
 				h = absorb_inner(h, &lanes, chunks, mac->lane_power);
 			h = absorb_any(h, &lanes, mac->lane_power);
-		} while (busy_lanes(&lanes) == busy);
-		save_finished(mac, batches, &lanes, h, busy);
+			retire(&lanes);
+		} while (lanes.busy == before);
+		save_finished(mac, &lanes, h, before & (__mmask8)~lanes.busy);
 	}
 }
 
@@ -459,31 +475,31 @@ INLINE __mmask8 block_lanes(unsigned empty, unsigned half)
 	return (__mmask8)mask;
 }
 
-static struct avx512_factor broadcast(
-	const struct avx512_mac_powers *powers, unsigned column, unsigned power)
+INLINE long long lane_of(const __m512i *v, unsigned lane)
 {
-	struct number n;
+	return ((const long long *)(const void *)v)[lane];
+}
 
-	n.v0 = _mm512_set1_epi64(
-		((const long long *)(const void *)&powers->limb[0][power])[column]);
-	n.v1 = _mm512_set1_epi64(
-		((const long long *)(const void *)&powers->limb[1][power])[column]);
-	n.v2 = _mm512_set1_epi64(
-		((const long long *)(const void *)&powers->limb[2][power])[column]);
-	return factor_of(n);
+static struct avx512_factor broadcast(const struct avx512_mac *mac, unsigned column, unsigned power)
+{
+	return factor_of((struct number){
+		_mm512_set1_epi64(lane_of(&mac->high_power[0][power], column)),
+		_mm512_set1_epi64(lane_of(&mac->high_power[1][power], column)),
+		_mm512_set1_epi64(lane_of(&mac->high_power[2][power], column)),
+	});
 }
 
 /* r^8, r^4, r^7, r^3, ...: what the lanes of split_within() are multiplied by in the end. */
-static struct avx512_factor descend(const struct avx512_mac_powers *powers, unsigned column)
+static struct avx512_factor descend(const struct avx512_mac *mac, unsigned column)
 {
 	const __m512i index =
 		_mm512_add_epi64(_mm512_set_epi64(0, 32, 8, 40, 16, 48, 24, 56), set1(column));
-	struct number n;
 
-	n.v0 = _mm512_i64gather_epi64(index, &powers->limb[0][0], 8);
-	n.v1 = _mm512_i64gather_epi64(index, &powers->limb[1][0], 8);
-	n.v2 = _mm512_i64gather_epi64(index, &powers->limb[2][0], 8);
-	return factor_of(n);
+	return factor_of((struct number){
+		_mm512_i64gather_epi64(index, &mac->high_power[0][0], 8),
+		_mm512_i64gather_epi64(index, &mac->high_power[1][0], 8),
+		_mm512_i64gather_epi64(index, &mac->high_power[2][0], 8),
+	});
 }
 
 static struct number absorb_within(struct number h, const __m512i z[4], const __m512i top[2],
@@ -498,13 +514,18 @@ static struct number absorb_within(struct number h, const __m512i z[4], const __
 	return carry(&p);
 }
 
+INLINE uint64_t bytes_mask(uint32_t bytes)
+{
+	return bytes >= 64 ? ~0ull : (1ull << bytes) - 1;
+}
+
 static struct number run_message(
-	const struct avx512_mac_powers *powers, unsigned column, const struct burst_mac *m)
+	const struct avx512_mac *mac, unsigned column, const struct burst_mac *m)
 {
 	const __m512i bit = set1(1ull << 40), whole[2] = {bit, bit};
-	const struct avx512_factor r8 = broadcast(powers, column, 7);
-	const struct avx512_factor r16 = broadcast(powers, column, 8),
-				   end = descend(powers, column);
+	const struct avx512_factor r8 = broadcast(mac, column, 7);
+	const struct avx512_factor r16 = broadcast(mac, column, 8),
+				   end = descend(mac, column);
 	uint32_t blocks = (m->length + 15) / 16 + 1, steps = (blocks + 15) / 16;
 	uint32_t empty = steps * 16 - blocks, rest = m->length + empty * 16;
 	const uint8_t *at = m->data - empty * 16;
@@ -535,26 +556,25 @@ static struct number run_message(
 	return multiply(h, &end);
 }
 
-static void run_within(struct avx512_mac *mac, struct avx512_mac_batch *batches,
-	const struct burst_mac *macs, const uint8_t *order, unsigned n)
+/* The messages at places below n. */
+static void run_within(struct avx512_mac *mac, const struct burst_mac *macs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct number h;
 
 		if (i % 8 == 0)
-			prepare_within(&batches[i / 8], &mac->powers, macs, order + i);
-		h = run_message(&mac->powers, i % 8, &macs[order[i]]);
+			prepare_within(mac, macs, i);
+		h = run_message(mac, i % 8, &macs[mac->order[i]]);
 		mac->spill[0] = h.v0;
 		mac->spill[1] = h.v1;
 		mac->spill[2] = h.v2;
 		/* A sum of eight carried limbs is < 2^47 + 2^19, which finish() takes. */
 		for (unsigned k = 0; k < 3; k++) {
-			const uint64_t *lane = (const uint64_t *)(const void *)&mac->spill[k];
 			uint64_t sum = 0;
 
 			for (unsigned j = 0; j < 8; j++)
-				sum += lane[j];
-			((uint64_t *)(void *)&batches[i / 8].h[k])[i % 8] = sum;
+				sum += (uint64_t)lane_of(&mac->spill[k], j);
+			mac->h[k][i] = sum;
 		}
 	}
 }
@@ -564,10 +584,14 @@ static void run_within(struct avx512_mac *mac, struct avx512_mac_batch *batches,
  * If the second one finds a carry out of h1 it was 2^44 exactly and is 0 now, so the carry that
  * may come back through h0 leaves it at most 1: all limbs are in range.
  */
-static void finish(struct avx512_mac *mac, const struct avx512_mac_batch *batch)
+static void finish(struct avx512_mac *mac, unsigned place)
 {
 	const __m512i m44 = set1(mask44), m42 = set1(mask42);
-	__m512i h0 = batch->h[0], h1 = batch->h[1], h2 = batch->h[2], c, g0, g1, g2, low, high;
+	const __m512i s_low = _mm512_load_si512(mac->s[0] + place);
+	const __m512i s_high = _mm512_load_si512(mac->s[1] + place);
+	__m512i h0 = _mm512_load_si512(mac->h[0] + place);
+	__m512i h1 = _mm512_load_si512(mac->h[1] + place);
+	__m512i h2 = _mm512_load_si512(mac->h[2] + place), c, g0, g1, g2, low, high;
 	__mmask8 is_less, overflow;
 
 	h1 = _mm512_add_epi64(h1, _mm512_srli_epi64(h0, 44));
@@ -594,23 +618,23 @@ static void finish(struct avx512_mac *mac, const struct avx512_mac_batch *batch)
 
 	low = _mm512_or_si512(h0, _mm512_slli_epi64(h1, 44));
 	high = _mm512_or_si512(_mm512_srli_epi64(h1, 20), _mm512_slli_epi64(h2, 24));
-	low = _mm512_add_epi64(low, batch->s_low);
-	overflow = _mm512_cmplt_epu64_mask(low, batch->s_low);
-	high = _mm512_add_epi64(high, batch->s_high);
+	low = _mm512_add_epi64(low, s_low);
+	overflow = _mm512_cmplt_epu64_mask(low, s_low);
+	high = _mm512_add_epi64(high, s_high);
 	high = _mm512_mask_add_epi64(high, overflow, high, set1(1));
 	mac->spill[0] = _mm512_unpacklo_epi64(low, high); /* tags 0, 2, 4, 6 */
 	mac->spill[1] = _mm512_unpackhi_epi64(low, high); /* tags 1, 3, 5, 7 */
 }
 
-static void write_tags(struct avx512_mac *mac, const struct avx512_mac_batch *batches,
-	struct burst_mac *macs, const uint8_t *order, unsigned n)
+/* Of the messages at places from `place` (a multiple of eight) up to n. */
+static void write_tags(struct avx512_mac *mac, struct burst_mac *macs, unsigned place, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = place; i < n; i++) {
 		const uint8_t *tags = (const uint8_t *)(const void *)mac->spill;
 
 		if (i % 8 == 0)
-			finish(mac, &batches[i / 8]);
-		memcpy(macs[order[i]].tag, tags + i % 2 * 64 + i % 8 / 2 * 16, AEAD_TAG_SIZE);
+			finish(mac, i);
+		memcpy(macs[mac->order[i]].tag, tags + i % 2 * 64 + i % 8 / 2 * 16, AEAD_TAG_SIZE);
 	}
 }
 
@@ -627,8 +651,10 @@ static unsigned choose_within(const struct burst_mac *macs, const uint8_t *order
 
 	for (unsigned i = 0; i < n; i++)
 		left += macs[i].chunks;
+	if (left >= 8 * macs[order[0]].chunks)
+		return 0;
 	for (unsigned w = 0; w <= n; w++) {
-		uint32_t across = 0, total;
+		uint32_t across = 0;
 
 		if (w < n) {
 			uint32_t longest = macs[order[w]].chunks;
@@ -636,12 +662,9 @@ static unsigned choose_within(const struct burst_mac *macs, const uint8_t *order
 			across = left / 8 > longest ? left / 8 : longest;
 			across = across * CHUNK + ACROSS;
 		}
-		total = cost + across;
-		if (total < best_cost) {
-			best_cost = total;
+		if (cost + across < best_cost) {
+			best_cost = cost + across;
 			best = w;
-		} else if (w > best + 8) {
-			break;
 		}
 		if (w < n) {
 			left -= macs[order[w]].chunks;
@@ -652,22 +675,38 @@ static unsigned choose_within(const struct burst_mac *macs, const uint8_t *order
 	return best;
 }
 
+/* Gives each message its place: the longest ones, to be worked on one by one, from 0; the others
+ * from the next multiple of eight, which is returned. Vectors are filled up with copies. */
+static unsigned assign_places(
+	struct avx512_mac *mac, const struct burst_mac *macs, unsigned n, unsigned *within)
+{
+	uint8_t order[BURST_PART];
+	unsigned gap;
+
+	burst_sort(macs, n, order);
+	*within = choose_within(macs, order, n);
+	gap = -*within % 8;
+	memcpy(mac->order, order, *within);
+	memset(mac->order + *within, order[0], gap);
+	memcpy(mac->order + *within + gap, order + *within, n - *within);
+	memset(mac->order + gap + n, order[n - 1], 8);
+	for (unsigned i = *within + gap; i < gap + n; i++) {
+		mac->data[i] = (uintptr_t)macs[mac->order[i]].data;
+		mac->length[i] = macs[mac->order[i]].length;
+	}
+	return *within + gap;
+}
+
 void avx512_mac(struct avx512_mac *mac, struct burst_mac *macs, unsigned n)
 {
-	struct avx512_mac_batch *across = mac->batch;
-	unsigned within;
+	unsigned within, across = assign_places(mac, macs, n, &within);
 
-	burst_sort(macs, n, mac->order);
-	/* Batches are filled up with a message that exists. */
-	memset(mac->order + n, mac->order[0], AVX512_MAC_LANES);
-	within = choose_within(macs, mac->order, n);
 	if (within > 0) {
-		run_within(mac, mac->batch, macs, mac->order, within);
-		write_tags(mac, mac->batch, macs, mac->order, within);
-		across += (within + 7) / 8;
+		run_within(mac, macs, within);
+		write_tags(mac, macs, 0, within);
 	}
 	if (within < n) {
-		run_across(mac, across, macs, mac->order + within, n - within);
-		write_tags(mac, across, macs, mac->order + within, n - within);
+		run_across(mac, macs, across, across + n - within);
+		write_tags(mac, macs, across, across + n - within);
 	}
 }
