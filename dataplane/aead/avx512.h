@@ -24,7 +24,7 @@ struct avx512_columns {
 void avx512_columns_fill(struct avx512_columns *columns, const struct burst *burst);
 
 /* Computes the keystream of lanes lane .. lane + 31 into rows, one block each. Rows of lanes that
- * do not exist hold the keystream of no one. */
+ * do not exist hold the keystream of no one, or nothing. */
 void avx512_chacha(const struct avx512_columns *columns, const struct burst *burst, uint32_t lane,
 	uint8_t rows[AVX512_LANES][BURST_BLOCK]);
 
@@ -54,3 +54,6 @@ struct avx512_mac {
 
 /* Computes the tag of each message; n <= BURST_PART. Leaves secrets in *mac. */
 void avx512_mac(struct avx512_mac *mac, struct burst_mac *macs, unsigned n);
+
+/* Wipes what calls with up to n messages have left. */
+void avx512_mac_wipe(struct avx512_mac *mac, unsigned n);

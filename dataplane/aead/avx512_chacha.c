@@ -91,7 +91,7 @@ INLINE words rotate(words v, int turn)
 }
 
 /* Four quarter rounds of both groups; the indices are those of the first one's words. */
-#define STEP(x, y, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3)                                 \
+#define STEP2(x, y, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3)                                \
 	do {                                                                                       \
 		ADD4(x, 0, 1, 2, 3, b0, b1, b2, b3);                                               \
 		ADD4(y, 0, 1, 2, 3, b0, b1, b2, b3);                                               \
@@ -109,6 +109,17 @@ INLINE words rotate(words v, int turn)
 		ADD4(y, c0, c1, c2, c3, d0, d1, d2, d3);                                           \
 		XOR4(x, b0, b1, b2, b3, c0, c1, c2, c3, 7);                                        \
 		XOR4(y, b0, b1, b2, b3, c0, c1, c2, c3, 7);                                        \
+	} while (0)
+#define STEP1(x, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3)                                   \
+	do {                                                                                       \
+		ADD4(x, 0, 1, 2, 3, b0, b1, b2, b3);                                               \
+		XOR4(x, d0, d1, d2, d3, 0, 1, 2, 3, 16);                                           \
+		ADD4(x, c0, c1, c2, c3, d0, d1, d2, d3);                                           \
+		XOR4(x, b0, b1, b2, b3, c0, c1, c2, c3, 12);                                       \
+		ADD4(x, 0, 1, 2, 3, b0, b1, b2, b3);                                               \
+		XOR4(x, d0, d1, d2, d3, 0, 1, 2, 3, 8);                                            \
+		ADD4(x, c0, c1, c2, c3, d0, d1, d2, d3);                                           \
+		XOR4(x, b0, b1, b2, b3, c0, c1, c2, c3, 7);                                        \
 	} while (0)
 #define ADD4(v, a0, a1, a2, a3, b0, b1, b2, b3)                                                    \
 	do {                                                                                       \
@@ -170,20 +181,41 @@ INLINE void store_blocks(
 	}
 }
 
+/* One group alone, for a few lanes: slower for each lane, but half the work. */
+static void run_group(const struct avx512_columns *columns, const struct burst *burst,
+	uint32_t lane, uint8_t rows[16][BURST_BLOCK])
+{
+	__m512i state[12];
+	words x[16];
+
+	start_lanes(columns, burst, lane, state);
+	load_state(x, state);
+#pragma GCC unroll 1
+	for (unsigned i = 0; i < 10; i++) {
+		STEP1(x, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+		STEP1(x, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14);
+	}
+	store_blocks(x, state, rows);
+}
+
 void avx512_chacha(const struct avx512_columns *columns, const struct burst *burst, uint32_t lane,
 	uint8_t rows[AVX512_LANES][BURST_BLOCK])
 {
 	__m512i state[2][12];
 	words x[16], y[16];
 
+	if (burst->lanes - lane <= 16) {
+		run_group(columns, burst, lane, rows);
+		return;
+	}
 	start_lanes(columns, burst, lane, state[0]);
 	start_lanes(columns, burst, lane + 16, state[1]);
 	load_state(x, state[0]);
 	load_state(y, state[1]);
 #pragma GCC unroll 1
 	for (unsigned i = 0; i < 10; i++) {
-		STEP(x, y, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-		STEP(x, y, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14);
+		STEP2(x, y, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+		STEP2(x, y, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14);
 	}
 	store_blocks(x, state[0], rows);
 	store_blocks(y, state[1], rows + 16);

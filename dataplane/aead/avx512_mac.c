@@ -524,8 +524,7 @@ static struct number run_message(
 {
 	const __m512i bit = set1(1ull << 40), whole[2] = {bit, bit};
 	const struct avx512_factor r8 = broadcast(mac, column, 7);
-	const struct avx512_factor r16 = broadcast(mac, column, 8),
-				   end = descend(mac, column);
+	const struct avx512_factor r16 = broadcast(mac, column, 8), end = descend(mac, column);
 	uint32_t blocks = (m->length + 15) / 16 + 1, steps = (blocks + 15) / 16;
 	uint32_t empty = steps * 16 - blocks, rest = m->length + empty * 16;
 	const uint8_t *at = m->data - empty * 16;
@@ -709,4 +708,29 @@ void avx512_mac(struct avx512_mac *mac, struct burst_mac *macs, unsigned n)
 		run_across(mac, macs, across, across + n - within);
 		write_tags(mac, macs, across, across + n - within);
 	}
+}
+
+void avx512_mac_wipe(struct avx512_mac *mac, unsigned n)
+{
+	const __m512i zero = _mm512_setzero_si512();
+	/* Places below this one have been used, as there is at most one gap. */
+	unsigned places = (n + 7) / 8 * 8 + (n > 1 ? 8 : 0);
+	__m512i *lane = &mac->lane_power[0].r0;
+
+	for (unsigned at = 0; at < places; at += 8) {
+		for (unsigned i = 0; i < 20; i++)
+			_mm512_store_si512(mac->power[i / 5][i % 5] + at, zero);
+		for (unsigned i = 0; i < 2; i++)
+			_mm512_store_si512(mac->s[i] + at, zero);
+		for (unsigned i = 0; i < 3; i++)
+			_mm512_store_si512(mac->h[i] + at, zero);
+	}
+	for (unsigned i = 0; i < 20; i++)
+		lane[i] = zero;
+	for (unsigned i = 0; i < 27; i++)
+		mac->high_power[i / 9][i % 9] = zero;
+	for (unsigned i = 0; i < 3; i++)
+		mac->spill[i] = zero;
+	/* Nobody reads the zeros; they must be written all the same. */
+	__asm__ volatile("" : : "r"(mac) : "memory");
 }

@@ -25,7 +25,7 @@ unsigned burst_plan(struct burst *burst, struct aead_packet *packets, unsigned n
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t blocks = (packets[i].length + BURST_BLOCK - 1) / BURST_BLOCK;
 
-		if (lane > BURST_PART_LANES) {
+		if (lane > BURST_PART_LANES && i > 0 && i % BURST_PART_MIN == 0) {
 			/* The lanes laid out so far assumed n key blocks. */
 			return burst_plan(burst, packets, i);
 		}

@@ -11,10 +11,13 @@
 #include "dataplane/aead/aead.h"
 
 enum {
-	BURST_PART = 32,         /* packets laid out at once */
-	BURST_PART_LANES = 1024, /* no further packet after this many lanes: second-level cache */
-	BURST_BLOCK = 64,        /* bytes of a ChaCha20 block */
-	BURST_LANES_MAX = BURST_PART_LANES + BURST_PART + AEAD_LENGTH_MAX / BURST_BLOCK + 2,
+	BURST_PART = 32,        /* packets laid out at once */
+	BURST_PART_LANES = 384, /* a part ends after these, which fit the first-level cache, */
+	BURST_PART_MIN = 8,     /* but not before so many packets, and with a multiple of them */
+	BURST_BLOCK = 64,       /* bytes of a ChaCha20 block */
+	BURST_ROWS_MAX = 32,    /* blocks of one pass of a kernel */
+	BURST_LANES_MAX = BURST_PART_LANES + BURST_PART +
+			  BURST_PART_MIN * (AEAD_LENGTH_MAX / BURST_BLOCK + 1),
 	BURST_OVERHANG = 64, /* owner[] may be read and written this far beyond the last lane */
 };
 
@@ -35,12 +38,6 @@ struct burst {
 	const uint8_t *key[BURST_PART];
 	struct aead_packet *packets;                     /* the caller's, not owned */
 	uint8_t owner[BURST_LANES_MAX + BURST_OVERHANG]; /* packet of each lane; beyond: any */
-};
-
-/* Where the next lane's bytes are, for a walk over the data lanes in order. */
-struct burst_cursor {
-	unsigned packet;
-	uint32_t at; /* bytes of the packet that earlier lanes cover */
 };
 
 /* Lays out as many of the packets as fit a part; returns how many (>= 1 if n >= 1). */
