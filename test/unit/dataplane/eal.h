@@ -4,12 +4,21 @@
 
 #include <rte_eal.h>
 
+#include <stdint.h>
+
 static inline int eal_start(void **state)
 {
-	static char *arguments[] = {"test", "--no-huge", "-m", "256", "--no-pci", "--no-shconf",
-		"--no-telemetry", "--iova-mode=va", "--lcores=0", "--log-level=error", NULL};
+	static const char *const arguments[] = {"test", "--no-huge", "-m", "256", "--no-pci",
+		"--no-shconf", "--no-telemetry", "--iova-mode=va", "--lcores=0",
+		"--log-level=error"};
+	char *argv[sizeof(arguments) / sizeof(arguments[0]) + 1];
+	int argc = 0;
 
-	return rte_eal_init(sizeof(arguments) / sizeof(arguments[0]) - 1, arguments) < 0;
+	/* EAL may reorder the array but writes no string. */
+	for (; argc < (int)(sizeof(arguments) / sizeof(arguments[0])); argc++)
+		argv[argc] = (char *)(uintptr_t)arguments[argc];
+	argv[argc] = NULL;
+	return rte_eal_init(argc, argv) < 0;
 }
 
 static inline int eal_stop(void **state)
