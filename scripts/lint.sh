@@ -45,7 +45,7 @@ lint_cppcheck()
 	[ -s "$cache/cppcheck.files" ] || return 0
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 --max-configs=4 -j "$jobs" --cppcheck-build-dir="$cache/cppcheck" \
-		--library=posix,gnu -D_GNU_SOURCE -D__linux__ -D__x86_64__ -I . \
+		--library=posix,gnu,scripts/cppcheck.cfg -D_GNU_SOURCE -D__linux__ -D__x86_64__ -I . \
 		--suppress=missingIncludeSystem --suppress=uninitMemberVar \
 		--suppressions-list=scripts/cppcheck.suppressions \
 		--file-list="$cache/cppcheck.files"
