@@ -458,8 +458,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-	char *arguments[] = {"test", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry",
-		"--no-shconf", "--iova-mode=va", "-l", "0", "--log-level", "error", NULL};
+	static char text[][16] = {"test", "--no-huge", "-m", "64", "--no-pci", "--no-telemetry",
+		"--no-shconf", "--iova-mode=va", "-l", "0", "--log-level", "error"};
+	char *arguments[RTE_DIM(text) + 1] = {NULL};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_twin),
 		cmocka_unit_test(test_arp),
@@ -473,7 +474,9 @@ int main(void)
 
 	if (access("/dev/net/tun", R_OK | W_OK) < 0 || unshare(CLONE_NEWNET) < 0)
 		return EXIT_SKIP;
-	if (rte_eal_init((int)RTE_DIM(arguments) - 1, arguments) < 0)
+	for (size_t i = 0; i < RTE_DIM(text); i++)
+		arguments[i] = text[i];
+	if (rte_eal_init((int)RTE_DIM(text), arguments) < 0)
 		return EXIT_FAILURE;
 	pool = rte_pktmbuf_pool_create(
 		"packets", 255, 0, PACKET_PRIVATE_SIZE, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
