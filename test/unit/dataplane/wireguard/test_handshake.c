@@ -212,6 +212,42 @@ static void response_counts_once(void **state)
 	assert_int_equal(scene->peer->roams, 1);
 }
 
+/* Addressed to a session while another handshake is pending. */
+static void response_must_name_the_pending_handshake(void **state)
+{
+	struct scene *scene = *state;
+
+	complete_as_initiator(scene, 0);
+	initiate(scene, 10000);
+	assert_int_equal(receive(scene, scene->response, sizeof(scene->response), 10010),
+		HANDSHAKE_UNKNOWN_INDEX);
+	assert_true(scene->peer->hs.pending.pending);
+}
+
+/* For the timers, handshake messages are authenticated packets like any other. */
+static void handshake_messages_count_as_traffic(void **state)
+{
+	struct scene *scene = *state;
+	struct timers_activity *activity = &scene->peer->activity;
+
+	timers_data_received(activity, WORLD_T0_MS);
+	timers_start(&activity->unanswered_since_ms, WORLD_T0_MS);
+	complete_as_responder(scene, 100);
+	assert_int_equal(activity->unanswered_since_ms, 0);
+	assert_int_equal(activity->unacked_since_ms, 0);
+	assert_int_equal(activity->last_any_ms, WORLD_T0_MS + 100);
+	/* A response is as good as an initiation for the 5 s between two. */
+	assert_int_equal(
+		handshake_initiate(scene->node.handshake, &scene->peer->hs, WORLD_T0_MS + 5099),
+		-EAGAIN);
+	timers_data_received(activity, WORLD_T0_MS + 5099);
+	timers_start(&activity->unanswered_since_ms, WORLD_T0_MS + 5099);
+	complete_as_initiator(scene, 5100);
+	assert_int_equal(activity->unanswered_since_ms, 0);
+	assert_int_equal(activity->unacked_since_ms, 0);
+	assert_int_equal(activity->last_any_ms, WORLD_T0_MS + 5130);
+}
+
 static void altered_response_is_refused(void **state)
 {
 	struct scene *scene = *state;
@@ -617,6 +653,8 @@ int main(void)
 		TEST(late_response_is_accepted),
 		TEST(newer_initiation_replaces_the_pending_one),
 		TEST(response_counts_once),
+		TEST(response_must_name_the_pending_handshake),
+		TEST(handshake_messages_count_as_traffic),
 		TEST(altered_response_is_refused),
 		TEST(wrong_mac1_is_refused),
 		TEST(bad_static_is_refused),
