@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/api/table.h"
@@ -210,6 +211,8 @@ static void digest_secrets(struct compiled *c)
 	sodium_memzero(&state, sizeof(state));
 }
 
+static void order_secrets(struct compiled *c);
+
 struct compiled *compile_model(const struct compile_input *input, int *error, const char **what)
 {
 	struct pool *pool = pool_create();
@@ -242,6 +245,7 @@ struct compiled *compile_model(const struct compile_input *input, int *error, co
 		goto err;
 	c->desired = desired_make(b.messages, b.n);
 	digest_secrets(c);
+	order_secrets(c);
 	return c;
 err:
 	*error = b.error;
@@ -262,12 +266,50 @@ void compile_destroy(struct compiled **compiled)
 	*compiled = NULL;
 }
 
+/* In the order of compilation peers come by their place in the model, not by id. */
+static const struct compiled *sorting;
+
+static int compare_secrets(const struct compile_secret *a, const struct compile_secret *b)
+{
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+static int compare_order(const void *left, const void *right)
+{
+	return compare_secrets(&sorting->secrets[*(const uint32_t *)left],
+		&sorting->secrets[*(const uint32_t *)right]);
+}
+
+/* Places are sorted, not the secrets: sorting would leave copies of them behind. */
+static void order_secrets(struct compiled *c)
+{
+	c->secret_order = pool_alloc(c->pool, (c->n_secrets + 1) * sizeof(*c->secret_order));
+	for (size_t i = 0; i < c->n_secrets; i++)
+		c->secret_order[i] = (uint32_t)i;
+	sorting = c;
+	qsort(c->secret_order, c->n_secrets, sizeof(*c->secret_order), compare_order);
+}
+
 const struct compile_secret *compile_find_secret(
 	const struct compiled *compiled, uint16_t type, uint32_t id)
 {
-	for (size_t i = 0; i < compiled->n_secrets; i++) {
-		if (compiled->secrets[i].type == type && compiled->secrets[i].id == id)
-			return &compiled->secrets[i];
+	const struct compile_secret wanted = {.type = type, .id = id};
+	size_t low = 0, high = compiled->n_secrets;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct compile_secret *secret =
+			&compiled->secrets[compiled->secret_order[middle]];
+		int order = compare_secrets(&wanted, secret);
+
+		if (order == 0)
+			return secret;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
 	}
 	return NULL;
 }

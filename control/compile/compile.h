@@ -78,6 +78,7 @@ struct compiled {
 	uint32_t n_rule_names;
 	struct compile_secret *secrets; /* locked memory, wiped when destroyed */
 	size_t n_secrets;
+	uint32_t *secret_order; /* places of secrets by type and id */
 	uint8_t secrets_digest[STORE_DIGEST_SIZE];
 };
 

@@ -92,18 +92,31 @@ struct api_header *desired_deletion(struct pool *pool, const struct api_header *
 }
 
 /* The digest is a sum of one per object, so that a change costs one object's worth. */
+static void add(uint8_t sum[STORE_DIGEST_SIZE], const uint8_t one[STORE_DIGEST_SIZE])
+{
+	sodium_add(sum, one, STORE_DIGEST_SIZE);
+}
+
+static void digest_of(uint8_t one[STORE_DIGEST_SIZE], const struct api_header *message)
+{
+	crypto_generichash(
+		one, STORE_DIGEST_SIZE, (const unsigned char *)message, message->length, NULL, 0);
+}
+
 static void add_digest(uint8_t sum[STORE_DIGEST_SIZE], const struct api_header *message)
 {
 	uint8_t one[STORE_DIGEST_SIZE];
-	unsigned carry = 0;
 
-	crypto_generichash(
-		one, sizeof(one), (const unsigned char *)message, message->length, NULL, 0);
-	for (size_t i = 0; i < STORE_DIGEST_SIZE; i++) {
-		carry += (unsigned)sum[i] + one[i];
-		sum[i] = (uint8_t)carry;
-		carry >>= 8;
-	}
+	digest_of(one, message);
+	add(sum, one);
+}
+
+static void subtract_digest(uint8_t sum[STORE_DIGEST_SIZE], const struct api_header *message)
+{
+	uint8_t one[STORE_DIGEST_SIZE];
+
+	digest_of(one, message);
+	sodium_sub(sum, one, STORE_DIGEST_SIZE);
 }
 
 struct placed {
@@ -156,15 +169,16 @@ struct desired desired_merge(
 	};
 	size_t i = 0, j = 0;
 
+	add(merged.digest, first->digest);
+	add(merged.digest, second->digest);
 	while (i < first->n || j < second->n) {
 		int order = next_of(first, i, second, j);
-		const struct api_header *message =
-			order <= 0 ? first->messages[i] : second->messages[j];
 
+		merged.messages[merged.n++] = order <= 0 ? first->messages[i] : second->messages[j];
+		if (order == 0)
+			subtract_digest(merged.digest, second->messages[j]);
 		i += order <= 0;
 		j += order >= 0;
-		merged.messages[merged.n++] = message;
-		add_digest(merged.digest, message);
 	}
 	return merged;
 }

@@ -301,6 +301,17 @@ static void emit_route_owners(struct builder *b, const struct model_route *route
 	}
 }
 
+/* The network between the gateway and its provider's router is a part of the internet, unless its
+ * addresses are private: then it is closed like any other. */
+static bool is_uplink(const struct model_port *port, uint8_t family)
+{
+	for (size_t i = 0; i < port->gateways.n; i++) {
+		if (port->gateways.items[i].family == family)
+			return true;
+	}
+	return false;
+}
+
 static void emit_all_closed(struct builder *b)
 {
 	const struct model *m = b->model;
@@ -315,8 +326,10 @@ static void emit_all_closed(struct builder *b)
 	for (size_t i = 0; i < m->tables[MODEL_PORT].n; i++) {
 		const struct model_port *port = model_port_at(m, i);
 
-		for (size_t k = 0; k < port->addresses.n; k++)
-			emit_closed(b, model_network(&port->addresses.items[k]));
+		for (size_t k = 0; k < port->addresses.n; k++) {
+			if (!is_uplink(port, port->addresses.items[k].addr.family))
+				emit_closed(b, model_network(&port->addresses.items[k]));
+		}
 	}
 	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
 		for (size_t k = 0; k < model_route_at(m, i)->prefixes.n; k++)

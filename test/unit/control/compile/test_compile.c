@@ -31,6 +31,7 @@ static const char base[] =
 	"ports:\n"
 	"  wan: {device: net_null0, addresses: [198.51.100.2/24], gateways: [198.51.100.1]}\n"
 	"  lan: {device: net_null1, addresses: [10.20.0.1/24]}\n"
+	"  dmz: {device: net_null2, addresses: [192.0.2.129/25]}\n"
 	"groups: {berlin: {}, london: {}, routers: {}}\n"
 	"peers:\n"
 	"  anna: {public_key: " KEY_A ", addresses: [100.64.0.11, fd64::11], groups: [berlin]}\n"
@@ -224,9 +225,9 @@ static void test_route_needs_policy(void **state)
 static void test_exit(void **state)
 {
 	static const char *const closed[] = {"10.20.0.7", "10.30.0.1", "10.99.0.1", "100.64.0.99",
-		"169.254.1.1", "192.168.1.1", "172.31.255.255", "198.51.100.77", "127.0.0.1",
+		"169.254.1.1", "192.168.1.1", "172.31.255.255", "192.0.2.130", "127.0.0.1",
 		"224.0.0.1", "fe80::1", "fd00::1", "ff02::1", "::1"};
-	static const char *const open[] = {"192.0.2.1", "8.8.8.8", "203.0.113.1", "2001:db8::1"};
+	static const char *const open[] = {"192.0.2.1", "198.51.100.77", "8.8.8.8", "203.0.113.1", "2001:db8::1"};
 	struct store *store = open_store();
 	struct fixture f = compile_text(store, base,
 		"policies:\n"
@@ -267,10 +268,10 @@ static void test_exit_also(void **state)
 
 	assert_non_null(at);
 	*at = '\0';
-	assert_true(asprintf(&at, "%soffer_to: [berlin], also: [198.51.100.0/24]}}\n%s", text,
+	assert_true(asprintf(&at, "%soffer_to: [berlin], also: [192.0.2.128/25]}}\n%s", text,
 			    strstr(base, "egress:")) > 0);
 	f = compile_text(store, at, policies);
-	assert_non_null(find_route(&f, set_of(&f, "anna"), "198.51.100.77"));
+	assert_non_null(find_route(&f, set_of(&f, "anna"), "192.0.2.130"));
 	assert_null(find_route(&f, set_of(&f, "anna"), "10.20.0.7"));
 	free(text);
 	free(at);
