@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is behind /api: the state of the gateway as JSON, checks of a configuration, and the
+ * client files that peers are given. The CLI knows nothing that is not here. Loop's thread.
+ */
+#pragma once
+
+#include "control/http/http.h"
+#include "control/program/program.h"
+
+struct api {
+	struct program *program;
+	const char *config_file; /* what `apply` reads */
+	const char *state_dir;
+	long started_s; /* Unix time */
+};
+
+/* For http_create(); arg is a struct api that outlives the server. */
+extern const struct http_route api_routes[];
+
+enum api_export_form {
+	API_EXPORT_HALVES, /* 0.0.0.0/1, 128.0.0.0/1, ::/1, 8000::/1 */
+	API_EXPORT_FULL,   /* 0.0.0.0/0, ::/0 */
+};
+
+struct api_export {
+	enum api_export_form form;
+	const char *endpoint; /* "host:port", or NULL: the gateway's first uplink address */
+};
+
+/* The wg-quick file of a peer, without its private key ("PrivateKey = @PRIVATE_KEY@" is to be
+ * replaced). malloc; NULL if there is no such peer or no gateway key (*error). */
+char *api_export_peer(const struct compiled *compiled, const char *name,
+	const struct key *gateway_public_key, const struct api_export *options, int *error)
+	__attribute__((warn_unused_result));

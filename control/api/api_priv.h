@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The handlers, one file per kind of answer, and what they share. */
+#pragma once
+
+#include "common/api/counters.h"
+#include "control/api/api.h"
+
+enum {
+	API_LIVE_S = 180, /* a handshake within it: REJECT-AFTER-TIME of the protocol */
+	API_FLOWS_DEFAULT = 1000,
+	API_FLOWS_MAX = 100000,
+};
+
+/* All rows in use of a section; NULL and *n = 0 if there are none. free() it. */
+void *api_read_rows(struct api *api, uint32_t section, size_t row_size, uint32_t *n);
+
+json_t *api_json_addr(const struct addr *addr);             /* null for ADDR_NONE */
+json_t *api_json_endpoint(const struct endpoint *endpoint); /* null for ADDR_NONE */
+json_t *api_json_prefix(const struct prefix *prefix);
+json_t *api_json_prefixes(const struct model_prefixes *prefixes);
+json_t *api_json_names(const struct model_refs *refs);
+json_t *api_json_count(uint64_t value);
+json_t *api_json_text(const char *text); /* null for NULL */
+
+/* The configuration in force; answers 503 and returns NULL if there is none. */
+const struct compiled *api_need_config(struct api *api, struct http_request *request);
+
+void api_get_status(struct http_request *request, void *arg);
+void api_get_drops(struct http_request *request, void *arg);
+void api_get_flows(struct http_request *request, void *arg);
+void api_get_peers(struct http_request *request, void *arg);
+void api_get_routes(struct http_request *request, void *arg);
+void api_get_exit_nodes(struct http_request *request, void *arg);
+void api_get_egress(struct http_request *request, void *arg);
+void api_get_policies(struct http_request *request, void *arg);
+void api_get_export(struct http_request *request, void *arg);
+void api_post_check(struct http_request *request, void *arg);
+void api_post_apply(struct http_request *request, void *arg);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * HTTP/1.1 on a Unix socket: a table of methods and paths, JSON in and out, errors as
+ * application/problem+json (RFC 9457). All on the loop's thread.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct event_base;
+struct http_server;
+struct http_request;
+
+enum {
+	HTTP_BODY_MAX = 64 << 20,
+	HTTP_PARAM_MAX = 128,
+};
+
+struct http_route {
+	const char *method; /* "GET", "POST"; NULL ends a table */
+	const char *path;   /* "/api/peers/{name}/export": one part may be a parameter */
+	void (*handle)(struct http_request *request, void *arg);
+};
+
+/* path: of the socket, which is made with this mode; one that nobody listens on is replaced.
+ * NULL and *error. Routes are not copied. */
+struct http_server *http_create(struct event_base *base, const char *path, unsigned mode,
+	const struct http_route *routes, void *arg, int *error) __attribute__((warn_unused_result));
+
+/* Stops listening, removes the socket; sets *server to NULL. */
+void http_destroy(struct http_server **server);
+
+/* The part of the path that stands for {…}, or "". */
+const char *http_param(const struct http_request *request);
+
+/* A value of the query, or NULL. */
+const char *http_query(const struct http_request *request, const char *key);
+
+/* The body; not terminated. Valid until the reply. */
+const char *http_body(struct http_request *request, size_t *size);
+
+/*
+ * Each request is answered exactly once, in the handler or later; the client may have gone
+ * meanwhile, which makes no difference to the caller. References to json are taken over.
+ */
+void http_reply(struct http_request *request, int status, json_t *json);
+void http_reply_text(struct http_request *request, int status, const char *type, const char *text);
+
+/* {type, title, status, detail} and the members of `more` (may be NULL). */
+void http_reply_problem(struct http_request *request, int status, const char *detail, json_t *more);

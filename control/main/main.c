@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sallyportd: one thread, one loop. It may be killed and started again at any time: the data
+ * plane forwards on, and what this process must know it reads again from the configuration, the
+ * store and the kernel. It never daemonizes: a supervisor watches it.
+ *
+ * SIGHUP reads the configuration again (a broken one changes nothing), SIGTERM and SIGINT end it.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "control/api/api.h"
+#include "control/conf/conf.h"
+#include "control/main/kernel.h"
+
+LOG_TYPE(main);
+
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2, /* also: the configuration has errors */
+};
+
+struct options {
+	const char *config;
+	const char *state_dir;
+	const char *run_dir;
+};
+
+struct daemon {
+	struct options options;
+	struct event_base *base;
+	struct event *signals[3];
+	struct store *store;
+	struct kernel *kernel;
+	struct program *program;
+	struct http_server *http;
+	struct api api;
+	int lock_fd;
+};
+
+static const char usage[] =
+	"usage: sallyportd [--config FILE] [--state-dir DIR] [--run-dir DIR]\n"
+	"\n"
+	"The control process of Sallyport, in the foreground.\n"
+	"\n"
+	"  --config FILE    configuration (/etc/sallyport/sallyport.yaml)\n"
+	"  --state-dir DIR  keys and store (/var/lib/sallyport)\n"
+	"  --run-dir DIR    sockets: sallyport.sock, dataplane.sock (/run/sallyport)\n"
+	"  --foreground     the default and only way\n"
+	"  --log LEVEL      error, warn, info or debug (info)\n"
+	"  --version        print the version\n"
+	"  --help           print this\n";
+
+static int set_level(const char *word)
+{
+	static const char *const words[] = {"error", "warn", "info", "debug"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(words[i], word) == 0)
+			return log_set_level(NULL, (enum log_level)i);
+	}
+	return -EINVAL;
+}
+
+/* 0: go on; else the program ends with *code. */
+static int parse_options(int argc, char **argv, struct options *options, int *code)
+{
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"state-dir", required_argument, NULL, 's'},
+		{"run-dir", required_argument, NULL, 'r'},
+		{"foreground", no_argument, NULL, 'f'},
+		{"log", required_argument, NULL, 'l'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	*options = (struct options){
+		"/etc/sallyport/sallyport.yaml", "/var/lib/sallyport", "/run/sallyport"};
+	*code = EXIT_USAGE;
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case 's':
+			options->state_dir = optarg;
+			break;
+		case 'r':
+			options->run_dir = optarg;
+			break;
+		case 'f':
+			break;
+		case 'l':
+			if (set_level(optarg) < 0) {
+				fputs(usage, stderr);
+				return -1;
+			}
+			break;
+		case 'v':
+			puts("sallyportd " SP_VERSION);
+			*code = EXIT_OK;
+			return -1;
+		case 'h':
+			fputs(usage, stdout);
+			*code = EXIT_OK;
+			return -1;
+		default:
+			fputs(usage, stderr);
+			return -1;
+		}
+	}
+	if (optind == argc)
+		return 0;
+	fputs(usage, stderr);
+	return -1;
+}
+
+/* Keys are in this process: they must reach neither swap nor a core file. */
+static void protect_memory(void)
+{
+	struct rlimit none = {0}, all = {RLIM_INFINITY, RLIM_INFINITY};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+		log_warn(main, "core dumps cannot be switched off: %s", strerror(errno));
+	/* With a limit left in place every later allocation could fail. */
+	if (setrlimit(RLIMIT_MEMLOCK, &all) < 0 || mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+		log_warn(main, "memory is not locked (%s): keys may reach swap", strerror(errno));
+}
+
+static int make_dir(const char *path)
+{
+	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+		log_error(main, "%s: %s", path, strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+static int in_dir(char path[PATH_MAX], const char *dir, const char *name)
+{
+	if (snprintf(path, PATH_MAX, "%s/%s", dir, name) < PATH_MAX)
+		return 0;
+	log_error(main, "%s: name too long", dir);
+	return -ENAMETOOLONG;
+}
+
+/* Two daemons on one state would hand out the same ids. */
+static int lock_state(struct daemon *d)
+{
+	char path[PATH_MAX];
+
+	if (in_dir(path, d->options.state_dir, "lock") < 0)
+		return -ENAMETOOLONG;
+	d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (d->lock_fd < 0 || flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		log_error(main, "%s: %s", path,
+			errno == EWOULDBLOCK ? "another sallyportd has it" : strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+/* NULL after the findings have been printed. */
+static struct model *load(struct daemon *d)
+{
+	struct diag *diag;
+	struct model *model = conf_load(d->options.config, d->options.state_dir, &diag);
+
+	diag_print(diag, stderr, isatty(STDERR_FILENO) == 1);
+	diag_destroy(&diag);
+	return model;
+}
+
+static void reload_done(const struct program_result *result, void *arg)
+{
+	if (result->error != 0 && result->error != -EINPROGRESS)
+		log_error(main, "reload: %s", result->text);
+	else
+		log_info(main, "configuration read: %zu set, %zu deleted%s%s", result->sets,
+			result->deletions, result->text[0] != '\0' ? "; " : "", result->text);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct daemon *d = arg;
+	struct model *model;
+
+	if (number != SIGHUP) {
+		log_info(main, "ending; the data plane forwards on");
+		event_base_loopbreak(d->base);
+		return;
+	}
+	model = load(d);
+	if (model != NULL)
+		program_apply(d->program, model, reload_done, NULL);
+	else
+		log_error(main, "the configuration has errors: nothing was changed");
+}
+
+static int watch_signals(struct daemon *d)
+{
+	static const int numbers[] = {SIGHUP, SIGTERM, SIGINT};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < 3; i++) {
+		d->signals[i] = evsignal_new(d->base, numbers[i], on_signal, d);
+		if (d->signals[i] == NULL || evsignal_add(d->signals[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int open_store(struct daemon *d)
+{
+	char path[PATH_MAX];
+	mode_t mask;
+	int error;
+
+	if (in_dir(path, d->options.state_dir, "state.db") < 0)
+		return -ENAMETOOLONG;
+	mask = umask(0077);
+	d->store = store_open(path, &error);
+	umask(mask);
+	return d->store == NULL ? error : 0;
+}
+
+static int start_program(struct daemon *d)
+{
+	char path[PATH_MAX];
+	struct program_options options = {
+		.base = d->base,
+		.socket_path = path,
+		.state_dir = d->options.state_dir,
+		.store = d->store,
+	};
+	int error;
+
+	if (in_dir(path, d->options.run_dir, "dataplane.sock") < 0)
+		return -ENAMETOOLONG;
+	d->kernel = kernel_create(d->base, &options.kernel, &error);
+	if (d->kernel == NULL)
+		return error;
+	options.mirrored = true;
+	d->program = program_create(&options, &error);
+	if (d->program == NULL)
+		return error;
+	kernel_attach(d->kernel, d->program);
+	return 0;
+}
+
+static int start_http(struct daemon *d)
+{
+	char path[PATH_MAX];
+	int error;
+
+	if (in_dir(path, d->options.run_dir, "sallyport.sock") < 0)
+		return -ENAMETOOLONG;
+	d->api = (struct api){
+		.program = d->program,
+		.config_file = d->options.config,
+		.state_dir = d->options.state_dir,
+		.started_s = time(NULL),
+	};
+	d->http = http_create(d->base, path, 0600, api_routes, &d->api, &error);
+	if (d->http == NULL)
+		log_error(main, "%s: %s", path, strerror(-error));
+	return d->http == NULL ? error : 0;
+}
+
+static void stop(struct daemon *d)
+{
+	http_destroy(&d->http);
+	kernel_attach(d->kernel, NULL);
+	program_destroy(&d->program);
+	kernel_destroy(&d->kernel);
+	store_close(&d->store);
+	for (size_t i = 0; i < 3; i++) {
+		if (d->signals[i] != NULL)
+			event_free(d->signals[i]);
+	}
+	if (d->base != NULL)
+		event_base_free(d->base);
+	if (d->lock_fd >= 0)
+		close(d->lock_fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = {.lock_fd = -1};
+	struct model *model;
+	int code;
+
+	if (parse_options(argc, argv, &d.options, &code) < 0)
+		return code;
+	protect_memory();
+	code = EXIT_FAILED;
+	if (sodium_init() < 0 || make_dir(d.options.state_dir) < 0 ||
+		make_dir(d.options.run_dir) < 0 || lock_state(&d) < 0)
+		goto out;
+	model = load(&d);
+	if (model == NULL) {
+		code = EXIT_USAGE;
+		goto out;
+	}
+	d.base = event_base_new();
+	if (d.base == NULL || watch_signals(&d) < 0 || open_store(&d) < 0 ||
+		start_program(&d) < 0) {
+		model_destroy(&model);
+		goto out;
+	}
+	program_apply(d.program, model, reload_done, NULL);
+	if (program_compiled(d.program) == NULL || start_http(&d) < 0)
+		goto out;
+	log_info(main, "sallyportd " SP_VERSION " is up, configuration %s", d.options.config);
+	code = event_base_dispatch(d.base) < 0 ? EXIT_FAILED : EXIT_OK;
+out:
+	stop(&d);
+	return code;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Keeps the data plane at what the configuration and the kernel say. Whatever changes (another
+ * configuration, a neighbour, a new connection), the wanted list is made anew, compared with the
+ * list last committed, and the difference goes as one transaction; one is under way at a time.
+ *
+ * On a connection: the same data plane at the generation last committed, and the wanted list is
+ * that list: resume, nothing is sent. Else everything is sent, and the data plane leaves alone
+ * what is unchanged. A configuration that the data plane refuses is taken back.
+ *
+ * All on the loop's thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/api/port.h"
+#include "control/compile/compile.h"
+#include "control/link/link.h"
+#include "control/model/model.h"
+#include "control/store/store.h"
+
+struct event_base;
+struct program;
+
+/* The gateway's kernel, as the program needs it; every member may be NULL. */
+struct program_kernel {
+	void *context;
+	/* Puts the configuration's share into the kernel. 0 or -errno (logged by itself). */
+	int (*configure)(void *context, const struct compiled *compiled);
+	void (*want_neighbour)(void *context, uint16_t port, const struct addr *addr);
+};
+
+struct program_options {
+	struct event_base *base;
+	const char *socket_path; /* of the data plane */
+	const char *state_dir;
+	struct store *store;
+	struct program_kernel kernel;
+	bool mirrored; /* the kernel's addresses and routes come by program_kernel_set() */
+};
+
+/* What became of a configuration. text: one line for people, "" if all is well. */
+struct program_result {
+	int error;    /* 0, -EINPROGRESS (no data plane yet: it will be told), or why not */
+	bool changed; /* something was sent */
+	size_t sets, deletions;
+	uint64_t generation;
+	const char *text;
+};
+
+typedef void program_done(const struct program_result *result, void *arg);
+
+/* NULL and *error. The options are copied. */
+struct program *program_create(const struct program_options *options, int *error)
+	__attribute__((warn_unused_result));
+void program_destroy(struct program **program);
+
+/*
+ * Another configuration; takes the model over in any case. done comes once, maybe before this
+ * returns. A configuration given while one is under way waits for it.
+ */
+void program_apply(struct program *program, struct model *model, program_done *done, void *arg);
+
+/* The configuration in force, NULL before the first. Valid until the loop's next turn. */
+const struct compiled *program_compiled(const struct program *program);
+
+struct link *program_link(const struct program *program);
+
+/* Why there is no connection, or "". */
+const char *program_link_reason(const struct program *program);
+
+/* What the kernel has: a set or del message of LOCAL, NEIGH or ROUTE, header ignored. Sent with
+ * the next program_kernel_settled(). */
+void program_kernel_set(struct program *program, uint16_t type, const void *message);
+void program_kernel_del(struct program *program, uint16_t set_type, const void *deletion);
+void program_kernel_settled(struct program *program);
+
+/* The last heard of a peer (by id); false if nothing was. */
+bool program_peer_marks(const struct program *program, uint32_t peer, struct store_marks *marks);
+
+/* State of a port; false if the data plane has not spoken of it. */
+bool program_port_state(const struct program *program, uint16_t port, struct api_event_port *state);

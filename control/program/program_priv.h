@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between program.c (what is wanted, when), send.c (one transaction) and mirror.c (kernel). */
+#pragma once
+
+#include <event2/event.h>
+#include <uthash.h>
+
+#include "common/api/port.h"
+#include "common/api/route.h"
+#include "common/api/table.h"
+#include "control/program/program.h"
+
+enum { MIRROR_KEY_MAX = 64 };
+
+/* An object of the kernel's; its key is its deletion message. */
+struct mirror_object {
+	struct api_header *message; /* malloc */
+	UT_hash_handle hh;
+	uint8_t key[MIRROR_KEY_MAX];
+};
+
+struct mirror {
+	struct mirror_object *objects;
+};
+
+void mirror_set(struct mirror *mirror, uint16_t type, const void *message);
+void mirror_del(struct mirror *mirror, uint16_t set_type, const void *deletion);
+void mirror_clear(struct mirror *mirror);
+
+/* The kernel's objects as a list; copies in the pool. */
+struct desired mirror_list(const struct mirror *mirror, struct pool *pool);
+
+/* A compiled configuration with its model; counted, since lists point into it. */
+struct snapshot {
+	unsigned refs;
+	struct model *model;
+	struct compiled *compiled;
+};
+
+struct snapshot *snapshot_get(struct snapshot *snapshot); /* NULL stays NULL */
+void snapshot_put(struct snapshot **snapshot);
+
+/* A whole wanted list. */
+struct state {
+	struct pool *pool;
+	struct snapshot *snapshot;
+	struct desired desired;
+	uint8_t digest[STORE_DIGEST_SIZE]; /* with secrets */
+};
+
+struct state *state_make(struct snapshot *snapshot, const struct mirror *mirror);
+void state_destroy(struct state **state);
+
+/* One transaction on its way. */
+struct sending {
+	struct program *program;
+	struct state *state; /* what holds after success */
+	struct compile_steps steps;
+	size_t at;
+	bool full, fresh; /* fresh: a data plane that has had no commit: it needs marks */
+	uint64_t token;
+	const struct compiled *old; /* INCREMENT: whose secrets the data plane has */
+	uint32_t next_key;
+	uint64_t generation;
+	uint64_t instance;
+	struct key *keys; /* locked memory */
+	uint32_t n_keys;
+	uint8_t buffer[API_MESSAGE_MAX];
+};
+
+/*
+ * Starts the transaction from `from` (NULL = full) to `to`, which it takes over on success. 0,
+ * -EALREADY if there is nothing to send, or of link_submit(). *out is set after 0.
+ */
+int sending_start(struct program *program, struct state *from, struct state *to,
+	void (*done)(const struct api_reply *reply, void *arg), struct sending **out)
+	__attribute__((warn_unused_result));
+void sending_destroy(struct sending **sending); /* and its state, if it is still there */
+
+struct peer_marks {
+	uint32_t peer;
+	struct store_marks marks;
+	bool dirty; /* not in the store */
+	UT_hash_handle hh;
+};
+
+struct waiter {
+	program_done *done;
+	void *arg;
+	struct model *model; /* of a configuration that waits its turn */
+	struct waiter *next;
+};
+
+struct program {
+	struct event_base *base;
+	struct link *link;
+	struct store *store;
+	char *state_dir;
+	struct program_kernel kernel;
+	bool mirrored;
+	struct mirror mirror;
+	struct snapshot *current;  /* the configuration in force, or being brought into force */
+	struct snapshot *previous; /* to go back to while the current one is on trial */
+	program_done *done;        /* of the configuration on trial */
+	void *done_arg;
+	struct waiter *waiting;
+	struct state *sent; /* what the connected data plane has; NULL = unknown */
+	struct sending *sending;
+	bool stale;   /* something changed since the sending began */
+	bool settled; /* the mirror is complete */
+	uint64_t last_generation;
+	char reason[128];
+	struct event *retry;
+	struct event *flush;
+	struct peer_marks *marks;
+	bool port_known[API_PORT_MAX];
+	struct api_event_port ports[API_PORT_MAX];
+};
