@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Commands that check, change or hand out something. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/cli/cli.h"
+#include "control/conf/conf.h"
+
+int cli_run_check(struct cli *cli)
+{
+	struct diag *diag;
+	struct model *model = conf_load(cli->args[0], cli->state_dir, &diag);
+	int code = model == NULL ? CLI_USAGE : CLI_OK;
+
+	if (cli->json) {
+		json_t *json = diag_json(diag);
+
+		cli_print_json(json);
+		json_decref(json);
+	} else {
+		diag_print(diag, stderr, cli->colour);
+		if (model != NULL)
+			printf("%s: no errors\n", cli->args[0]);
+	}
+	model_destroy(&model);
+	diag_destroy(&diag);
+	return code;
+}
+
+static void print_applied(const json_t *json)
+{
+	const char *text = json_string_value(json_object_get(json, "text"));
+	const char *note = cli_text(json, "note");
+
+	if (text != NULL && cli_int(json, "warnings") > 0)
+		fputs(text, stderr);
+	if (json_is_true(json_object_get(json, "pending")))
+		printf("Accepted; %s.\n", note);
+	else if (json_is_true(json_object_get(json, "changed")))
+		printf("Applied: %lld set, %lld deleted, generation %lld.\n",
+			(long long)cli_int(json, "sets"), (long long)cli_int(json, "deletions"),
+			(long long)cli_int(json, "generation"));
+	else
+		puts("Nothing has changed.");
+}
+
+int cli_run_apply(struct cli *cli)
+{
+	char *body;
+	int status =
+		cli_request(cli, "POST", "/api/config/apply", "application/json", "", 0, &body);
+	json_t *json;
+	int code = CLI_OK;
+
+	if (status == 0)
+		return CLI_UNREACHABLE;
+	if (status != 200) {
+		code = cli_problem(cli, status, body);
+		free(body);
+		return code;
+	}
+	json = json_loads(body, 0, NULL);
+	free(body);
+	if (json_is_true(json_object_get(json, "pending")))
+		code = CLI_DEGRADED;
+	else if (!json_is_true(json_object_get(json, "changed")))
+		code = CLI_NOTHING;
+	if (cli->json)
+		cli_print_json(json);
+	else
+		print_applied(json);
+	json_decref(json);
+	return code;
+}
+
+static void print_code(struct cli *cli, const struct diag_code_info *info, bool long_form)
+{
+	const char *severity = info->severity == DIAG_ERROR ? "error" : "warning";
+	char code[DIAG_CODE_TEXT_MAX];
+
+	diag_code_format(info->code, code);
+	if (cli->json) {
+		json_t *json = json_pack("{s:s, s:s, s:s, s:s}", "code", code, "severity", severity,
+			"title", info->title, "explanation", info->explanation);
+
+		cli_print_json(json);
+		json_decref(json);
+	} else if (long_form) {
+		printf("%s (%s): %s.\n\n%s\n", code, severity, info->title, info->explanation);
+	} else {
+		printf("%s  %-7s  %s\n", code, severity, info->title);
+	}
+}
+
+int cli_run_explain(struct cli *cli)
+{
+	const struct diag_code_info *info = diag_explain(cli->args[0]);
+
+	if (info != NULL) {
+		print_code(cli, info, true);
+		return CLI_OK;
+	}
+	if (strcmp(cli->args[0], "all") != 0) {
+		fprintf(stderr,
+			"sallyport: there is no code '%s'; `sallyport explain all` lists them\n",
+			cli->args[0]);
+		return CLI_USAGE;
+	}
+	for (size_t i = 0; (info = diag_code_at(i)) != NULL; i++)
+		print_code(cli, info, false);
+	return CLI_OK;
+}
+
+/* Prints text with the key in the place that the daemon has left for it. */
+static void print_with_key(FILE *out, const char *text, const char *key)
+{
+	static const char mark[] = "PrivateKey = @PRIVATE_KEY@";
+	const char *at = strstr(text, mark);
+
+	if (at == NULL) {
+		fputs(text, out);
+		return;
+	}
+	fprintf(out, "%.*s", (int)(at - text), text);
+	if (key != NULL)
+		fprintf(out, "PrivateKey = %s", key);
+	else
+		fputs("# PrivateKey = ... (the peer's own, see `wg genkey`)", out);
+	fputs(at + strlen(mark), out);
+}
+
+static void print_export(struct cli *cli, const char *body, const char *key)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+	json_t *json;
+
+	if (!cli->json) {
+		print_with_key(stdout, body, key);
+		return;
+	}
+	out = open_memstream(&text, &size);
+	if (out == NULL)
+		return;
+	print_with_key(out, body, key);
+	fclose(out);
+	json = json_pack("{s:s, s:s}", "name", cli->args[0], "config", text);
+	cli_print_json(json);
+	json_decref(json);
+	explicit_bzero(text, size);
+	free(text);
+}
+
+static bool is_word(const char *text, const char *more)
+{
+	for (; *text != '\0'; text++) {
+		if (strchr("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+			    *text) == NULL &&
+			strchr(more, *text) == NULL)
+			return false;
+	}
+	return true;
+}
+
+int cli_run_export(struct cli *cli)
+{
+	char path[512], text[KEY_TEXT_MAX] = "", *body = NULL;
+	struct key key = {0};
+	int rc, status, code = CLI_OK;
+
+	if (!is_word(cli->args[0], "-_") ||
+		(cli->endpoint != NULL && !is_word(cli->endpoint, ".:-[]"))) {
+		fputs("sallyport: not the name of a peer, or not HOST:PORT\n", stderr);
+		return CLI_USAGE;
+	}
+	if (cli->private_key_file != NULL) {
+		rc = conf_key_file_read(".", cli->private_key_file, true, &key);
+		if (rc < 0) {
+			fprintf(stderr, "sallyport: %s: %s\n", cli->private_key_file,
+				rc == -EACCES   ? "readable by others; chmod 0600"
+				: rc == -EINVAL ? "does not hold a key"
+						: strerror(-rc));
+			return CLI_USAGE;
+		}
+		key_format(&key, text);
+	}
+	snprintf(path, sizeof(path), "/api/peers/%.64s/export?format=wg-quick%s%s%.128s",
+		cli->args[0], cli->given & CLI_FULL ? "&full=1" : "",
+		cli->endpoint != NULL ? "&endpoint=" : "",
+		cli->endpoint != NULL ? cli->endpoint : "");
+	status = cli_request(cli, "GET", path, "text/plain", "", 0, &body);
+	if (status == 0)
+		code = CLI_UNREACHABLE;
+	else if (status != 200)
+		code = cli_problem(cli, status, body);
+	else
+		print_export(cli, body, text[0] == '\0' ? NULL : text);
+	free(body);
+	key_wipe(&key);
+	explicit_bzero(text, sizeof(text));
+	return code;
+}
+
+int cli_run_dataplane_args(struct cli *cli)
+{
+	struct diag *diag;
+	struct model *model = conf_load(cli->args[0], NULL, &diag);
+	const struct model_dataplane *dataplane;
+	json_t *list = json_array(), *item;
+	size_t i;
+
+	if (model == NULL) {
+		diag_print(diag, stderr, cli->colour);
+		diag_destroy(&diag);
+		json_decref(list);
+		return CLI_USAGE;
+	}
+	dataplane = &model->dataplane;
+	if (dataplane->workers != 0)
+		json_array_append_new(list, json_sprintf("--workers=%u", dataplane->workers));
+	json_array_append_new(
+		list, json_sprintf("--idle=%s",
+			      dataplane->idle == MODEL_IDLE_POLL ? "poll" : "adaptive"));
+	if (dataplane->memory_mib != 0)
+		json_array_append_new(list, json_sprintf("--memory=%u", dataplane->memory_mib));
+	if (dataplane->cores != NULL)
+		json_array_append_new(list, json_sprintf("--lcores=%s", dataplane->cores));
+	if (cli->json) {
+		cli_print_json(list);
+	} else {
+		json_array_foreach(list, i, item)
+			printf("%s%s", i == 0 ? "" : " ", json_string_value(item));
+		putchar('\n');
+	}
+	json_decref(list);
+	model_destroy(&model);
+	diag_destroy(&diag);
+	return CLI_OK;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The operator's command. Each command is one entry of cli_commands, from which dispatch, help
+ * and the manual page come. It speaks to sallyportd's /api and knows nothing else, except
+ * `check`, `explain` and `dataplane-args`, which need no daemon.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* Exit codes, for scripts. */
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,   /* also: errors in the configuration */
+	CLI_NOTHING = 3, /* nothing to do */
+	CLI_DEGRADED = 4,
+	CLI_UNREACHABLE = 5, /* no daemon */
+};
+
+/* Options are the same for every command; each command says which it takes. */
+enum cli_option {
+	CLI_FULL = 1 << 0,
+	CLI_ENDPOINT = 1 << 1,
+	CLI_PRIVATE_KEY_FILE = 1 << 2,
+	CLI_STATE_DIR = 1 << 3,
+	CLI_MAX = 1 << 4,
+	CLI_PEER = 1 << 5,
+	CLI_ALL = 1 << 6,
+};
+
+struct cli {
+	const char *socket;
+	bool json;
+	bool colour;
+	unsigned columns; /* 0 = not a terminal */
+	const char *endpoint, *private_key_file, *state_dir, *max, *peer;
+	unsigned given; /* enum cli_option */
+	int n_args;
+	char **args; /* beyond the command's own words */
+};
+
+struct cli_command {
+	const char *words; /* "peer export"; NULL ends the table */
+	const char *args;  /* "NAME", "" */
+	int min_args, max_args;
+	unsigned options; /* enum cli_option */
+	const char *summary;
+	const char *about; /* for the manual: one paragraph */
+	int (*run)(struct cli *cli);
+};
+
+extern const struct cli_command cli_commands[];
+
+/* All of sallyport but main(): for tests too. Returns an exit code. */
+int cli_main(int argc, char **argv);
+
+/* client.c: one request to the daemon. status 0 = unreachable (reason printed). *body is malloc. */
+int cli_request(struct cli *cli, const char *method, const char *path, const char *type,
+	const char *content, size_t size, char **body) __attribute__((warn_unused_result));
+
+/*
+ * GET, and the answer as JSON; NULL after printing why not, with *code to exit with. Under -j
+ * the caller prints it by cli_print_json().
+ */
+json_t *cli_get(struct cli *cli, const char *path, int *code);
+
+/* Prints what a problem+json says; returns the code to exit with. */
+int cli_problem(struct cli *cli, int status, const char *body);
+
+void cli_print_json(const json_t *json);
+
+/* table.c: rows of text in aligned columns, cut to the terminal. */
+struct cli_table;
+
+enum cli_align {
+	CLI_LEFT,
+	CLI_RIGHT,
+};
+
+/* headers: "NAME", or ">BYTES" for a column of figures; NULL ends. */
+struct cli_table *cli_table_create(const char *const *headers);
+void cli_table_cell(struct cli_table *table, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Prints and frees. */
+void cli_table_print(struct cli *cli, struct cli_table **table);
+
+const char *cli_bytes(json_int_t bytes, char text[16]);   /* "1.2 MB" */
+const char *cli_age(json_int_t unix_time, char text[16]); /* "12 s", "-" */
+
+/* members of an object with defaults */
+const char *cli_text(const json_t *object, const char *key);
+json_int_t cli_int(const json_t *object, const char *key);
+const char *cli_list(const json_t *object, const char *key, char *text, size_t size);
+
+/* the commands */
+int cli_run_status(struct cli *cli);
+int cli_run_peers(struct cli *cli);
+int cli_run_routes(struct cli *cli);
+int cli_run_exit_nodes(struct cli *cli);
+int cli_run_egress(struct cli *cli);
+int cli_run_flows(struct cli *cli);
+int cli_run_drops(struct cli *cli);
+int cli_run_policy(struct cli *cli);
+int cli_run_check(struct cli *cli);
+int cli_run_apply(struct cli *cli);
+int cli_run_explain(struct cli *cli);
+int cli_run_export(struct cli *cli);
+int cli_run_dataplane_args(struct cli *cli);
+int cli_run_version(struct cli *cli);
+int cli_run_help(struct cli *cli);
+int cli_run_man(struct cli *cli);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* HTTP/1.0 over the Unix socket: the answer ends where the connection ends. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/cli/cli.h"
+
+enum { TIMEOUT_S = 60 };
+
+static int unreachable(const struct cli *cli, const char *why)
+{
+	if (cli->json)
+		printf("{\"error\": \"unreachable\", \"socket\": \"%s\"}\n", cli->socket);
+	fprintf(stderr, "sallyport: %s: %s\nIs sallyportd running?\n", cli->socket, why);
+	return 0;
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int error = -errno;
+
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+static bool send_all(int fd, const char *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = send(fd, bytes, size, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		bytes += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+/* All that comes, terminated; NULL if it ends in an error. */
+static char *receive_all(int fd)
+{
+	char *text = NULL, part[16384];
+	size_t size;
+	ssize_t n;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	while ((n = read(fd, part, sizeof(part))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		fwrite(part, 1, (size_t)n, out);
+	}
+	fclose(out);
+	if (n < 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+int cli_request(struct cli *cli, const char *method, const char *path, const char *type,
+	const char *content, size_t size, char **body)
+{
+	char *head = NULL, *answer = NULL, *end;
+	int fd = connect_to(cli->socket), status = 0;
+
+	*body = NULL;
+	if (fd < 0)
+		return unreachable(cli, strerror(-fd));
+	if (asprintf(&head,
+		    "%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: %s\r\n"
+		    "Content-Length: %zu\r\n\r\n",
+		    method, path, type, size) < 0)
+		head = NULL;
+	if (head != NULL && send_all(fd, head, strlen(head)) && send_all(fd, content, size))
+		answer = receive_all(fd);
+	close(fd);
+	free(head);
+	end = answer == NULL ? NULL : strstr(answer, "\r\n\r\n");
+	if (end == NULL || sscanf(answer, "HTTP/1.%*d %d", &status) != 1) {
+		free(answer);
+		return unreachable(cli, "no answer");
+	}
+	*body = strdup(end + 4);
+	free(answer);
+	if (*body == NULL)
+		return unreachable(cli, "out of memory");
+	return status;
+}
+
+void cli_print_json(const json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	putchar('\n');
+}
+
+int cli_problem(struct cli *cli, int status, const char *body)
+{
+	json_t *json = json_loads(body, 0, NULL);
+	const char *detail = json_string_value(json_object_get(json, "detail"));
+	const char *text = json_string_value(json_object_get(json, "text"));
+
+	if (cli->json && json != NULL)
+		cli_print_json(json);
+	else if (text != NULL)
+		fputs(text, stderr);
+	if (text == NULL)
+		fprintf(stderr, "sallyport: %s\n", detail == NULL ? "unreadable answer" : detail);
+	json_decref(json);
+	if (status == 400 || status == 404 || status == 422)
+		return CLI_USAGE;
+	return status == 503 ? CLI_DEGRADED : CLI_FAILED;
+}
+
+json_t *cli_get(struct cli *cli, const char *path, int *code)
+{
+	char *body;
+	int status = cli_request(cli, "GET", path, "application/json", "", 0, &body);
+	json_t *json = NULL;
+
+	if (status == 0) {
+		*code = CLI_UNREACHABLE;
+	} else if (status != 200) {
+		*code = cli_problem(cli, status, body);
+	} else {
+		json = json_loads(body, 0, NULL);
+		*code = CLI_FAILED;
+		if (json == NULL)
+			fputs("sallyport: unreadable answer\n", stderr);
+	}
+	free(body);
+	return json;
+}

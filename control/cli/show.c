@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Commands that show what the daemon knows. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/cli/cli.h"
+
+enum { LIST_TEXT = 512 };
+
+/* The common beginning: the answer, or, with -j, all that is to be done. */
+static json_t *get(struct cli *cli, const char *path, int *code)
+{
+	json_t *json = cli_get(cli, path, code);
+
+	if (json == NULL)
+		return NULL;
+	*code = CLI_OK;
+	if (!cli->json)
+		return json;
+	cli_print_json(json);
+	json_decref(json);
+	return NULL;
+}
+
+static void print_ports(struct cli *cli, const json_t *status)
+{
+	static const char *const headers[] = {
+		"PORT", "LINK", ">RX", ">TX", ">MISSED", "ADDRESSES", NULL};
+	const json_t *ports = json_object_get(status, "ports"), *port;
+	struct cli_table *table = cli_table_create(headers);
+	char rx[16], tx[16], text[LIST_TEXT];
+	size_t i;
+
+	json_array_foreach((json_t *)ports, i, port)
+	{
+		cli_table_cell(table, "%s", cli_text(port, "name"));
+		cli_table_cell(table, "%s",
+			json_is_string(json_object_get(port, "failed"))  ? "failed"
+			: json_is_true(json_object_get(port, "link_up")) ? "up"
+									 : "down");
+		cli_table_cell(table, "%s", cli_bytes(cli_int(port, "rx_bytes"), rx));
+		cli_table_cell(table, "%s", cli_bytes(cli_int(port, "tx_bytes"), tx));
+		cli_table_cell(table, "%lld", (long long)cli_int(port, "rx_missed"));
+		cli_table_cell(table, "%s", cli_list(port, "addresses", text, sizeof(text)));
+	}
+	cli_table_print(cli, &table);
+}
+
+static void print_workers(struct cli *cli, const json_t *status)
+{
+	static const char *const headers[] = {
+		">WORKER", ">CPU", ">BUSY", ">FLOWS", ">HANDED OFF", ">TAKEN", NULL};
+	const json_t *workers = json_object_get(status, "workers"), *worker;
+	struct cli_table *table = cli_table_create(headers);
+	size_t i;
+
+	json_array_foreach((json_t *)workers, i, worker)
+	{
+		cli_table_cell(table, "%lld", (long long)cli_int(worker, "worker"));
+		cli_table_cell(table, "%lld", (long long)cli_int(worker, "cpu"));
+		cli_table_cell(
+			table, "%.0f %%", 100 * json_real_value(json_object_get(worker, "busy")));
+		cli_table_cell(table, "%lld", (long long)cli_int(worker, "flows"));
+		cli_table_cell(table, "%lld", (long long)cli_int(worker, "handoff_out"));
+		cli_table_cell(table, "%lld", (long long)cli_int(worker, "handoff_in"));
+	}
+	cli_table_print(cli, &table);
+}
+
+int cli_run_status(struct cli *cli)
+{
+	int code;
+	json_t *status = cli_get(cli, "/api/status", &code);
+	const json_t *dataplane = json_object_get(status, "dataplane");
+	const json_t *peers = json_object_get(status, "peers");
+	bool connected = json_is_true(json_object_get(dataplane, "connected"));
+	bool good;
+	char up[16], age[16];
+
+	if (status == NULL)
+		return code;
+	good = strcmp(cli_text(status, "state"), "ok") == 0;
+	if (cli->json) {
+		cli_print_json(status);
+		json_decref(status);
+		return good ? CLI_OK : CLI_DEGRADED;
+	}
+	snprintf(up, sizeof(up), "%s", cli_age(cli_int(status, "started"), age));
+	printf("sallyport %s  %s  %s%s%s  up %s\n", cli_text(status, "version"),
+		cli_text(status, "gateway"),
+		!cli->colour ? ""
+		: good       ? "\033[32m"
+			     : "\033[1;31m",
+		good ? "OK" : "DEGRADED", cli->colour ? "\033[0m" : "", up);
+	if (connected)
+		printf("data plane  generation %lld  up %s  cipher %s  drops %lld\n",
+			(long long)cli_int(dataplane, "generation"),
+			cli_age(cli_int(dataplane, "started"), age), cli_text(dataplane, "aead"),
+			(long long)cli_int(status, "drops"));
+	else
+		printf("data plane  not connected: %s\n", cli_text(dataplane, "reason"));
+	printf("peers       %lld: %lld live, %lld idle, %lld never seen\n\n",
+		(long long)cli_int(peers, "total"), (long long)cli_int(peers, "live"),
+		(long long)cli_int(peers, "idle"), (long long)cli_int(peers, "never"));
+	print_ports(cli, status);
+	if (connected) {
+		putchar('\n');
+		print_workers(cli, status);
+	}
+	json_decref(status);
+	return good ? CLI_OK : CLI_DEGRADED;
+}
+
+int cli_run_peers(struct cli *cli)
+{
+	static const char *const headers[] = {
+		"NAME", "STATE", "ADDRESSES", "ENDPOINT", ">HANDSHAKE", ">RX", ">TX", NULL};
+	int code;
+	json_t *json = get(cli, "/api/peers", &code), *peer;
+	struct cli_table *table;
+	char text[LIST_TEXT], age[16], rx[16], tx[16];
+	size_t i;
+
+	if (json == NULL)
+		return code;
+	table = cli_table_create(headers);
+	json_array_foreach(json_object_get(json, "peers"), i, peer)
+	{
+		cli_table_cell(table, "%s", cli_text(peer, "name"));
+		cli_table_cell(table, "%s", cli_text(peer, "state"));
+		cli_table_cell(table, "%s", cli_list(peer, "addresses", text, sizeof(text)));
+		cli_table_cell(table, "%s", cli_text(peer, "endpoint"));
+		cli_table_cell(table, "%s", cli_age(cli_int(peer, "last_handshake"), age));
+		cli_table_cell(table, "%s", cli_bytes(cli_int(peer, "rx_bytes"), rx));
+		cli_table_cell(table, "%s", cli_bytes(cli_int(peer, "tx_bytes"), tx));
+	}
+	cli_table_print(cli, &table);
+	json_decref(json);
+	return CLI_OK;
+}
+
+static void traffic_cells(struct cli_table *table, const json_t *object)
+{
+	char out[16], back[16];
+
+	cli_table_cell(table, "%lld", (long long)cli_int(object, "flows"));
+	cli_table_cell(table, "%s", cli_bytes(cli_int(object, "bytes"), out));
+	cli_table_cell(table, "%s", cli_bytes(cli_int(object, "reply_bytes"), back));
+}
+
+int cli_run_routes(struct cli *cli)
+{
+	static const char *const headers[] = {
+		"NAME", "PREFIXES", "VIA", "ACCESS", ">PEERS", ">FLOWS", ">OUT", ">BACK", NULL};
+	int code;
+	json_t *json = get(cli, "/api/routes", &code), *route;
+	struct cli_table *table;
+	char text[LIST_TEXT];
+	size_t i;
+
+	if (json == NULL)
+		return code;
+	table = cli_table_create(headers);
+	json_array_foreach(json_object_get(json, "routes"), i, route)
+	{
+		bool open = json_is_true(json_object_get(route, "unrestricted"));
+
+		cli_table_cell(table, "%s", cli_text(route, "name"));
+		cli_table_cell(table, "%s", cli_list(route, "prefixes", text, sizeof(text)));
+		cli_table_cell(table, "%s",
+			json_is_string(json_object_get(route, "via_port"))
+				? cli_text(route, "via_port")
+				: cli_list(route, "via_peers", text, sizeof(text)));
+		cli_table_cell(table, "%s",
+			!json_is_true(json_object_get(route, "enabled")) ? "disabled"
+			: open                                           ? "OPEN"
+									 : "policy");
+		cli_table_cell(table, "%lld", (long long)cli_int(route, "peers"));
+		traffic_cells(table, route);
+	}
+	cli_table_print(cli, &table);
+	json_decref(json);
+	return CLI_OK;
+}
+
+int cli_run_exit_nodes(struct cli *cli)
+{
+	static const char *const headers[] = {
+		"NAME", "OFFERED TO", ">PEERS", ">FLOWS", ">OUT", ">BACK", "DESCRIPTION", NULL};
+	int code;
+	json_t *json = get(cli, "/api/exit-nodes", &code), *exit_node;
+	struct cli_table *table;
+	char text[LIST_TEXT];
+	size_t i;
+
+	if (json == NULL)
+		return code;
+	table = cli_table_create(headers);
+	json_array_foreach(json_object_get(json, "exit_nodes"), i, exit_node)
+	{
+		cli_table_cell(table, "%s", cli_text(exit_node, "name"));
+		cli_table_cell(table, "%s", cli_list(exit_node, "offer_to", text, sizeof(text)));
+		cli_table_cell(table, "%lld", (long long)cli_int(exit_node, "peers"));
+		traffic_cells(table, exit_node);
+		cli_table_cell(table, "%s", cli_text(exit_node, "description"));
+	}
+	cli_table_print(cli, &table);
+	json_decref(json);
+	return CLI_OK;
+}
+
+static void source_text(const json_t *from, char *text, size_t size)
+{
+	const char *key;
+	json_t *value;
+	char part[LIST_TEXT];
+	size_t used = 0;
+
+	snprintf(text, size, "any");
+	json_object_foreach((json_t *)from, key, value)
+	{
+		int n;
+
+		if (json_is_true(value))
+			n = snprintf(text + used, size - used, "%s%s", used ? " " : "", key);
+		else
+			n = snprintf(text + used, size - used, "%s%s:%s", used ? " " : "", key,
+				json_is_string(value) ? json_string_value(value)
+						      : cli_list(from, key, part, sizeof(part)));
+		if (n < 0 || (size_t)n >= size - used)
+			return;
+		used += (size_t)n;
+	}
+}
+
+int cli_run_egress(struct cli *cli)
+{
+	static const char *const headers[] = {
+		"POOL", "ADDRESS", ">MAPPINGS", ">BLOCKS", ">REFUSED", ">OUT", ">BACK", NULL};
+	static const char *const rule_headers[] = {">RULE", "FROM", "TO", "USE", NULL};
+	int code;
+	json_t *json = get(cli, "/api/egress", &code), *pool, *address, *rule;
+	struct cli_table *table;
+	char tx[16], rx[16], text[LIST_TEXT];
+	size_t i, k;
+
+	if (json == NULL)
+		return code;
+	table = cli_table_create(headers);
+	json_array_foreach(json_object_get(json, "pools"), i, pool)
+	{
+		json_array_foreach(json_object_get(pool, "addresses"), k, address)
+		{
+			cli_table_cell(table, "%s", cli_text(pool, "name"));
+			cli_table_cell(table, "%s", cli_text(address, "address"));
+			cli_table_cell(table, "%lld", (long long)cli_int(address, "mappings"));
+			cli_table_cell(table, "%lld/%lld",
+				(long long)cli_int(address, "blocks_used"),
+				(long long)cli_int(address, "blocks_total"));
+			cli_table_cell(table, "%lld", (long long)cli_int(address, "refused"));
+			cli_table_cell(table, "%s", cli_bytes(cli_int(address, "tx_bytes"), tx));
+			cli_table_cell(table, "%s", cli_bytes(cli_int(address, "rx_bytes"), rx));
+		}
+	}
+	cli_table_print(cli, &table);
+	putchar('\n');
+	table = cli_table_create(rule_headers);
+	json_array_foreach(json_object_get(json, "rules"), i, rule)
+	{
+		cli_table_cell(table, "%zu", i + 1);
+		source_text(json_object_get(rule, "from"), text, sizeof(text));
+		cli_table_cell(table, "%s", text);
+		cli_list(rule, "to", text, sizeof(text));
+		cli_table_cell(table, "%s", strcmp(text, "-") == 0 ? "anywhere" : text);
+		cli_table_cell(table, "%s", cli_text(rule, "use"));
+	}
+	cli_table_cell(table, "default");
+	cli_table_cell(table, "any");
+	cli_table_cell(table, "anywhere");
+	cli_table_cell(table, "%s", cli_text(json, "default"));
+	cli_table_print(cli, &table);
+	json_decref(json);
+	return CLI_OK;
+}
+
+static void endpoint_cell(
+	struct cli_table *table, const json_t *flow, const char *address, const char *port)
+{
+	const char *text = cli_text(flow, address);
+
+	if (cli_int(flow, port) == 0)
+		cli_table_cell(table, "%s", text);
+	else
+		cli_table_cell(table, strchr(text, ':') != NULL ? "[%s]:%lld" : "%s:%lld", text,
+			(long long)cli_int(flow, port));
+}
+
+int cli_run_flows(struct cli *cli)
+{
+	static const char *const headers[] = {
+		"PROTO", "FROM", "SOURCE", "DESTINATION", "AS", ">OUT", ">BACK", "RULE", NULL};
+	char path[256], out[16], back[16];
+	struct cli_table *table;
+	json_t *json, *flow;
+	size_t i;
+	int code;
+
+	if (cli->peer != NULL &&
+		strspn(cli->peer, "0123456789abcdefghijklmnopqrstuvwxyz_-"
+				  "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(cli->peer)) {
+		fputs("sallyport: not a name of a peer\n", stderr);
+		return CLI_USAGE;
+	}
+	snprintf(path, sizeof(path), "/api/flows?max=%d%s%s",
+		cli->max == NULL ? 1000 : atoi(cli->max),
+		cli->peer == NULL ? "" : "&peer=", cli->peer == NULL ? "" : cli->peer);
+	json = get(cli, path, &code);
+	if (json == NULL)
+		return code;
+	table = cli_table_create(headers);
+	json_array_foreach(json_object_get(json, "flows"), i, flow)
+	{
+		cli_table_cell(table, "%s", cli_text(flow, "protocol"));
+		cli_table_cell(table, "%s", cli_text(flow, "from"));
+		endpoint_cell(table, flow, "src", "sport");
+		endpoint_cell(table, flow, "dst", "dport");
+		endpoint_cell(table, flow, "nat", "nat_port");
+		cli_table_cell(table, "%s", cli_bytes(cli_int(flow, "bytes"), out));
+		cli_table_cell(table, "%s", cli_bytes(cli_int(flow, "reply_bytes"), back));
+		cli_table_cell(table, "%s", cli_text(flow, "rule"));
+	}
+	cli_table_print(cli, &table);
+	json_decref(json);
+	return CLI_OK;
+}
+
+int cli_run_drops(struct cli *cli)
+{
+	static const char *const headers[] = {"REASON", ">PACKETS", "MEANING", NULL};
+	int code;
+	json_t *json = get(cli, "/api/drops", &code), *drop;
+	struct cli_table *table;
+	size_t i;
+
+	if (json == NULL)
+		return code;
+	table = cli_table_create(headers);
+	json_array_foreach(json_object_get(json, "drops"), i, drop)
+	{
+		if (cli_int(drop, "packets") == 0 && !(cli->given & CLI_ALL))
+			continue;
+		cli_table_cell(table, "%s", cli_text(drop, "name"));
+		cli_table_cell(table, "%lld", (long long)cli_int(drop, "packets"));
+		cli_table_cell(table, "%s", cli_text(drop, "text"));
+	}
+	cli_table_print(cli, &table);
+	json_decref(json);
+	return CLI_OK;
+}
+
+int cli_run_policy(struct cli *cli)
+{
+	static const char *const headers[] = {
+		"NAME", "ACTION", "FROM", "TO", "PROTOCOL", ">FLOWS", ">OUT", ">BACK", NULL};
+	int code;
+	json_t *json = get(cli, "/api/policies", &code), *policy;
+	struct cli_table *table;
+	char text[LIST_TEXT], ports[LIST_TEXT];
+	size_t i;
+
+	if (json == NULL)
+		return code;
+	table = cli_table_create(headers);
+	json_array_foreach(json_object_get(json, "policies"), i, policy)
+	{
+		bool enabled = json_is_true(json_object_get(policy, "enabled"));
+
+		cli_table_cell(table, "%s", cli_text(policy, "name"));
+		cli_table_cell(table, "%s", enabled ? cli_text(policy, "action") : "disabled");
+		source_text(json_object_get(policy, "from"), text, sizeof(text));
+		cli_table_cell(table, "%s", text);
+		source_text(json_object_get(policy, "to"), text, sizeof(text));
+		cli_table_cell(table, "%s", text);
+		cli_list(policy, "ports", ports, sizeof(ports));
+		if (strcmp(ports, "-") == 0)
+			cli_table_cell(table, "%s", cli_text(policy, "protocol"));
+		else
+			cli_table_cell(table, "%s/%s", cli_text(policy, "protocol"), ports);
+		traffic_cells(table, policy);
+	}
+	cli_table_print(cli, &table);
+	printf("\nRoutes without ACL groups: %s. Whatever no policy allows is denied.\n",
+		cli_text(json, "routes_without_acl_groups"));
+	json_decref(json);
+	return CLI_OK;
+}
