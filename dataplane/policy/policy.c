@@ -294,7 +294,7 @@ static void *take_zeroes(size_t bytes)
 }
 
 /* All memory at once, so that applying cannot fail; the kernel gives pages when they are used. */
-static int init(void)
+int policy_init(void)
 {
 	rules_max = RTE_MIN(dp_config()->max_rules, (uint32_t)API_POLICY_MAX);
 	for (unsigned copy = 0; copy < 2; copy++) {
@@ -313,6 +313,6 @@ static int init(void)
 static struct feature feature = {
 	.name = "policy",
 	.after = {"route"},
-	.init = init,
+	.init = policy_init,
 };
 FEATURE_REGISTER(feature)

@@ -27,3 +27,6 @@ struct policy_answer {
 };
 
 struct policy_answer policy_judge(unsigned copy, const struct policy_query *query);
+
+/* Memory and handlers; the feature's init. Main thread. 0 or -ENOMEM. */
+int policy_init(void) __attribute__((warn_unused_result));

@@ -70,10 +70,13 @@ struct route_hop *fake_route(uint32_t set, const char *prefix, uint8_t next, uin
 struct route_hop *fake_underlay(const char *prefix, uint16_t port, const char *gateway);
 void fake_local(const char *addr);
 
-/* Runs a transaction of these messages through a feature's handlers: both passes. */
-void fake_commit(const void *const *messages, unsigned n, bool full);
-/* The same for one message; returns the code of the first refusal. */
+/* A transaction of one message through its feature's handlers, both passes; the copy that is read
+ * changes. An enum api_code. */
 int fake_apply(const void *message);
+/* A full transaction without a message: every rule, pool and address goes. */
+void fake_clear(void);
+extern unsigned fake_copy; /* that workers read */
+
 void fake_policy(uint32_t rule, uint32_t priority, uint32_t set, const char *dst, uint8_t proto,
 	uint16_t flags, uint8_t verdict);
 void fake_egress(uint16_t id, const char *addr, uint16_t first, uint16_t last);

@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include <netinet/in.h>
+
+#include <rte_byteorder.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+
+#include "common/api/egress.h"
+#include "common/api/flow.h"
+#include "common/api/policy.h"
+#include "dataplane/main/handler.h"
+#include "dataplane/main/txn.h"
+#include "dataplane/main/worker.h"
+#include "dataplane/policy/policy.h"
+#include "dataplane/port/port.h"
+#include "dataplane/wireguard/peer.h"
+#include "dataplane/nat/nat.h"
+#include "dataplane/main/feature.h"
+#include "test/unit/dataplane/eal.h"
+#include "test/unit/dataplane/flow/fakes.h"
+
+DROP_GROUP_DEFINE(flow, FLOW_DROPS);
+
+struct world world;
+unsigned fake_copy;
+
+static struct rte_mempool *pool;
+static struct txn *txn;
+static struct flow_worker workers[4];
+static struct port ports[3];
+static struct dp_config config = {
+	.workers = 1,
+	.max_peers = FAKE_PEERS,
+	.max_flows = 1024,
+	.max_routes = 64,
+	.max_rules = 4096,
+};
+
+const struct dp_config *dp_config(void)
+{
+	config.workers = world.workers != 0 ? world.workers : 1;
+	return &config;
+}
+
+struct flow_worker *flow_worker_get(unsigned id)
+{
+	return &workers[id];
+}
+
+unsigned tables_active(void)
+{
+	return fake_copy;
+}
+
+void feature_register(struct feature *feature)
+{
+	feature->next = NULL;
+}
+
+struct rte_mempool *packet_pool(void)
+{
+	return pool;
+}
+
+const struct port *port_get(uint16_t id)
+{
+	if (id != PORT_WAN && id != PORT_LAN)
+		return NULL;
+	ports[id].id = id;
+	ports[id].mtu = 1500;
+	ports[id].set_id = world.port_set[id];
+	return &ports[id];
+}
+
+bool peer_look(uint32_t peer, struct peer_view *view)
+{
+	if (peer >= FAKE_PEERS || !world.peer[peer].there)
+		return false;
+	view->set_id = world.peer[peer].set;
+	view->mtu = world.peer[peer].mtu;
+	view->home = world.peer[peer].home;
+	return true;
+}
+
+enum route_status route_overlay(
+	unsigned copy, uint32_t set, const struct addr *dst, struct route_hop *hop)
+{
+	int best = -1, named = -1;
+
+	for (unsigned i = 0; i < world.overlays; i++) {
+		const struct fake_route *route = &world.overlay[i];
+
+		if (!prefix_contains(&route->prefix, dst))
+			continue;
+		if ((int)route->prefix.length > named)
+			named = route->prefix.length;
+		if (route->hop.next != API_NEXT_CLOSED && (route->set == 0 || route->set == set) &&
+			(best < 0 || route->prefix.length > world.overlay[best].prefix.length))
+			best = (int)i;
+	}
+	if (best < 0)
+		return ROUTE_NONE;
+	*hop = world.overlay[best].hop;
+	if ((hop->flags & API_ROUTE_EXIT) != 0 && named > (int)world.overlay[best].prefix.length)
+		return ROUTE_CLOSED;
+	return ROUTE_FOUND;
+}
+
+bool route_underlay(unsigned copy, const struct addr *dst, struct route_hop *hop)
+{
+	int best = -1;
+
+	for (unsigned i = 0; i < world.underlays; i++) {
+		if (prefix_contains(&world.underlay[i].prefix, dst) &&
+			(best < 0 || world.underlay[i].prefix.length >
+					     world.underlay[best].prefix.length))
+			best = (int)i;
+	}
+	if (best >= 0)
+		*hop = world.underlay[best].hop;
+	return best >= 0;
+}
+
+static uint8_t longest_allowed(const struct addr *addr, uint8_t least)
+{
+	uint8_t length = 0;
+
+	for (unsigned i = 0; i < world.alloweds; i++) {
+		const struct prefix *prefix = &world.allowed[i].prefix;
+
+		if (prefix_contains(prefix, addr) && prefix->length >= least)
+			length = RTE_MAX(length, prefix->length);
+	}
+	return length;
+}
+
+bool allowed_has(unsigned copy, uint32_t peer, const struct addr *src)
+{
+	uint8_t length = longest_allowed(src, 0);
+
+	for (unsigned i = 0; i < world.alloweds; i++) {
+		if (world.allowed[i].peer == peer && world.allowed[i].prefix.length == length &&
+			prefix_contains(&world.allowed[i].prefix, src))
+			return true;
+	}
+	return false;
+}
+
+uint32_t allowed_owner(unsigned copy, const struct addr *addr)
+{
+	uint8_t length = longest_allowed(addr, 2);
+	uint32_t owner = 0;
+
+	for (unsigned i = 0; i < world.alloweds && length > 1; i++) {
+		const struct fake_owner *allowed = &world.allowed[i];
+
+		if (allowed->prefix.length == length && prefix_contains(&allowed->prefix, addr) &&
+			(owner == 0 || allowed->peer < owner))
+			owner = allowed->peer;
+	}
+	return owner;
+}
+
+bool local_has(unsigned copy, const struct addr *addr, uint16_t *port)
+{
+	for (unsigned i = 0; i < world.locals; i++) {
+		if (addr_equal(&world.local[i], addr)) {
+			*port = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool local_source(unsigned copy, uint16_t port, uint8_t family, struct addr *out)
+{
+	return addr_parse(family == ADDR_V4 ? "100.64.0.254" : "fd00::fe", out) == 0;
+}
+
+uint32_t neigh_find(unsigned copy, uint16_t port, const struct addr *addr)
+{
+	return world.neigh_unknown ? 0 : port * 100u + HOP_MAC;
+}
+
+uint32_t judge_generation(void)
+{
+	return world.generation;
+}
+
+void judge_generation_bump(void)
+{
+	world.generation++;
+}
+
+void fake_start(void)
+{
+	static bool started;
+
+	if (started)
+		return;
+	started = true;
+	if (eal_start(NULL) != 0)
+		abort();
+	pool = rte_pktmbuf_pool_create("packets", 4095, 0, PACKET_PRIVATE_SIZE, 2048 + 128, 0);
+	txn = txn_create(8 << 20);
+	drop_group_flow.base = 1;
+	if (pool == NULL || txn == NULL || flow_life_init() != 0 || nat_init() != 0 ||
+		policy_init() != 0)
+		abort();
+}
+
+/* One pass of one group over the staged messages. */
+static void run_pass(
+	const struct handler_group *group, unsigned number, unsigned copy, enum handler_pass pass)
+{
+	struct txn_cursor cursor = {0};
+	const void *message;
+
+	group->begin(copy, pass, txn_is_full(txn));
+	while ((message = txn_next_in_group(txn, &cursor, number)) != NULL)
+		cursor.handler->apply(message, copy, pass);
+	group->end(copy, pass, txn_is_full(txn));
+}
+
+static int commit(void)
+{
+	uint64_t index;
+	uint32_t detail;
+	char text[96];
+
+	for (unsigned i = 0; i < handler_group_count(); i++) {
+		int code = handler_group_at(i)->prepare(txn, &index, &detail, text);
+
+		if (code != 0)
+			return code;
+	}
+	for (unsigned i = 0; i < handler_group_count(); i++)
+		run_pass(handler_group_at(i), i, !fake_copy, HANDLER_SHADOW);
+	fake_copy = !fake_copy;
+	for (unsigned i = 0; i < handler_group_count(); i++)
+		run_pass(handler_group_at(i), i, !fake_copy, HANDLER_CATCH_UP);
+	return 0;
+}
+
+int fake_apply(const void *message)
+{
+	const struct api_header *header = message;
+	const struct handler *handler;
+	unsigned group;
+	uint32_t detail;
+	int code = 0;
+
+	handler = handler_find(header->type, &group);
+	if (handler->validate != NULL)
+		code = handler->validate(message, &detail);
+	if (code != 0)
+		return code;
+	txn_reset(txn, false);
+	if (txn_stage(txn, message, handler, group) != 0)
+		abort();
+	return commit();
+}
+
+void fake_clear(void)
+{
+	txn_reset(txn, true);
+	if (commit() != 0)
+		abort();
+}
+
+static struct prefix parse_prefix(const char *text)
+{
+	struct prefix prefix = {0};
+
+	if (text != NULL && prefix_parse(text, &prefix) != 0)
+		abort();
+	return prefix;
+}
+
+static struct addr parse_addr(const char *text)
+{
+	struct addr addr = {0};
+
+	if (text != NULL && addr_parse(text, &addr) != 0)
+		abort();
+	return addr;
+}
+
+void fake_reset(void)
+{
+	uint32_t generation = world.generation;
+
+	fake_start();
+	fake_clear();
+	memset(&world, 0, sizeof(world));
+	world.generation = generation + 1;
+	world.workers = 1;
+}
+
+void fake_peer(uint32_t id, uint32_t set, const char *v4, const char *v6)
+{
+	world.peer[id] = (struct fake_peer){.there = true, .set = set, .mtu = 1420};
+	if (v4 != NULL) {
+		fake_allow(id, v4);
+		fake_route(0, v4, API_NEXT_PEER, 0)->peer = id;
+	}
+	if (v6 != NULL) {
+		fake_allow(id, v6);
+		fake_route(0, v6, API_NEXT_PEER, 0)->peer = id;
+	}
+}
+
+void fake_allow(uint32_t peer, const char *prefix)
+{
+	world.allowed[world.alloweds++] =
+		(struct fake_owner){.prefix = parse_prefix(prefix), .peer = peer};
+}
+
+struct route_hop *fake_route(uint32_t set, const char *prefix, uint8_t next, uint16_t flags)
+{
+	struct fake_route *route = &world.overlay[world.overlays++];
+
+	route->prefix = parse_prefix(prefix);
+	route->set = set;
+	route->hop =
+		(struct route_hop){.next = next, .flags = flags, .length = route->prefix.length};
+	return &route->hop;
+}
+
+struct route_hop *fake_underlay(const char *prefix, uint16_t port, const char *gateway)
+{
+	struct fake_route *route = &world.underlay[world.underlays++];
+
+	route->prefix = parse_prefix(prefix);
+	route->hop = (struct route_hop){
+		.next = API_NEXT_PORT, .port = port, .gateway = parse_addr(gateway)};
+	return &route->hop;
+}
+
+void fake_local(const char *addr)
+{
+	world.local[world.locals++] = parse_addr(addr);
+}
+
+void fake_policy(uint32_t rule, uint32_t priority, uint32_t set, const char *dst, uint8_t proto,
+	uint16_t flags, uint8_t verdict)
+{
+	struct api_policy_set message = {
+		.header = {.type = API_POLICY_SET, .length = sizeof(message)},
+		.rule = rule,
+		.priority = priority,
+		.src_set = set,
+		.proto = proto,
+		.verdict = verdict,
+		.flags = flags,
+		.dst = parse_prefix(dst),
+		.port_last = UINT16_MAX,
+	};
+
+	if (fake_apply(&message) != 0)
+		abort();
+}
+
+void fake_egress(uint16_t id, const char *addr, uint16_t first, uint16_t last)
+{
+	struct api_egress_addr_set message = {
+		.header = {.type = API_EGRESS_ADDR_SET, .length = sizeof(message)},
+		.addr = parse_addr(addr),
+		.egress = id,
+		.port_first = first,
+		.port_last = last,
+	};
+
+	if (fake_apply(&message) != 0)
+		abort();
+}
+
+void fake_pool(uint16_t id, const uint16_t *ids, uint16_t n)
+{
+	struct api_egress_pool_set message = {
+		.header = {.type = API_EGRESS_POOL_SET, .length = sizeof(message)},
+		.pool = id,
+		.count = n,
+	};
+
+	memcpy(message.egress, ids, n * sizeof(*ids));
+	if (fake_apply(&message) != 0)
+		abort();
+}
+
+void fake_egress_rule(uint32_t rule, uint32_t set, uint16_t pool_id, const char *dst)
+{
+	struct api_egress_rule_set message = {
+		.header = {.type = API_EGRESS_RULE_SET, .length = sizeof(message)},
+		.rule = rule,
+		.priority = rule,
+		.src_set = set,
+		.pool = pool_id,
+		.dst = parse_prefix(dst),
+	};
+
+	if (fake_apply(&message) != 0)
+		abort();
+}
+
+void fake_exit_node(void)
+{
+	static const uint16_t ids[] = {1, 2};
+	static const char *const halves[] = {"0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"};
+
+	fake_reset();
+	fake_peer(1, 1, "100.64.0.1/32", "fd00::1/128");
+	fake_peer(2, 1, "100.64.0.2/32", "fd00::2/128");
+	for (unsigned i = 0; i < 4; i++)
+		fake_route(1, halves[i], API_NEXT_UNDERLAY, API_ROUTE_EXIT | API_ROUTE_MASQUERADE)
+			->route_id = 3;
+	fake_route(0, "192.168.0.0/16", API_NEXT_CLOSED, 0);
+	fake_underlay("0.0.0.0/0", PORT_WAN, "192.0.2.1");
+	fake_underlay("::/0", PORT_WAN, "2001:db8:ffff::1");
+	fake_underlay("192.168.7.0/24", PORT_LAN, NULL);
+	fake_egress(1, "198.51.100.1", 1024, 65535);
+	fake_egress(2, "2001:db8::1", 1024, 65535);
+	fake_pool(1, ids, 2);
+	fake_egress_rule(1, 0, 1, NULL);
+	fake_policy(5, 10, 0, NULL, API_PROTO_ANY, API_POLICY_TO_EXIT, API_ALLOW);
+}
+
+static uint16_t sum_layer4(
+	const uint8_t *ip, uint8_t family, uint8_t l4, uint32_t bytes, uint8_t proto)
+{
+	uint32_t sum = 0;
+	const uint8_t *pseudo = family == ADDR_V4 ? ip + 12 : ip + 8;
+	uint32_t size = family == ADDR_V4 ? 8 : 32;
+
+	/* byte by byte, on purpose: nothing here is shared with what is tested */
+	for (uint32_t i = 0; i < bytes; i++)
+		sum += (uint32_t)ip[l4 + i] << (i % 2 == 0 ? 8 : 0);
+	if (proto != IPPROTO_ICMP) {
+		for (uint32_t i = 0; i < size; i++)
+			sum += (uint32_t)pseudo[i] << (i % 2 == 0 ? 8 : 0);
+		sum += proto + bytes;
+	}
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static uint16_t sum_header(const uint8_t *ip, unsigned bytes)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		sum += (uint32_t)ip[i] << (i % 2 == 0 ? 8 : 0);
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static void store16(uint8_t *at, uint16_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static unsigned write_layer4(uint8_t *at, const struct packet_spec *spec)
+{
+	unsigned bytes = 8;
+
+	switch (spec->proto) {
+	case IPPROTO_TCP:
+		bytes = spec->mss != 0 ? 28 : 20;
+		store16(at, spec->sport);
+		store16(at + 2, spec->dport);
+		at[12] = (uint8_t)(bytes / 4 << 4);
+		at[13] = spec->tcp_flags;
+		if (spec->mss != 0) {
+			/* at an odd place: end and padding around it */
+			at[20] = 1;
+			at[21] = 2;
+			at[22] = 4;
+			store16(at + 23, spec->mss);
+			at[25] = 1;
+			at[26] = 1;
+		}
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		at[0] = spec->icmp_type;
+		store16(at + 4, spec->sport);
+		break;
+	default:
+		store16(at, spec->sport);
+		store16(at + 2, spec->dport);
+		store16(at + 4, (uint16_t)(8 + spec->payload));
+		break;
+	}
+	for (unsigned i = 0; i < spec->payload; i++)
+		at[bytes + i] = (uint8_t)(i * 7 + spec->sport);
+	return bytes + spec->payload;
+}
+
+static int checksum_at(uint8_t proto)
+{
+	return proto == IPPROTO_TCP ? 16 : proto == IPPROTO_UDP ? 6 : 2;
+}
+
+static struct rte_mbuf *finish(
+	struct rte_mbuf *mbuf, uint8_t *ip, unsigned bytes, uint32_t ingress, uint16_t flags)
+{
+	struct packet *packet = packet_of(mbuf);
+
+	rte_pktmbuf_append(mbuf, (uint16_t)bytes);
+	memset(packet, 0, sizeof(*packet));
+	packet->ingress = ingress;
+	packet->flags = flags;
+	if ((ingress & API_IDENT_PORT) != 0)
+		packet->port_in = (uint16_t)(ingress & 63);
+	if (packet_parse(mbuf) != 0)
+		abort();
+	return mbuf;
+}
+
+static unsigned write_ip(uint8_t *ip, const struct addr *src, const struct addr *dst, uint8_t proto,
+	uint8_t ttl, bool dont_fragment, unsigned l4_bytes)
+{
+	unsigned header = src->family == ADDR_V4 ? 20 : 40;
+
+	memset(ip, 0, header);
+	if (src->family == ADDR_V4) {
+		ip[0] = 0x45;
+		store16(ip + 2, (uint16_t)(header + l4_bytes));
+		ip[6] = dont_fragment ? 0x40 : 0;
+		ip[8] = ttl;
+		ip[9] = proto;
+		memcpy(ip + 12, src->bytes, 4);
+		memcpy(ip + 16, dst->bytes, 4);
+		store16(ip + 10, sum_header(ip, 20));
+	} else {
+		ip[0] = 0x60;
+		store16(ip + 4, (uint16_t)l4_bytes);
+		ip[6] = proto;
+		ip[7] = ttl;
+		memcpy(ip + 8, src->bytes, 16);
+		memcpy(ip + 24, dst->bytes, 16);
+	}
+	return header;
+}
+
+struct rte_mbuf *fake_packet(const struct packet_spec *spec)
+{
+	struct addr src = parse_addr(spec->src), dst = parse_addr(spec->dst);
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(pool);
+	uint8_t *ip = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	unsigned header = src.family == ADDR_V4 ? 20 : 40, bytes;
+
+	memset(ip, 0, 128);
+	bytes = write_layer4(ip + header, spec);
+	write_ip(ip, &src, &dst, spec->proto, spec->ttl != 0 ? spec->ttl : 64, spec->dont_fragment,
+		bytes);
+	if (!spec->no_checksum)
+		store16(ip + header + checksum_at(spec->proto),
+			sum_layer4(ip, src.family, (uint8_t)header, bytes, spec->proto));
+	return finish(mbuf, ip, header + bytes, spec->ingress, spec->flags);
+}
+
+struct rte_mbuf *fake_error(uint32_t ingress, const char *src_text, const char *dst_text,
+	uint8_t type, uint8_t code, struct rte_mbuf *about)
+{
+	struct addr src = parse_addr(src_text), dst = parse_addr(dst_text);
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(pool);
+	uint8_t *ip = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	unsigned quoted = RTE_MIN(rte_pktmbuf_data_len(about), 500);
+	uint8_t proto = src.family == ADDR_V4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	unsigned header = write_ip(ip, &src, &dst, proto, 60, false, 8 + quoted);
+
+	memset(ip + header, 0, 8);
+	ip[header] = type;
+	ip[header + 1] = code;
+	memcpy(ip + header + 8, rte_pktmbuf_mtod(about, void *), quoted);
+	store16(ip + header + 2, sum_layer4(ip, src.family, (uint8_t)header, 8 + quoted, proto));
+	return finish(mbuf, ip, header + 8 + quoted, ingress, 0);
+}
+
+uint8_t fake_forward(struct flow_worker *w, struct rte_mbuf *mbuf)
+{
+	uint8_t role;
+
+	flow_worker_refresh(w, fake_copy, w->now_ms);
+	flow_fast(w, &mbuf, 1, &role);
+	return role == FLOW_TO_SLOW ? flow_slow(w, mbuf) : role;
+}
+
+struct flow_worker *fake_worker(uint32_t capacity)
+{
+	static unsigned created;
+	struct hash_key key = {{1, 2, 3, 4, 5, 6}};
+	struct flow_worker *w = &workers[0];
+
+	for (unsigned i = 0; i < RTE_DIM(key.word); i++)
+		key.word[i] = key.word[i] * 0x9e3779b97f4a7c15ull | 1;
+	if (created > 0)
+		for (unsigned i = 0; i < created; i++)
+			flow_worker_destroy(&workers[i]);
+	created = dp_config()->workers;
+	for (unsigned i = 0; i < created; i++) {
+		if (flow_worker_create(&workers[i], i, capacity, &key) != 0)
+			abort();
+		flow_worker_refresh(&workers[i], fake_copy, 1000000);
+	}
+	return w;
+}
+
+bool fake_checksums_right(struct rte_mbuf *mbuf)
+{
+	const struct packet *packet = packet_of(mbuf);
+	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	uint32_t bytes = rte_pktmbuf_data_len(mbuf) - packet->l4;
+
+	if (packet->family == ADDR_V4 && sum_header(ip, packet->l4) != 0)
+		return false;
+	if (packet->proto == IPPROTO_UDP && ip[packet->l4 + 6] == 0 && ip[packet->l4 + 7] == 0)
+		return packet->family == ADDR_V4;
+	return sum_layer4(ip, packet->family, packet->l4, bytes, packet->proto) == 0;
+}
+
+void fake_read(struct rte_mbuf *mbuf, struct packet_spec *spec, char src[46], char dst[46])
+{
+	const struct packet *packet = packet_of(mbuf);
+	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	const uint8_t *l4 = ip + packet->l4;
+	bool v4 = packet->family == ADDR_V4;
+	struct addr from = {.family = packet->family}, to = from;
+
+	memcpy(from.bytes, ip + (v4 ? 12 : 8), v4 ? 4 : 16);
+	memcpy(to.bytes, ip + (v4 ? 16 : 24), v4 ? 4 : 16);
+	memset(spec, 0, sizeof(*spec));
+	spec->src = addr_format(&from, src);
+	spec->dst = addr_format(&to, dst);
+	spec->ttl = ip[v4 ? 8 : 7];
+	spec->proto = packet->proto;
+	if (packet->proto == IPPROTO_ICMP || packet->proto == IPPROTO_ICMPV6) {
+		spec->icmp_type = l4[0];
+		spec->sport = spec->dport = (uint16_t)(l4[4] << 8 | l4[5]);
+		return;
+	}
+	spec->sport = (uint16_t)(l4[0] << 8 | l4[1]);
+	spec->dport = (uint16_t)(l4[2] << 8 | l4[3]);
+	if (packet->proto == IPPROTO_TCP && l4[20] == 1)
+		spec->mss = (uint16_t)(l4[23] << 8 | l4[24]);
+}
+
+const char *fake_drop_name(uint16_t reason)
+{
+	if (reason < 1 || reason > drop_group_flow.count)
+		return "?";
+	return drop_group_flow.reasons[reason - 1].name;
+}

@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The behaviour that RFC 4787, 5382, 5508, 6888 and 7857 ask of a NAT, packet by packet. Names
+ * start with the requirement's number in docs/conformance/nat.md.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <netinet/in.h>
+
+#include <cmocka.h>
+
+#include <rte_tcp.h>
+
+#include "common/api/egress.h"
+#include "common/api/flow.h"
+#include "common/api/policy.h"
+#include "dataplane/nat/nat.h"
+#include "test/unit/dataplane/flow/fakes.h"
+
+#define WAN    (API_IDENT_PORT | PORT_WAN)
+#define V4     "198.51.100.1"
+#define V6     "2001:db8::1"
+#define REMOTE "203.0.113.9"
+#define OTHER  "203.0.113.10"
+
+static struct flow_worker *w;
+
+/* A packet after it went through. */
+struct out {
+	uint8_t role;
+	struct packet_spec seen;
+	char src[46], dst[46];
+	bool right; /* its checksums */
+	uint32_t peer;
+	const char *drop;
+};
+
+static int setup(void **state)
+{
+	fake_exit_node();
+	w = fake_worker(16384);
+	return 0;
+}
+
+static struct out run_mbuf(struct rte_mbuf *mbuf)
+{
+	struct out out = {.role = fake_forward(w, mbuf)};
+
+	fake_read(mbuf, &out.seen, out.src, out.dst);
+	out.right = fake_checksums_right(mbuf);
+	out.peer = packet_of(mbuf)->peer;
+	out.drop = fake_drop_name(packet_of(mbuf)->drop);
+	rte_pktmbuf_free(mbuf);
+	return out;
+}
+
+static struct out run(const struct packet_spec *spec)
+{
+	return run_mbuf(fake_packet(spec));
+}
+
+static struct packet_spec from_peer(uint8_t proto, uint16_t sport, const char *dst, uint16_t dport)
+{
+	return (struct packet_spec){.ingress = 1,
+		.src = strchr(dst, ':') != NULL ? "fd00::1" : "100.64.0.1",
+		.dst = dst,
+		.sport = sport,
+		.dport = dport,
+		.proto = proto,
+		.payload = 21,
+		.tcp_flags = RTE_TCP_SYN_FLAG,
+		.icmp_type = proto == IPPROTO_ICMPV6 ? 128 : 8};
+}
+
+/* The answer to a packet as it went out. */
+static struct packet_spec answer_to(const struct out *out)
+{
+	return (struct packet_spec){.ingress = WAN,
+		.src = out->dst,
+		.dst = out->src,
+		.sport = out->seen.dport,
+		.dport = out->seen.sport,
+		.proto = out->seen.proto,
+		.payload = 33,
+		.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG,
+		.icmp_type = out->seen.proto == IPPROTO_ICMPV6 ? 129 : 0};
+}
+
+static void pass_time(uint32_t ms)
+{
+	w->now_ms += ms;
+	while (flow_tend(w))
+		;
+}
+
+/* U1, T1: one outside port for all destinations. */
+static void u1_t1_mapping_is_endpoint_independent(void **state)
+{
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct packet_spec a = from_peer(protos[i], 4000, REMOTE, 80);
+		struct packet_spec b = from_peer(protos[i], 4000, OTHER, 443);
+		struct packet_spec c = from_peer(protos[i], 4001, OTHER, 443);
+		struct out first = run(&a), second = run(&b), third = run(&c);
+
+		assert_int_equal(first.role, GRAPH_SEND);
+		assert_string_equal(first.src, V4);
+		assert_int_equal(first.seen.sport, second.seen.sport);
+		assert_string_equal(second.src, V4);
+		assert_int_not_equal(first.seen.sport, third.seen.sport);
+	}
+}
+
+/* U2, C2, B5: a subscriber keeps its address; many subscribers use all of them. */
+static void u2_pooling_is_paired(void **state)
+{
+	static const uint16_t ids[] = {1, 2, 3, 4};
+	unsigned used[256] = {0};
+	unsigned addresses = 0;
+
+	fake_egress(3, "198.51.100.3", 1024, 65535);
+	fake_egress(4, "198.51.100.4", 1024, 65535);
+	fake_pool(1, ids, 4);
+	for (uint32_t peer = 1; peer < FAKE_PEERS; peer++) {
+		struct nat_asked asked = {.set_id = 1, .subscriber = peer};
+		const struct nat_address *first, *again;
+
+		assert_int_equal(addr_parse("100.64.0.1", &asked.src), 0);
+		assert_int_equal(addr_parse(REMOTE, &asked.dst), 0);
+		first = nat_select(fake_copy, &asked);
+		assert_int_equal(addr_parse(OTHER, &asked.dst), 0);
+		assert_int_equal(addr_parse("100.64.0.7", &asked.src), 0);
+		again = nat_select(fake_copy, &asked);
+		assert_non_null(first);
+		assert_ptr_equal(first, again);
+		used[nat_address_addr(first)->bytes[3]]++;
+	}
+	for (unsigned i = 0; i < 256; i++)
+		addresses += used[i] > 5;
+	assert_int_equal(addresses, 3);
+}
+
+/* U3, T7: never one outside port for two inside ones. U4: parity. */
+static void u3_u4_no_overloading_and_parity_kept(void **state)
+{
+	static uint8_t taken[65536];
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 2000, REMOTE, 53);
+
+	memset(taken, 0, sizeof(taken));
+	for (unsigned i = 0; i < 4000; i++, packet.sport++) {
+		struct out out = run(&packet);
+
+		assert_int_equal(out.role, GRAPH_SEND);
+		assert_int_equal(out.seen.sport % 2, packet.sport % 2);
+		assert_true(out.seen.sport >= 1024);
+		assert_false(taken[out.seen.sport]);
+		taken[out.seen.sport] = 1;
+	}
+}
+
+/* B11, C15: ports are not handed out in order. */
+static void b11_ports_are_random(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 2000, REMOTE, 53);
+	unsigned in_order = 0;
+	uint16_t last = 0;
+
+	for (unsigned i = 0; i < 200; i++, packet.sport += 2) {
+		struct out out = run(&packet);
+
+		in_order += out.seen.sport == (uint16_t)(last + 2);
+		last = out.seen.sport;
+	}
+	assert_true(in_order < 40);
+}
+
+/* U5, U5c, U6: five minutes, and every outbound packet starts them anew. */
+static void u5_u6_udp_timer(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct out first = run(&packet), out;
+
+	for (unsigned i = 0; i < 3; i++) {
+		pass_time(299 * 1000);
+		out = run(&packet);
+		assert_int_equal(out.seen.sport, first.seen.sport);
+		assert_int_equal(w->table.live, 1);
+	}
+	pass_time(302 * 1000);
+	assert_int_equal(w->table.live, 0);
+}
+
+/* U8, T3: only who was asked may answer (address and port dependent filtering). */
+static void u8_t3_filtering_is_by_address_and_port(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct out out = run(&packet);
+	struct packet_spec back = answer_to(&out);
+	struct out in = run(&back);
+
+	assert_int_equal(in.role, GRAPH_SEAL);
+	assert_int_equal(in.peer, 1);
+	assert_string_equal(in.dst, "100.64.0.1");
+	assert_int_equal(in.seen.dport, 4000);
+	assert_true(in.right);
+	back.sport++;
+	in = run(&back);
+	assert_int_equal(in.role, GRAPH_DROP);
+	assert_string_equal(in.drop, "unsolicited");
+	back.sport--;
+	back.src = OTHER;
+	assert_int_equal(run(&back).role, GRAPH_DROP);
+	assert_int_equal(w->table.live, 1);
+}
+
+/* Right checksums both ways, for all protocols and families, odd lengths, and UDP without one. */
+static void checksums_are_right(void **state)
+{
+	static const uint8_t protos4[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
+	static const uint8_t protos6[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMPV6};
+
+	srand(1624);
+	for (unsigned i = 0; i < 1200; i++) {
+		bool v6 = i % 2 == 1;
+		struct packet_spec packet = from_peer((v6 ? protos6 : protos4)[i % 3],
+			(uint16_t)rand(), v6 ? "2001:db8:9::9" : REMOTE, 443);
+		struct packet_spec back;
+		struct out out, in;
+
+		packet.payload = (uint16_t)(rand() % 90);
+		packet.no_checksum = packet.proto == IPPROTO_UDP && !v6 && rand() % 2 == 0;
+		out = run(&packet);
+		assert_int_equal(out.role, GRAPH_SEND);
+		assert_true(out.right);
+		assert_string_equal(out.src, v6 ? V6 : V4);
+		back = answer_to(&out);
+		back.payload = (uint16_t)(rand() % 90);
+		in = run(&back);
+		assert_int_equal(in.role, GRAPH_SEAL);
+		assert_true(in.right);
+		assert_string_equal(in.dst, packet.src);
+		assert_int_equal(in.seen.dport, packet.proto == packet.proto ? packet.sport : 0);
+	}
+}
+
+/* A UDP checksum that becomes zero is sent as all ones (RFC 768). */
+static void udp_checksum_never_becomes_none(void **state)
+{
+	for (unsigned port = 1024; port < 1024 + 3000; port++) {
+		struct packet_spec packet = from_peer(IPPROTO_UDP, (uint16_t)port, REMOTE, 53);
+		struct rte_mbuf *mbuf;
+		uint16_t checksum;
+
+		packet.payload = (uint16_t)(port % 7);
+		mbuf = fake_packet(&packet);
+		assert_int_equal(fake_forward(w, mbuf), GRAPH_SEND);
+		memcpy(&checksum, rte_pktmbuf_mtod_offset(mbuf, uint8_t *, 26), 2);
+		assert_int_not_equal(checksum, 0);
+		assert_true(fake_checksums_right(mbuf));
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+/* I1, I2: queries by identifier, for sixty seconds at least. */
+static void i1_i2_icmp_queries(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_ICMP, 77, REMOTE, 0);
+	struct packet_spec other = from_peer(IPPROTO_ICMP, 77, OTHER, 0);
+	struct out first = run(&packet), second = run(&other), in;
+	struct packet_spec back = answer_to(&first);
+
+	assert_int_equal(first.seen.sport, second.seen.sport);
+	in = run(&back);
+	assert_int_equal(in.role, GRAPH_SEAL);
+	assert_int_equal(in.seen.sport, 77);
+	pass_time(59 * 1000);
+	in = run(&back);
+	assert_int_equal(in.role, GRAPH_SEAL);
+	pass_time(63 * 1000);
+	assert_int_equal(w->table.live, 0);
+	assert_int_equal(run(&back).role, GRAPH_DROP);
+}
+
+/* I4, I6, U12, T10: an error from outside finds its flow, and changes nothing about it. */
+static void i4_i6_error_from_outside(void **state)
+{
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct packet_spec packet = from_peer(protos[i], 4000, REMOTE, 80);
+		struct rte_mbuf *sent = fake_packet(&packet), *error;
+		struct packet inner_packet;
+		struct out first, again;
+
+		assert_int_equal(fake_forward(w, sent), GRAPH_SEND);
+		error = fake_error(WAN, "192.0.2.77", V4, 3, 1, sent);
+		assert_int_equal(fake_forward(w, error), GRAPH_SEAL);
+		assert_int_equal(packet_of(error)->peer, 1);
+		assert_true(fake_checksums_right(error));
+		fake_read(error, &first.seen, first.src, first.dst);
+		assert_string_equal(first.src, "192.0.2.77");
+		assert_string_equal(first.dst, "100.64.0.1");
+		assert_int_equal(first.seen.icmp_type, 3);
+		/* what it quotes is what the peer had sent, with right checksums */
+		inner_packet = *packet_of(error);
+		rte_pktmbuf_adj(error, 28);
+		packet_of(error)->proto = protos[i];
+		assert_true(fake_checksums_right(error));
+		fake_read(error, &again.seen, again.src, again.dst);
+		assert_string_equal(again.src, "100.64.0.1");
+		assert_string_equal(again.dst, REMOTE);
+		assert_int_equal(again.seen.sport, 4000);
+		assert_int_equal(inner_packet.peer, 1);
+		rte_pktmbuf_free(error);
+		/* the flow is still there */
+		assert_int_equal(run(&packet).role, GRAPH_SEND);
+		rte_pktmbuf_free(sent);
+	}
+	assert_int_equal(w->table.live, 3);
+}
+
+static void i4_error_from_outside_v6(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 80);
+	struct rte_mbuf *sent = fake_packet(&packet), *error;
+	char src[46], dst[46];
+	struct packet_spec seen;
+
+	assert_int_equal(fake_forward(w, sent), GRAPH_SEND);
+	error = fake_error(WAN, "2001:db8:77::1", V6, 2, 0, sent);
+	assert_int_equal(fake_forward(w, error), GRAPH_SEAL);
+	assert_true(fake_checksums_right(error));
+	fake_read(error, &seen, src, dst);
+	assert_string_equal(dst, "fd00::1");
+	rte_pktmbuf_adj(error, 48);
+	packet_of(error)->proto = IPPROTO_UDP;
+	assert_true(fake_checksums_right(error));
+	fake_read(error, &seen, src, dst);
+	assert_string_equal(src, "fd00::1");
+	assert_int_equal(seen.sport, 4000);
+	rte_pktmbuf_free(error);
+	rte_pktmbuf_free(sent);
+}
+
+/* I5: an error from inside leaves with the egress address, and quotes what came from outside. */
+static void i5_error_from_inside(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 80), seen;
+	struct out out = run(&packet);
+	struct packet_spec back = answer_to(&out);
+	struct rte_mbuf *got = fake_packet(&back), *error;
+	char src[46], dst[46];
+
+	assert_int_equal(fake_forward(w, got), GRAPH_SEAL);
+	error = fake_error(1, "100.64.0.1", REMOTE, 3, 3, got);
+	assert_int_equal(fake_forward(w, error), GRAPH_SEND);
+	assert_true(fake_checksums_right(error));
+	fake_read(error, &seen, src, dst);
+	assert_string_equal(src, V4);
+	assert_string_equal(dst, REMOTE);
+	rte_pktmbuf_adj(error, 28);
+	packet_of(error)->proto = IPPROTO_UDP;
+	assert_true(fake_checksums_right(error));
+	fake_read(error, &seen, src, dst);
+	assert_string_equal(dst, V4);
+	assert_int_equal(seen.dport, out.seen.sport);
+	rte_pktmbuf_free(error);
+	rte_pktmbuf_free(got);
+}
+
+/* I3, I4, I5: bad checksums, and errors about nothing of ours. I6: no refresh. */
+static void i3_i6_bad_and_unmatched_errors(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 80);
+	struct rte_mbuf *sent = fake_packet(&packet), *error;
+
+	error = fake_error(WAN, "192.0.2.77", V4, 3, 1, sent);
+	assert_int_equal(fake_forward(w, error), GRAPH_DROP);
+	assert_string_equal(fake_drop_name(packet_of(error)->drop), "icmp_error_unmatched");
+	rte_pktmbuf_free(error);
+	assert_int_equal(w->table.live, 0);
+	assert_int_equal(fake_forward(w, sent), GRAPH_SEND);
+	error = fake_error(WAN, "192.0.2.77", V4, 3, 1, sent);
+	rte_pktmbuf_mtod(error, uint8_t *)[23] ^= 1;
+	assert_int_equal(fake_forward(w, error), GRAPH_DROP);
+	assert_string_equal(fake_drop_name(packet_of(error)->drop), "icmp_error_bad");
+	rte_pktmbuf_free(error);
+	error = fake_error(WAN, "192.0.2.77", V4, 3, 1, sent);
+	rte_pktmbuf_mtod(error, uint8_t *)[28 + 10] ^= 1;
+	assert_int_equal(fake_forward(w, error), GRAPH_DROP);
+	rte_pktmbuf_free(error);
+	/* another peer may not report about this flow */
+	error = fake_error(2, "100.64.0.2", V4, 3, 1, sent);
+	assert_int_equal(fake_forward(w, error), GRAPH_DROP);
+	rte_pktmbuf_free(error);
+	pass_time(299 * 1000);
+	error = fake_error(WAN, "192.0.2.77", V4, 3, 1, sent);
+	assert_int_equal(fake_forward(w, error), GRAPH_SEAL);
+	rte_pktmbuf_free(error);
+	pass_time(4 * 1000);
+	assert_int_equal(w->table.live, 0);
+	rte_pktmbuf_free(sent);
+}
+
+/* A TCP connection's way to established; returns the outbound and inbound packets. */
+static void open_tcp(struct packet_spec *out, struct packet_spec *in)
+{
+	struct out first;
+
+	*out = from_peer(IPPROTO_TCP, 4000, REMOTE, 80);
+	first = run(out);
+	assert_int_equal(first.role, GRAPH_SEND);
+	*in = answer_to(&first);
+	assert_int_equal(run(in).role, GRAPH_SEAL);
+	out->tcp_flags = in->tcp_flags = RTE_TCP_ACK_FLAG;
+	assert_int_equal(run(out).role, GRAPH_SEND);
+}
+
+/* T5, B1, B2: four minutes while opening and closing, 2 h 4 min in between. */
+static void t5_b2_tcp_timers(void **state)
+{
+	struct packet_spec out = from_peer(IPPROTO_TCP, 5000, REMOTE, 80), in;
+
+	run(&out);
+	pass_time(239 * 1000);
+	assert_int_equal(w->table.live, 1);
+	assert_int_equal(w->half_open, 1);
+	pass_time(3 * 1000);
+	assert_int_equal(w->table.live, 0);
+	assert_int_equal(w->half_open, 0);
+	open_tcp(&out, &in);
+	assert_int_equal(w->half_open, 0);
+	pass_time(7439 * 1000);
+	assert_int_equal(w->table.live, 1);
+	assert_int_equal(run(&in).role, GRAPH_SEAL);
+	out.tcp_flags = RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG;
+	run(&out);
+	pass_time(300 * 1000);
+	assert_int_equal(w->table.live, 1); /* one side may go on sending */
+	in.tcp_flags = RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG;
+	assert_int_equal(run(&in).role, GRAPH_SEAL);
+	pass_time(239 * 1000);
+	assert_int_equal(w->table.live, 1);
+	pass_time(3 * 1000);
+	assert_int_equal(w->table.live, 0);
+}
+
+/* T2a: simultaneous open. */
+static void t2a_simultaneous_open(void **state)
+{
+	struct packet_spec out = from_peer(IPPROTO_TCP, 4000, REMOTE, 80);
+	struct out first = run(&out);
+	struct packet_spec in = answer_to(&first);
+
+	in.tcp_flags = RTE_TCP_SYN_FLAG;
+	assert_int_equal(run(&in).role, GRAPH_SEAL);
+	out.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG;
+	assert_int_equal(run(&out).role, GRAPH_SEND);
+	pass_time(7000 * 1000);
+	assert_int_equal(w->table.live, 1);
+}
+
+/* B3: a RST passes, and the flow stays four minutes; data brings it back. */
+static void b3_rst_keeps_state(void **state)
+{
+	struct packet_spec out, in;
+
+	open_tcp(&out, &in);
+	in.tcp_flags = RTE_TCP_RST_FLAG;
+	assert_int_equal(run(&in).role, GRAPH_SEAL);
+	pass_time(230 * 1000);
+	assert_int_equal(w->table.live, 1);
+	assert_int_equal(run(&out).role, GRAPH_SEND);
+	pass_time(7000 * 1000);
+	assert_int_equal(w->table.live, 1);
+	assert_int_equal(run(&in).role, GRAPH_SEAL);
+	pass_time(243 * 1000);
+	assert_int_equal(w->table.live, 0);
+}
+
+/* T4: an unsolicited SYN is not answered. */
+static void t4_unsolicited_syn_is_silent(void **state)
+{
+	struct packet_spec syn = {.ingress = WAN,
+		.src = REMOTE,
+		.dst = V4,
+		.sport = 80,
+		.dport = 4000,
+		.proto = IPPROTO_TCP,
+		.tcp_flags = RTE_TCP_SYN_FLAG};
+	struct out out = run(&syn);
+
+	assert_int_equal(out.role, GRAPH_DROP);
+	assert_string_equal(out.drop, "unsolicited");
+}
+
+static void tcp_from_the_middle_is_refused(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_TCP, 4000, REMOTE, 80);
+	struct out out;
+
+	packet.tcp_flags = RTE_TCP_ACK_FLAG;
+	out = run(&packet);
+	assert_int_equal(out.role, GRAPH_DROP);
+	assert_string_equal(out.drop, "tcp_no_flow");
+}
+
+/* MSS of SYNs both ways, both families, and only downwards. */
+static void mss_is_clamped(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_TCP, 4000, REMOTE, 80), back;
+	struct out out, in;
+
+	packet.mss = 1460;
+	out = run(&packet);
+	assert_int_equal(out.seen.mss, 1380);
+	assert_true(out.right);
+	back = answer_to(&out);
+	back.mss = 1400;
+	in = run(&back);
+	assert_int_equal(in.seen.mss, 1380);
+	assert_true(in.right);
+	packet = from_peer(IPPROTO_TCP, 4000, "2001:db8:9::9", 80);
+	packet.mss = 1440;
+	out = run(&packet);
+	assert_int_equal(out.seen.mss, 1360);
+	assert_true(out.right);
+	packet.sport++;
+	packet.mss = 536;
+	assert_int_equal(run(&packet).seen.mss, 536);
+}
+
+/* I7/C11: no free port: refused and counted, nothing evicted. */
+static void c11_exhaustion_evicts_nobody(void **state)
+{
+	static const uint16_t ids[] = {9};
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 3000, REMOTE, 53);
+	struct nat_figures figures;
+	struct out out;
+
+	fake_egress(9, "198.51.100.9", 2048, 2048 + 127);
+	fake_pool(1, ids, 1);
+	for (unsigned i = 0; i < 128; i++, packet.sport++)
+		assert_int_equal(run(&packet).role, GRAPH_SEND);
+	out = run(&packet);
+	assert_int_equal(out.role, GRAPH_DROP);
+	assert_string_equal(out.drop, "ports_exhausted");
+	assert_int_equal(w->table.live, 128);
+	assert_true(nat_figures(9, &figures));
+	assert_int_equal(figures.mappings, 128);
+	assert_int_equal(figures.blocks_used, 2);
+	assert_int_equal(figures.refused, 1);
+	/* another protocol has its own ports (B6) */
+	packet.proto = IPPROTO_TCP;
+	assert_int_equal(run(&packet).role, GRAPH_SEND);
+	pass_time(302 * 1000);
+	packet.proto = IPPROTO_UDP;
+	assert_int_equal(run(&packet).role, GRAPH_SEND);
+	assert_true(nat_figures(9, &figures));
+	assert_int_equal(figures.blocks_used, 1);
+}
+
+/* The share need not begin or end with a block. */
+static void ports_stay_in_the_share(void **state)
+{
+	static const uint16_t ids[] = {9};
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 3000, REMOTE, 53);
+	unsigned passed = 0;
+
+	fake_egress(9, "198.51.100.9", 2100, 2299);
+	fake_pool(1, ids, 1);
+	for (unsigned i = 0; i < 300; i++, packet.sport++) {
+		struct out out = run(&packet);
+
+		if (out.role != GRAPH_SEND)
+			continue;
+		assert_in_range(out.seen.sport, 2100, 2299);
+		passed++;
+	}
+	assert_int_equal(passed, 200);
+}
+
+/* Fail closed: no rule, an empty pool, a pool without the family, a rule that denies. */
+static void refused_without_an_address(void **state)
+{
+	static const uint16_t v4[] = {1};
+	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 53);
+	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+
+	fake_pool(1, v4, 1);
+	assert_string_equal(run(&six).drop, "egress_refused");
+	assert_int_equal(run(&four).role, GRAPH_SEND);
+	fake_pool(1, v4, 0);
+	four.sport++;
+	assert_string_equal(run(&four).drop, "egress_refused");
+	fake_pool(1, v4, 1);
+	fake_egress_rule(1, 7, 1, NULL);
+	assert_string_equal(run(&four).drop, "egress_refused");
+	fake_egress_rule(1, 1, 0, NULL);
+	assert_string_equal(run(&four).drop, "egress_refused");
+	fake_egress_rule(1, 1, 1, OTHER "/32");
+	assert_string_equal(run(&four).drop, "egress_refused");
+	four.dst = OTHER;
+	assert_int_equal(run(&four).role, GRAPH_SEND);
+}
+
+/* An address that goes takes its flows along; then its memory can go, too. */
+static void deleted_address_cuts_its_flows(void **state)
+{
+	struct api_egress_addr_del del = {
+		.header = {.type = API_EGRESS_ADDR_DEL, .length = sizeof(del)}, .egress = 1};
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+
+	assert_int_equal(run(&packet).role, GRAPH_SEND);
+	assert_int_equal(fake_apply(&del), 0);
+	nat_housekeep(); /* must not free what the flow still uses */
+	assert_string_equal(run(&packet).drop, "revoked");
+	assert_string_equal(run(&packet).drop, "egress_refused");
+	nat_housekeep();
+	assert_int_equal(w->table.live, 0);
+}
+
+static void other_protocols_are_refused(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_GRE, 4000, REMOTE, 53);
+
+	assert_string_equal(run(&packet).drop, "protocol");
+}
+
+static void bad_messages_are_refused(void **state)
+{
+	struct api_egress_addr_set set = {
+		.header = {.type = API_EGRESS_ADDR_SET, .length = sizeof(set)},
+		.egress = 5,
+		.port_first = 1023,
+		.port_last = 65535,
+	};
+	struct api_egress_pool_set pool = {
+		.header = {.type = API_EGRESS_POOL_SET, .length = sizeof(pool)},
+		.pool = 1,
+		.count = API_EGRESS_POOL_ADDRS + 1,
+	};
+
+	assert_int_equal(fake_apply(&set), API_E_VALUE);
+	assert_int_equal(addr_parse(V4, &set.addr), 0);
+	assert_int_equal(fake_apply(&set), API_E_VALUE);
+	set.port_first = 1024;
+	set.egress = API_EGRESS_ADDR_MAX;
+	assert_int_equal(fake_apply(&set), API_E_VALUE);
+	assert_int_equal(fake_apply(&pool), API_E_VALUE);
+}
+
+/* Port blocks under random taking and giving, against a bitmap. */
+static void blocks_are_the_model(void **state)
+{
+	static uint32_t mapping[4096];
+	static uint16_t port_of[4096];
+	static uint8_t taken[65536];
+	struct nat_asked asked = {.set_id = 1, .subscriber = 1};
+	struct nat_wanted wanted = {.proto = IPPROTO_UDP};
+	struct nat_worker *nat;
+	unsigned live = 0;
+	struct nat_figures figures;
+
+	memset(taken, 0, sizeof(taken));
+	assert_int_equal(nat_worker_create(&nat, 0, 4096), 0);
+	assert_int_equal(addr_parse("100.64.0.1", &asked.src), 0);
+	assert_int_equal(addr_parse(REMOTE, &asked.dst), 0);
+	wanted.address = nat_select(fake_copy, &asked);
+	wanted.inside = asked.src;
+	srand(6056);
+	for (unsigned i = 0; i < 60000; i++) {
+		unsigned n = (unsigned)rand() % 4096;
+
+		if (mapping[n] == 0) {
+			wanted.port = (uint16_t)(n + 1);
+			wanted.subscriber = 1 + n % 13;
+			mapping[n] = nat_map(nat, &wanted, &port_of[n]);
+			assert_int_not_equal(mapping[n], 0);
+			assert_false(taken[port_of[n]]);
+			taken[port_of[n]] = 1;
+			live++;
+			assert_int_equal(
+				nat_port_owner(wanted.address, IPPROTO_UDP, port_of[n]), 0);
+		} else {
+			nat_unmap(nat, mapping[n]);
+			mapping[n] = 0;
+			taken[port_of[n]] = 0;
+			live--;
+		}
+	}
+	assert_true(nat_figures(1, &figures));
+	assert_int_equal(figures.mappings, live);
+	for (unsigned n = 0; n < 4096; n++) {
+		if (mapping[n] != 0)
+			nat_unmap(nat, mapping[n]);
+	}
+	assert_true(nat_figures(1, &figures));
+	assert_int_equal(figures.mappings, 0);
+	assert_int_equal(figures.blocks_used, 0);
+	nat_worker_destroy(&nat);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(u1_t1_mapping_is_endpoint_independent, setup),
+		cmocka_unit_test_setup(u2_pooling_is_paired, setup),
+		cmocka_unit_test_setup(u3_u4_no_overloading_and_parity_kept, setup),
+		cmocka_unit_test_setup(b11_ports_are_random, setup),
+		cmocka_unit_test_setup(u5_u6_udp_timer, setup),
+		cmocka_unit_test_setup(u8_t3_filtering_is_by_address_and_port, setup),
+		cmocka_unit_test_setup(checksums_are_right, setup),
+		cmocka_unit_test_setup(udp_checksum_never_becomes_none, setup),
+		cmocka_unit_test_setup(i1_i2_icmp_queries, setup),
+		cmocka_unit_test_setup(i4_i6_error_from_outside, setup),
+		cmocka_unit_test_setup(i4_error_from_outside_v6, setup),
+		cmocka_unit_test_setup(i5_error_from_inside, setup),
+		cmocka_unit_test_setup(i3_i6_bad_and_unmatched_errors, setup),
+		cmocka_unit_test_setup(t5_b2_tcp_timers, setup),
+		cmocka_unit_test_setup(t2a_simultaneous_open, setup),
+		cmocka_unit_test_setup(b3_rst_keeps_state, setup),
+		cmocka_unit_test_setup(t4_unsolicited_syn_is_silent, setup),
+		cmocka_unit_test_setup(tcp_from_the_middle_is_refused, setup),
+		cmocka_unit_test_setup(mss_is_clamped, setup),
+		cmocka_unit_test_setup(c11_exhaustion_evicts_nobody, setup),
+		cmocka_unit_test_setup(ports_stay_in_the_share, setup),
+		cmocka_unit_test_setup(refused_without_an_address, setup),
+		cmocka_unit_test_setup(deleted_address_cuts_its_flows, setup),
+		cmocka_unit_test_setup(other_protocols_are_refused, setup),
+		cmocka_unit_test_setup(bad_messages_are_refused, setup),
+		cmocka_unit_test_setup(blocks_are_the_model, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
