@@ -184,8 +184,9 @@ static void put_message(struct input *in)
 {
 	uint8_t message[API_MESSAGE_MAX] = {0};
 	const struct api_message *known = &api_messages[take(in, 1) % api_message_count];
-	uint8_t twist = (uint8_t)take(in, 1);
+	uint8_t twist = (uint8_t)take(in, 1) % 8;
 	size_t body = take(in, 1);
+	uint64_t at;
 
 	api_message_init(message, known->type, known->size);
 	if (twist == 1)
@@ -199,7 +200,13 @@ static void put_message(struct input *in)
 		((struct api_txn_begin *)message)->mode = API_TXN_FULL;
 		((struct api_txn_begin *)message)->count %= 8;
 	}
-	if (ring_put(&control.out, message) == 0)
+	at = control.out.tail % RING_BYTES;
+	if (ring_put(&control.out, message) != 0)
+		return;
+	if (twist == 3)
+		((struct api_header *)(void *)(control.out.shared->data + at))->length =
+			(uint16_t)take(in, 2);
+	if (twist < 3)
 		ring_publish(&control.out);
 }
 
@@ -256,9 +263,11 @@ static void drain_replies(void)
 	ring_release(&control.in);
 }
 
-static void step(struct input *in)
+/* True: let the session look now. */
+static bool step(struct input *in)
 {
-	struct ring *ring = take(in, 1) % 2 == 0 ? &control.out : &control.in;
+	uint8_t which = (uint8_t)take(in, 1);
+	struct ring *ring = which % 2 == 0 ? &control.out : &control.in;
 	struct api_event_neigh neigh;
 
 	switch (take(in, 1) % 12) {
@@ -296,6 +305,7 @@ static void step(struct input *in)
 	default:
 		put_message(in);
 	}
+	return which % 8 != 2;
 }
 
 /* After all that: somebody honest is served, completely. */
@@ -346,11 +356,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++) {
 		unsigned rounds = atomic_load(&vandal.rounds);
 
-		step(&in);
+		bool look = step(&in);
+
 		/* Now and then wait until the other thread has had its turn. */
 		while (concurrent && i % 16 == 0 && atomic_load(&vandal.rounds) == rounds)
 			sched_yield();
-		poll_session();
+		if (look)
+			poll_session();
 		if (session_connection() == 0) {
 			set_vandal(NULL, 0);
 			break;
