@@ -168,13 +168,18 @@ int handshake_make_fresh(
 	return handshake->ops.alloc_index(handshake->context, peer, &fresh->local_index);
 }
 
-/* Uniform but for one part in ten million. */
+/* Not a secret, and drawn at every look at a peer, so not worth a system call: xorshift64*. */
 static uint32_t draw_jitter(struct handshake *handshake)
 {
-	uint32_t random;
+	uint64_t x = handshake->jitter_state;
 
-	handshake->ops.random(handshake->context, &random, sizeof(random));
-	return random % (WG_REKEY_JITTER_MAX_MS + 1);
+	while (x == 0)
+		handshake->ops.random(handshake->context, &x, sizeof(x));
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	handshake->jitter_state = x;
+	return (uint32_t)(x * UINT64_C(0x2545f4914f6cdd1d) >> 32) % (WG_REKEY_JITTER_MAX_MS + 1);
 }
 
 static struct tai64n next_timestamp(struct handshake *handshake, const struct handshake_peer *peer)

@@ -16,6 +16,7 @@ struct handshake {
 	struct ratelimit *ratelimit;
 	struct noise_identity identity;
 	struct cookie_checker checker;
+	uint64_t jitter_state; /* 0 = not seeded yet */
 	bool has_identity;
 };
 
