@@ -205,7 +205,6 @@ static void on_disconnected(const char *reason, void *arg)
 	struct program *p = arg;
 
 	snprintf(p->reason, sizeof(p->reason), "%s", reason);
-	log_warn(program, "data plane: %s", reason);
 	state_destroy(&p->sent);
 	if (p->previous != NULL || p->done != NULL)
 		finish_trial(p, &(struct program_result){
