@@ -26,6 +26,7 @@ struct aead {
 static const struct aead_ops *const table[] = {
 #ifdef HAVE_AEAD_X86
 	&aead_avx512,
+	&aead_avx2,
 #endif
 #ifdef HAVE_IPSEC_MB
 	&aead_ipsec_mb,

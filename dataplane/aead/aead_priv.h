@@ -28,6 +28,7 @@ extern const struct aead_ops aead_ipsec_mb;
 extern const struct aead_ops aead_ipsec_mb_avx2;
 #endif
 #ifdef HAVE_AEAD_X86
+extern const struct aead_ops aead_avx2;
 extern const struct aead_ops aead_avx512;
 #endif
 
