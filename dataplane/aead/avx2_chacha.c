@@ -70,30 +70,22 @@ INLINE words rotate(words v, int turn)
 	return v << turn | v >> (32 - turn);
 }
 
-/* Four quarter rounds; a is words 0 to 3. */
-#define STEP(v, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3)                                    \
+/* Two quarter rounds side by side: those not at work can wait in memory. */
+#define QUARTERS(v, a0, b0, c0, d0, a1, b1, c1, d1)                                                \
 	do {                                                                                       \
-		HALF(v, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, rotate16, 12);             \
-		HALF(v, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, rotate8, 7);               \
+		HALF(v, a0, b0, c0, d0, a1, b1, c1, d1, rotate16, 12);                             \
+		HALF(v, a0, b0, c0, d0, a1, b1, c1, d1, rotate8, 7);                               \
 	} while (0)
-#define HALF(v, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, turn_d, turn_b)                    \
+#define HALF(v, a0, b0, c0, d0, a1, b1, c1, d1, turn_d, turn_b)                                    \
 	do {                                                                                       \
-		v[0] += v[b0];                                                                     \
-		v[1] += v[b1];                                                                     \
-		v[2] += v[b2];                                                                     \
-		v[3] += v[b3];                                                                     \
-		v[d0] = turn_d(v[d0] ^ v[0]);                                                      \
-		v[d1] = turn_d(v[d1] ^ v[1]);                                                      \
-		v[d2] = turn_d(v[d2] ^ v[2]);                                                      \
-		v[d3] = turn_d(v[d3] ^ v[3]);                                                      \
+		v[a0] += v[b0];                                                                    \
+		v[a1] += v[b1];                                                                    \
+		v[d0] = turn_d(v[d0] ^ v[a0]);                                                     \
+		v[d1] = turn_d(v[d1] ^ v[a1]);                                                     \
 		v[c0] += v[d0];                                                                    \
 		v[c1] += v[d1];                                                                    \
-		v[c2] += v[d2];                                                                    \
-		v[c3] += v[d3];                                                                    \
 		v[b0] = rotate(v[b0] ^ v[c0], turn_b);                                             \
 		v[b1] = rotate(v[b1] ^ v[c1], turn_b);                                             \
-		v[b2] = rotate(v[b2] ^ v[c2], turn_b);                                             \
-		v[b3] = rotate(v[b3] ^ v[c3], turn_b);                                             \
 	} while (0)
 
 static const uint32_t constants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
@@ -110,8 +102,10 @@ void avx2_chacha(const struct burst *burst, uint32_t lane, uint8_t rows[AVX2_LAN
 		v[4 + i] = (words)state[i];
 #pragma GCC unroll 1
 	for (unsigned i = 0; i < 10; i++) {
-		STEP(v, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-		STEP(v, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14);
+		QUARTERS(v, 0, 4, 8, 12, 1, 5, 9, 13);
+		QUARTERS(v, 2, 6, 10, 14, 3, 7, 11, 15);
+		QUARTERS(v, 2, 7, 8, 13, 3, 4, 9, 14);
+		QUARTERS(v, 0, 5, 10, 15, 1, 6, 11, 12);
 	}
 	for (unsigned i = 0; i < 4; i++)
 		sum[i] = _mm256_add_epi32((__m256i)v[i], _mm256_set1_epi32((int)constants[i]));

@@ -92,7 +92,7 @@ static void wipe(struct burst_work *work, unsigned n)
 		state->columns.key[i][0] = zero;
 		state->columns.key[i][1] = zero;
 	}
-	avx512_mac_wipe(&state->mac, n);
+	avx512_mac_wipe(&state->mac);
 }
 
 static const struct burst_kernel kernel = {

@@ -33,27 +33,34 @@ struct avx512_factor {
 	__m512i r0, r1, r2, s1, s2;
 };
 
-enum { AVX512_MAC_SLOTS = BURST_PART + 2 * AVX512_MAC_LANES };
+enum {
+	/* Places in the order: messages of two kinds, each kind begins at a multiple of eight. */
+	AVX512_MAC_BATCHES = BURST_PART / AVX512_MAC_LANES + 1,
+	AVX512_MAC_PLACES = AVX512_MAC_BATCHES * AVX512_MAC_LANES,
+};
 
-/*
- * What belongs to one message is at its place in the order, longest first; eight places make a
- * vector, and any run of places can be loaded into the lanes that are free.
- */
+/* Eight messages at successive places, one in each lane. */
+struct avx512_mac_batch {
+	struct avx512_factor power[4]; /* r, r^2, r^3, r^4 */
+	__m512i s[2];
+	__m512i h[3];
+	__m512i data; /* addresses */
+	__m512i length;
+};
+
 struct avx512_mac {
-	/* [r, r^2, r^3, r^4][r0, r1, r2, s1, s2] */
-	uint64_t power[4][5][AVX512_MAC_SLOTS] __attribute__((aligned(64)));
-	uint64_t s[2][AVX512_MAC_SLOTS] __attribute__((aligned(64)));
-	uint64_t h[3][AVX512_MAC_SLOTS] __attribute__((aligned(64)));
-	uint64_t data[AVX512_MAC_SLOTS] __attribute__((aligned(64))); /* addresses */
-	uint64_t length[AVX512_MAC_SLOTS] __attribute__((aligned(64)));
+	struct avx512_mac_batch batch[AVX512_MAC_BATCHES];
 	struct avx512_factor lane_power[4]; /* of the message that each lane is at */
 	__m512i high_power[3][9];           /* [limb]: r to r^8 and r^16 of eight messages */
 	__m512i spill[3];
-	uint8_t order[AVX512_MAC_SLOTS];
+	uint8_t order[AVX512_MAC_PLACES + AVX512_MAC_LANES];
+	/* What there is to wipe. */
+	unsigned batches;
+	bool lane_power_used, high_power_used;
 };
 
 /* Computes the tag of each message; n <= BURST_PART. Leaves secrets in *mac. */
 void avx512_mac(struct avx512_mac *mac, struct burst_mac *macs, unsigned n);
 
-/* Wipes what calls with up to n messages have left. */
-void avx512_mac_wipe(struct avx512_mac *mac, unsigned n);
+/* Wipes what calls since the last wipe have left. */
+void avx512_mac_wipe(struct avx512_mac *mac);

@@ -153,37 +153,27 @@ INLINE struct number load_r(
 	return split(low, high, _mm512_setzero_si512());
 }
 
-/* The powers of eight messages; place is a multiple of eight. */
-static void prepare_across(struct avx512_mac *mac, const struct burst_mac *macs, unsigned place)
+static void prepare_across(
+	struct avx512_mac_batch *batch, const struct burst_mac *macs, const uint8_t order[8])
 {
-	struct avx512_factor f[4];
+	struct avx512_factor *f = batch->power;
 	struct number r, r2;
-	__m512i s_low, s_high;
 
-	r = load_r(macs, mac->order + place, &s_low, &s_high);
+	r = load_r(macs, order, &batch->s[0], &batch->s[1]);
 	f[0] = factor_of(r);
 	r2 = multiply(r, &f[0]);
 	f[1] = factor_of(r2);
 	f[2] = factor_of(multiply(r2, &f[0]));
 	f[3] = factor_of(multiply(r2, &f[1]));
-	for (unsigned i = 0; i < 4; i++) {
-		_mm512_store_si512(mac->power[i][0] + place, f[i].r0);
-		_mm512_store_si512(mac->power[i][1] + place, f[i].r1);
-		_mm512_store_si512(mac->power[i][2] + place, f[i].r2);
-		_mm512_store_si512(mac->power[i][3] + place, f[i].s1);
-		_mm512_store_si512(mac->power[i][4] + place, f[i].s2);
-	}
-	_mm512_store_si512(mac->s[0] + place, s_low);
-	_mm512_store_si512(mac->s[1] + place, s_high);
 }
 
-static void prepare_within(struct avx512_mac *mac, const struct burst_mac *macs, unsigned place)
+static void prepare_within(struct avx512_mac *mac, struct avx512_mac_batch *batch,
+	const struct burst_mac *macs, const uint8_t order[8])
 {
 	struct number r[9];
 	struct avx512_factor f1, f2, f4, f8;
-	__m512i s_low, s_high;
 
-	r[0] = load_r(macs, mac->order + place, &s_low, &s_high);
+	r[0] = load_r(macs, order, &batch->s[0], &batch->s[1]);
 	f1 = factor_of(r[0]);
 	r[1] = multiply(r[0], &f1);
 	f2 = factor_of(r[1]);
@@ -201,8 +191,6 @@ static void prepare_within(struct avx512_mac *mac, const struct burst_mac *macs,
 		mac->high_power[1][i] = r[i].v1;
 		mac->high_power[2][i] = r[i].v2;
 	}
-	_mm512_store_si512(mac->s[0] + place, s_low);
-	_mm512_store_si512(mac->s[1] + place, s_high);
 }
 
 /* In: a chunk of each lane. Out: the low or the high halves of block i of each lane. */
@@ -243,16 +231,23 @@ INLINE struct number absorb(struct number h, const __m512i low[4], const __m512i
 	return carry(&p);
 }
 
+INLINE uint64_t *lane_of(const __m512i *v, unsigned lane)
+{
+	return (uint64_t *)(uintptr_t)v + lane;
+}
+
 /* What the lanes are at while each works on a message of its own. */
 struct lanes {
 	__m512i at; /* address of the next chunk; bytes masked out may lie outside the message */
-	__m512i length;   /* of the message */
-	__m512i rest;     /* bytes from `at` to the end of the data */
-	__m512i left;     /* chunks; 0: the lane is idle */
-	__m512i empty;    /* blocks at the front of the next chunk */
-	uint8_t place[8]; /* of the message */
+	__m512i length;                    /* of the message */
+	__m512i rest;                      /* bytes from `at` to the end of the data */
+	__m512i left;                      /* chunks; 0: the lane is idle */
+	__m512i empty;                     /* blocks at the front of the next chunk */
+	uint8_t place[8];                  /* of the message */
+	const struct avx512_factor *power; /* of the messages */
 	__mmask8 busy;
-	bool aligned; /* lane k works on the message at place[0] + k */
+	__mmask8 kept; /* lanes that were busy before the last refill */
+	bool aligned;  /* lane k works on the message at place[0] + k, a multiple of eight */
 };
 
 /*
@@ -346,44 +341,90 @@ INLINE void retire(struct lanes *lanes)
 	lanes->empty = _mm512_mask_mov_epi64(set1(4), lanes->busy, lanes->empty);
 }
 
-/* Gives the idle lanes the next messages; returns how many. Their h becomes zero. */
+/* The lowest `count` lanes of the mask. */
+INLINE __mmask8 lowest(__mmask8 mask, unsigned count)
+{
+	__mmask8 rest = mask;
+
+	while (count-- > 0)
+		rest &= (__mmask8)(rest - 1);
+	return mask & (__mmask8)~rest;
+}
+
+/* Begins, in the idle lanes of the mask, the messages of a batch from column on. */
+INLINE void begin_messages(
+	struct lanes *lanes, __mmask8 mask, const struct avx512_mac_batch *batch, unsigned column)
+{
+	/* What is loaded beyond the vector is not taken; it still is inside the state. */
+	const uint64_t *data = lane_of(&batch->data, column);
+	const uint64_t *length = lane_of(&batch->length, column);
+	__m512i at = _mm512_maskz_expand_epi64(mask, _mm512_loadu_si512(data)), bytes;
+	__m512i blocks, padded;
+
+	lanes->length = _mm512_mask_expand_epi64(lanes->length, mask, _mm512_loadu_si512(length));
+	blocks = _mm512_srli_epi64(_mm512_add_epi64(lanes->length, set1(31)), 4);
+	padded = _mm512_srli_epi64(_mm512_add_epi64(blocks, set1(3)), 2);
+	lanes->left = _mm512_mask_mov_epi64(lanes->left, mask, padded);
+	padded = _mm512_slli_epi64(padded, 2);
+	lanes->empty = _mm512_mask_sub_epi64(lanes->empty, mask, padded, blocks);
+	bytes = _mm512_slli_epi64(lanes->empty, 4);
+	lanes->at = _mm512_mask_sub_epi64(lanes->at, mask, at, bytes);
+	lanes->rest = _mm512_mask_add_epi64(lanes->rest, mask, lanes->length, bytes);
+	lanes->busy |= mask;
+}
+
+/* Sets lanes of the factors in use to those of the messages of a batch from column on. */
+static void take_powers(struct avx512_mac *mac, __mmask8 mask, const struct avx512_mac_batch *batch,
+	unsigned column)
+{
+	__m512i *to = &mac->lane_power[0].r0;
+	const __m512i *from = &batch->power[0].r0;
+
+	for (unsigned i = 0; i < sizeof(mac->lane_power) / sizeof(__m512i); i++)
+		to[i] = _mm512_mask_expand_epi64(
+			to[i], mask, _mm512_loadu_si512(lane_of(&from[i], column)));
+	mac->lane_power_used = true;
+}
+
+/*
+ * Gives the idle lanes the next messages, from `place` up to n; returns the place after them.
+ * Their h becomes zero. If all lanes are idle and a batch begins its powers are used where they
+ * are, else lane by lane those of the lane_power copy change.
+ */
 static unsigned refill(
 	struct avx512_mac *mac, struct lanes *lanes, struct number *h, unsigned place, unsigned n)
 {
-	__mmask8 idle = (__mmask8)~lanes->busy;
-	unsigned taken = 0;
-	__m512i blocks, data, *to = &mac->lane_power[0].r0;
+	__mmask8 idle = (__mmask8)~lanes->busy, keep;
+	bool aligned = idle == 0xff && place % 8 == 0;
 
-	for (unsigned k = 0; k < 8; k++) {
-		if ((idle >> k & 1) == 0)
-			continue;
-		if (place + taken == n) {
-			idle &= (__mmask8)((1u << k) - 1);
-			break;
-		}
-		lanes->place[k] = (uint8_t)(place + taken++);
+	if (place == n)
+		return n;
+	if (!aligned && lanes->power != mac->lane_power) {
+		memcpy(mac->lane_power, lanes->power, sizeof(mac->lane_power));
+		lanes->power = mac->lane_power;
 	}
-	if (taken == 0)
-		return 0;
-	lanes->aligned = lanes->busy == 0;
-	for (unsigned i = 0; i < 20; i++)
-		to[i] = _mm512_mask_expandloadu_epi64(
-			to[i], idle, &mac->power[i / 5][i % 5][place]);
-	data = _mm512_maskz_expandloadu_epi64(idle, &mac->data[place]);
-	lanes->length = _mm512_mask_expandloadu_epi64(lanes->length, idle, &mac->length[place]);
-	blocks = _mm512_srli_epi64(_mm512_add_epi64(lanes->length, set1(31)), 4);
-	lanes->left =
-		_mm512_mask_srli_epi64(lanes->left, idle, _mm512_add_epi64(blocks, set1(3)), 2);
-	lanes->empty = _mm512_mask_sub_epi64(
-		lanes->empty, idle, _mm512_slli_epi64(lanes->left, 2), blocks);
-	blocks = _mm512_slli_epi64(lanes->empty, 4);
-	lanes->at = _mm512_mask_sub_epi64(lanes->at, idle, data, blocks);
-	lanes->rest = _mm512_mask_add_epi64(lanes->rest, idle, lanes->length, blocks);
-	lanes->busy |= idle;
-	h->v0 = _mm512_maskz_mov_epi64((__mmask8)~idle, h->v0);
-	h->v1 = _mm512_maskz_mov_epi64((__mmask8)~idle, h->v1);
-	h->v2 = _mm512_maskz_mov_epi64((__mmask8)~idle, h->v2);
-	return taken;
+	while (idle != 0 && place < n) {
+		unsigned column = place % 8, count = (unsigned)__builtin_popcount(idle);
+		__mmask8 mask;
+
+		count = count < 8 - column ? count : 8 - column;
+		count = count < n - place ? count : n - place;
+		mask = lowest(idle, count);
+		begin_messages(lanes, mask, &mac->batch[place / 8], column);
+		if (aligned)
+			lanes->power = mac->batch[place / 8].power;
+		else
+			take_powers(mac, mask, &mac->batch[place / 8], column);
+		idle &= (__mmask8)~mask;
+		for (; mask != 0; mask &= (__mmask8)(mask - 1))
+			lanes->place[__builtin_ctz(mask)] = (uint8_t)place++;
+	}
+	lanes->aligned = aligned;
+	keep = (__mmask8)(lanes->kept & lanes->busy);
+	h->v0 = _mm512_maskz_mov_epi64(keep, h->v0);
+	h->v1 = _mm512_maskz_mov_epi64(keep, h->v1);
+	h->v2 = _mm512_maskz_mov_epi64(keep, h->v2);
+	return place;
 }
 
 /* How many chunks can be absorbed before one that is the first or last of a message. */
@@ -411,22 +452,22 @@ static void save_finished(
 	struct avx512_mac *mac, const struct lanes *lanes, struct number h, __mmask8 finished)
 {
 	if (lanes->aligned) {
-		unsigned place = lanes->place[0];
+		struct avx512_mac_batch *batch = &mac->batch[lanes->place[0] / 8];
 
-		_mm512_mask_storeu_epi64(mac->h[0] + place, finished, h.v0);
-		_mm512_mask_storeu_epi64(mac->h[1] + place, finished, h.v1);
-		_mm512_mask_storeu_epi64(mac->h[2] + place, finished, h.v2);
+		batch->h[0] = _mm512_mask_mov_epi64(batch->h[0], finished, h.v0);
+		batch->h[1] = _mm512_mask_mov_epi64(batch->h[1], finished, h.v1);
+		batch->h[2] = _mm512_mask_mov_epi64(batch->h[2], finished, h.v2);
 		return;
 	}
 	mac->spill[0] = h.v0;
 	mac->spill[1] = h.v1;
 	mac->spill[2] = h.v2;
-	for (unsigned k = 0; k < 8; k++) {
-		if ((finished >> k & 1) == 0)
-			continue;
+	for (; finished != 0; finished &= (__mmask8)(finished - 1)) {
+		unsigned k = (unsigned)__builtin_ctz(finished), place = lanes->place[k];
+
 		for (unsigned i = 0; i < 3; i++)
-			mac->h[i][lanes->place[k]] =
-				((const uint64_t *)(const void *)&mac->spill[i])[k];
+			*lane_of(&mac->batch[place / 8].h[i], place % 8) =
+				*lane_of(&mac->spill[i], k);
 	}
 }
 
@@ -434,15 +475,16 @@ static void save_finished(
 static void run_across(
 	struct avx512_mac *mac, const struct burst_mac *macs, unsigned place, unsigned n)
 {
-	struct lanes lanes = {.empty = set1(4)};
+	struct lanes lanes = {.empty = set1(4), .power = mac->batch[place / 8].power};
 	struct number h = {0};
 
 	for (unsigned i = place; i < n; i += 8)
-		prepare_across(mac, macs, i);
+		prepare_across(&mac->batch[i / 8], macs, mac->order + i);
 	for (;;) {
 		__mmask8 before;
 
-		place += refill(mac, &lanes, &h, place, n);
+		lanes.kept = lanes.busy;
+		place = refill(mac, &lanes, &h, place, n);
 		before = lanes.busy;
 		if (before == 0)
 			return;
@@ -450,8 +492,8 @@ static void run_across(
 			uint32_t chunks = inner_chunks(&lanes);
 
 			if (chunks > 0)
-				h = absorb_inner(h, &lanes, chunks, mac->lane_power);
-			h = absorb_any(h, &lanes, mac->lane_power);
+				h = absorb_inner(h, &lanes, chunks, lanes.power);
+			h = absorb_any(h, &lanes, lanes.power);
 			retire(&lanes);
 		} while (lanes.busy == before);
 		save_finished(mac, &lanes, h, before & (__mmask8)~lanes.busy);
@@ -475,17 +517,12 @@ INLINE __mmask8 block_lanes(unsigned empty, unsigned half)
 	return (__mmask8)mask;
 }
 
-INLINE long long lane_of(const __m512i *v, unsigned lane)
-{
-	return ((const long long *)(const void *)v)[lane];
-}
-
 static struct avx512_factor broadcast(const struct avx512_mac *mac, unsigned column, unsigned power)
 {
 	return factor_of((struct number){
-		_mm512_set1_epi64(lane_of(&mac->high_power[0][power], column)),
-		_mm512_set1_epi64(lane_of(&mac->high_power[1][power], column)),
-		_mm512_set1_epi64(lane_of(&mac->high_power[2][power], column)),
+		set1(*lane_of(&mac->high_power[0][power], column)),
+		set1(*lane_of(&mac->high_power[1][power], column)),
+		set1(*lane_of(&mac->high_power[2][power], column)),
 	});
 }
 
@@ -562,7 +599,7 @@ static void run_within(struct avx512_mac *mac, const struct burst_mac *macs, uns
 		struct number h;
 
 		if (i % 8 == 0)
-			prepare_within(mac, macs, i);
+			prepare_within(mac, &mac->batch[i / 8], macs, mac->order + i);
 		h = run_message(mac, i % 8, &macs[mac->order[i]]);
 		mac->spill[0] = h.v0;
 		mac->spill[1] = h.v1;
@@ -572,8 +609,8 @@ static void run_within(struct avx512_mac *mac, const struct burst_mac *macs, uns
 			uint64_t sum = 0;
 
 			for (unsigned j = 0; j < 8; j++)
-				sum += (uint64_t)lane_of(&mac->spill[k], j);
-			mac->h[k][i] = sum;
+				sum += *lane_of(&mac->spill[k], j);
+			*lane_of(&mac->batch[i / 8].h[k], i % 8) = sum;
 		}
 	}
 }
@@ -583,14 +620,10 @@ static void run_within(struct avx512_mac *mac, const struct burst_mac *macs, uns
  * If the second one finds a carry out of h1 it was 2^44 exactly and is 0 now, so the carry that
  * may come back through h0 leaves it at most 1: all limbs are in range.
  */
-static void finish(struct avx512_mac *mac, unsigned place)
+static void finish(struct avx512_mac *mac, const struct avx512_mac_batch *batch)
 {
 	const __m512i m44 = set1(mask44), m42 = set1(mask42);
-	const __m512i s_low = _mm512_load_si512(mac->s[0] + place);
-	const __m512i s_high = _mm512_load_si512(mac->s[1] + place);
-	__m512i h0 = _mm512_load_si512(mac->h[0] + place);
-	__m512i h1 = _mm512_load_si512(mac->h[1] + place);
-	__m512i h2 = _mm512_load_si512(mac->h[2] + place), c, g0, g1, g2, low, high;
+	__m512i h0 = batch->h[0], h1 = batch->h[1], h2 = batch->h[2], c, g0, g1, g2, low, high;
 	__mmask8 is_less, overflow;
 
 	h1 = _mm512_add_epi64(h1, _mm512_srli_epi64(h0, 44));
@@ -617,9 +650,9 @@ static void finish(struct avx512_mac *mac, unsigned place)
 
 	low = _mm512_or_si512(h0, _mm512_slli_epi64(h1, 44));
 	high = _mm512_or_si512(_mm512_srli_epi64(h1, 20), _mm512_slli_epi64(h2, 24));
-	low = _mm512_add_epi64(low, s_low);
-	overflow = _mm512_cmplt_epu64_mask(low, s_low);
-	high = _mm512_add_epi64(high, s_high);
+	low = _mm512_add_epi64(low, batch->s[0]);
+	overflow = _mm512_cmplt_epu64_mask(low, batch->s[0]);
+	high = _mm512_add_epi64(high, batch->s[1]);
 	high = _mm512_mask_add_epi64(high, overflow, high, set1(1));
 	mac->spill[0] = _mm512_unpacklo_epi64(low, high); /* tags 0, 2, 4, 6 */
 	mac->spill[1] = _mm512_unpackhi_epi64(low, high); /* tags 1, 3, 5, 7 */
@@ -632,7 +665,7 @@ static void write_tags(struct avx512_mac *mac, struct burst_mac *macs, unsigned 
 		const uint8_t *tags = (const uint8_t *)(const void *)mac->spill;
 
 		if (i % 8 == 0)
-			finish(mac, i);
+			finish(mac, &mac->batch[i / 8]);
 		memcpy(macs[mac->order[i]].tag, tags + i % 2 * 64 + i % 8 / 2 * 16, AEAD_TAG_SIZE);
 	}
 }
@@ -690,8 +723,8 @@ static unsigned assign_places(
 	memcpy(mac->order + *within + gap, order + *within, n - *within);
 	memset(mac->order + gap + n, order[n - 1], 8);
 	for (unsigned i = *within + gap; i < gap + n; i++) {
-		mac->data[i] = (uintptr_t)macs[mac->order[i]].data;
-		mac->length[i] = macs[mac->order[i]].length;
+		*lane_of(&mac->batch[i / 8].data, i % 8) = (uintptr_t)macs[mac->order[i]].data;
+		*lane_of(&mac->batch[i / 8].length, i % 8) = macs[mac->order[i]].length;
 	}
 	return *within + gap;
 }
@@ -699,8 +732,11 @@ static unsigned assign_places(
 void avx512_mac(struct avx512_mac *mac, struct burst_mac *macs, unsigned n)
 {
 	unsigned within, across = assign_places(mac, macs, n, &within);
+	unsigned batches = (across + n - within + 7) / 8;
 
+	mac->batches = batches > mac->batches ? batches : mac->batches;
 	if (within > 0) {
+		mac->high_power_used = true;
 		run_within(mac, macs, within);
 		write_tags(mac, macs, 0, within);
 	}
@@ -710,27 +746,25 @@ void avx512_mac(struct avx512_mac *mac, struct burst_mac *macs, unsigned n)
 	}
 }
 
-void avx512_mac_wipe(struct avx512_mac *mac, unsigned n)
+/* Nobody reads the zeros, so the compiler would leave them out. */
+static void wipe(__m512i *v, unsigned n)
 {
-	const __m512i zero = _mm512_setzero_si512();
-	/* Places below this one have been used, as there is at most one gap. */
-	unsigned places = (n + 7) / 8 * 8 + (n > 1 ? 8 : 0);
-	__m512i *lane = &mac->lane_power[0].r0;
+	for (unsigned i = 0; i < n; i++)
+		_mm512_store_si512(v + i, _mm512_setzero_si512());
+	__asm__ volatile("" : : "r"(v) : "memory");
+}
 
-	for (unsigned at = 0; at < places; at += 8) {
-		for (unsigned i = 0; i < 20; i++)
-			_mm512_store_si512(mac->power[i / 5][i % 5] + at, zero);
-		for (unsigned i = 0; i < 2; i++)
-			_mm512_store_si512(mac->s[i] + at, zero);
-		for (unsigned i = 0; i < 3; i++)
-			_mm512_store_si512(mac->h[i] + at, zero);
-	}
-	for (unsigned i = 0; i < 20; i++)
-		lane[i] = zero;
-	for (unsigned i = 0; i < 27; i++)
-		mac->high_power[i / 9][i % 9] = zero;
-	for (unsigned i = 0; i < 3; i++)
-		mac->spill[i] = zero;
-	/* Nobody reads the zeros; they must be written all the same. */
-	__asm__ volatile("" : : "r"(mac) : "memory");
+void avx512_mac_wipe(struct avx512_mac *mac)
+{
+	enum { VECTOR = sizeof(__m512i) };
+
+	for (unsigned i = 0; i < mac->batches; i++)
+		wipe(&mac->batch[i].power[0].r0, sizeof(mac->batch[i]) / VECTOR);
+	if (mac->lane_power_used)
+		wipe(&mac->lane_power[0].r0, sizeof(mac->lane_power) / VECTOR);
+	if (mac->high_power_used)
+		wipe(mac->high_power[0], sizeof(mac->high_power) / VECTOR);
+	wipe(mac->spill, sizeof(mac->spill) / VECTOR);
+	mac->batches = 0;
+	mac->lane_power_used = mac->high_power_used = false;
 }
