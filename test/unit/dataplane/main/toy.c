@@ -134,7 +134,20 @@ static void abort_ports(void)
 	note("abort-port ");
 }
 
+static int validate_port_del(const void *msg, uint32_t *detail)
+{
+	*detail = offsetof(struct api_port_del, port);
+	return ((const struct api_port_del *)msg)->port < API_PORT_MAX ? API_OK : API_E_VALUE;
+}
+
 /* --- rules --- */
+
+/* Set and del name the rule at the same place. */
+static int validate_rule(const void *msg, uint32_t *detail)
+{
+	*detail = offsetof(struct api_policy_set, rule);
+	return ((const struct api_policy_set *)msg)->rule < TOY_RULES ? API_OK : API_E_VALUE;
+}
 
 static void apply_rule(const void *msg, unsigned copy, enum handler_pass pass)
 {
@@ -179,6 +192,9 @@ static int validate_interface(const void *msg, uint32_t *detail)
 {
 	const struct api_wg_interface_set *set = msg;
 
+	*detail = offsetof(struct api_wg_interface_set, interface);
+	if (set->interface >= API_WG_INTERFACE_MAX)
+		return API_E_VALUE;
 	*detail = offsetof(struct api_wg_interface_set, private_key);
 	return session_secret_present(set->private_key.token, set->private_key.index)
 		       ? API_OK
@@ -232,11 +248,14 @@ void toy_reset(void)
 {
 	static const struct handler ports[] = {
 		{API_PORT_SET, "port.set", sizeof(struct api_port_set), validate_port, apply_port},
-		{API_PORT_DEL, "port.del", sizeof(struct api_port_del), NULL, apply_port_del},
+		{API_PORT_DEL, "port.del", sizeof(struct api_port_del), validate_port_del,
+			apply_port_del},
 	};
 	static const struct handler rules[] = {
-		{API_POLICY_SET, "policy.set", sizeof(struct api_policy_set), NULL, apply_rule},
-		{API_POLICY_DEL, "policy.del", sizeof(struct api_policy_del), NULL, apply_rule_del},
+		{API_POLICY_SET, "policy.set", sizeof(struct api_policy_set), validate_rule,
+			apply_rule},
+		{API_POLICY_DEL, "policy.del", sizeof(struct api_policy_del), validate_rule,
+			apply_rule_del},
 	};
 	static const struct handler interfaces[] = {
 		{API_WG_INTERFACE_SET, "wg_interface.set", sizeof(struct api_wg_interface_set),
