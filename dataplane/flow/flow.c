@@ -36,6 +36,7 @@ static int init(void)
 	hash_key_random(&table_key);
 	flow_node_init();
 	flow_stats_init();
+	flow_dump_init();
 	peer_on_delete(flow_peer_gone);
 	return 0;
 }

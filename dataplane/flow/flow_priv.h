@@ -13,6 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "common/base/addr.h"
 #include "dataplane/flow/flow.h"
 #include "dataplane/flow/hash.h"
@@ -151,6 +155,51 @@ struct flow_table {
 	struct hash_key key;
 };
 
+static inline uint16_t flow_tag(uint32_t hash)
+{
+	uint16_t tag = (uint16_t)(hash >> 16);
+
+	return tag != 0 ? tag : 1;
+}
+
+/* Symmetric, from either bucket of an entry to its other one; odd, so never to itself. */
+static inline uint32_t flow_other_bucket(
+	const struct flow_table *table, uint32_t bucket, uint32_t hash)
+{
+	return (bucket ^ (flow_tag(hash) * 0x5bd1e995u | 1)) & table->mask;
+}
+
+/* One bit per way whose tag matches. */
+static inline uint32_t flow_match_tags(const struct flow_bucket *bucket, uint16_t tag)
+{
+#if defined(__SSE2__)
+	__m128i tags = _mm_load_si128((const __m128i *)bucket->tag);
+	__m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
+
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128()));
+#else
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < FLOW_BUCKET_WAYS; i++)
+		bits |= (uint32_t)(bucket->tag[i] == tag) << i;
+	return bits;
+#endif
+}
+
+/* The first slot whose tag matches, or 0: what to prefetch, and nearly always the right one. */
+static inline uint32_t flow_table_guess(const struct flow_table *table, uint32_t hash)
+{
+	uint32_t home = hash & table->mask;
+	const struct flow_bucket *bucket = &table->buckets[home];
+	uint32_t bits = flow_match_tags(bucket, flow_tag(hash));
+
+	if (unlikely(bits == 0 && bucket->spilled != 0)) {
+		bucket = &table->buckets[flow_other_bucket(table, home, hash)];
+		bits = flow_match_tags(bucket, flow_tag(hash));
+	}
+	return bits != 0 ? bucket->slot[__builtin_ctz(bits)] : 0;
+}
+
 /* Memory for `capacity` flows, touched now. 0 or -ENOMEM. */
 int flow_table_create(struct flow_table *table, uint32_t capacity, const struct hash_key *key)
 	__attribute__((warn_unused_result));
@@ -177,9 +226,6 @@ static inline uint32_t flow_index(const struct flow_table *table, const struct f
 
 /* slot (flow * 2 + direction) of an equal key whatever its identity, or 0. key->hash is set. */
 uint32_t flow_table_find(const struct flow_table *table, const struct flow_key *key);
-
-/* Whose tags match: the first candidate slot, or 0. For prefetching. */
-uint32_t flow_table_guess(const struct flow_table *table, uint32_t hash);
 
 /* An unused flow, or NULL; give it back with flow_table_put. Zeroed. */
 struct flow *flow_table_get(struct flow_table *table);

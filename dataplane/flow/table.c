@@ -12,10 +12,6 @@
 #include <rte_common.h>
 #include <rte_prefetch.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 #include "dataplane/flow/flow_priv.h"
 
 /* Outside of EAL's memory, which may be small; the kernel is asked for large pages. */
@@ -30,36 +26,6 @@ static void *take_memory(size_t bytes)
 	/* faults now, not under traffic; where this is not known, they come later */
 	(void)madvise(memory, bytes, MADV_POPULATE_WRITE);
 	return memory;
-}
-
-static uint16_t tag_of(uint32_t hash)
-{
-	uint16_t tag = (uint16_t)(hash >> 16);
-
-	return tag != 0 ? tag : 1;
-}
-
-static uint32_t other_bucket(const struct flow_table *table, uint32_t bucket, uint32_t hash)
-{
-	/* symmetric: from either bucket to the other; odd, so never the same one (mask >= 1) */
-	return (bucket ^ (tag_of(hash) * 0x5bd1e995u | 1)) & table->mask;
-}
-
-/* One bit per way whose tag matches. */
-static uint32_t match_tags(const struct flow_bucket *bucket, uint16_t tag)
-{
-#if defined(__SSE2__)
-	__m128i tags = _mm_load_si128((const __m128i *)bucket->tag);
-	__m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
-
-	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128()));
-#else
-	uint32_t bits = 0;
-
-	for (unsigned i = 0; i < FLOW_BUCKET_WAYS; i++)
-		bits |= (uint32_t)(bucket->tag[i] == tag) << i;
-	return bits;
-#endif
 }
 
 static struct flow_key *key_at(const struct flow_table *table, uint32_t slot)
@@ -97,24 +63,10 @@ void flow_table_destroy(struct flow_table *table)
 	memset(table, 0, sizeof(*table));
 }
 
-uint32_t flow_table_guess(const struct flow_table *table, uint32_t hash)
-{
-	const struct flow_bucket *bucket = &table->buckets[hash & table->mask];
-	uint32_t bits = match_tags(bucket, tag_of(hash));
-
-	if (likely(bits != 0))
-		return bucket->slot[__builtin_ctz(bits)];
-	if (bucket->spilled == 0)
-		return 0;
-	bucket = &table->buckets[other_bucket(table, hash & table->mask, hash)];
-	bits = match_tags(bucket, tag_of(hash));
-	return bits != 0 ? bucket->slot[__builtin_ctz(bits)] : 0;
-}
-
 static uint32_t find_in(const struct flow_table *table, const struct flow_bucket *bucket,
 	const struct flow_key *key)
 {
-	uint32_t bits = match_tags(bucket, tag_of(key->hash));
+	uint32_t bits = flow_match_tags(bucket, flow_tag(key->hash));
 
 	for (; bits != 0; bits &= bits - 1) {
 		uint32_t slot = bucket->slot[__builtin_ctz(bits)];
@@ -133,7 +85,7 @@ uint32_t flow_table_find(const struct flow_table *table, const struct flow_key *
 
 	if (slot != 0 || bucket->spilled == 0)
 		return slot;
-	return find_in(table, &table->buckets[other_bucket(table, home, key->hash)], key);
+	return find_in(table, &table->buckets[flow_other_bucket(table, home, key->hash)], key);
 }
 
 struct flow *flow_table_get(struct flow_table *table)
@@ -163,7 +115,7 @@ void flow_table_put(struct flow_table *table, struct flow *flow)
 
 static bool put_in(struct flow_bucket *bucket, uint16_t tag, uint32_t slot)
 {
-	uint32_t empty = match_tags(bucket, 0);
+	uint32_t empty = flow_match_tags(bucket, 0);
 	unsigned way;
 
 	if (empty == 0)
@@ -183,7 +135,7 @@ static bool make_room(struct flow_table *table, uint32_t full)
 		uint32_t slot = bucket->slot[way];
 		uint32_t hash = key_at(table, slot)->hash;
 		uint32_t home = hash & table->mask;
-		uint32_t target = other_bucket(table, full, hash);
+		uint32_t target = flow_other_bucket(table, full, hash);
 
 		if (!put_in(&table->buckets[target], bucket->tag[way], slot))
 			continue;
@@ -201,19 +153,19 @@ int flow_table_insert(struct flow_table *table, struct flow *flow, unsigned dir)
 {
 	struct flow_key *key = &flow->dir[dir].key;
 	uint32_t home = key->hash & table->mask;
-	uint32_t other = other_bucket(table, home, key->hash);
+	uint32_t other = flow_other_bucket(table, home, key->hash);
 	uint32_t slot = flow_index(table, flow) * 2 + dir;
 
 	if (flow_table_find(table, key) != 0)
 		return -EEXIST;
-	if (put_in(&table->buckets[home], tag_of(key->hash), slot))
+	if (put_in(&table->buckets[home], flow_tag(key->hash), slot))
 		return 0;
-	if (!put_in(&table->buckets[other], tag_of(key->hash), slot)) {
+	if (!put_in(&table->buckets[other], flow_tag(key->hash), slot)) {
 		if (make_room(table, home) &&
-			put_in(&table->buckets[home], tag_of(key->hash), slot))
+			put_in(&table->buckets[home], flow_tag(key->hash), slot))
 			return 0;
 		if (!make_room(table, other) ||
-			!put_in(&table->buckets[other], tag_of(key->hash), slot))
+			!put_in(&table->buckets[other], flow_tag(key->hash), slot))
 			return -ENOSPC;
 	}
 	table->buckets[home].spilled++;
@@ -222,7 +174,7 @@ int flow_table_insert(struct flow_table *table, struct flow *flow, unsigned dir)
 
 static bool take_from(struct flow_bucket *bucket, uint16_t tag, uint32_t slot)
 {
-	for (uint32_t bits = match_tags(bucket, tag); bits != 0; bits &= bits - 1) {
+	for (uint32_t bits = flow_match_tags(bucket, tag); bits != 0; bits &= bits - 1) {
 		unsigned way = (unsigned)__builtin_ctz(bits);
 
 		if (bucket->slot[way] == slot) {
@@ -239,9 +191,9 @@ void flow_table_remove(struct flow_table *table, struct flow *flow, unsigned dir
 	uint32_t home = key->hash & table->mask;
 	uint32_t slot = flow_index(table, flow) * 2 + dir;
 
-	if (take_from(&table->buckets[home], tag_of(key->hash), slot))
+	if (take_from(&table->buckets[home], flow_tag(key->hash), slot))
 		return;
-	if (take_from(
-		    &table->buckets[other_bucket(table, home, key->hash)], tag_of(key->hash), slot))
+	if (take_from(&table->buckets[flow_other_bucket(table, home, key->hash)],
+		    flow_tag(key->hash), slot))
 		table->buckets[home].spilled--;
 }

@@ -50,6 +50,11 @@ struct flow_worker *flow_worker_get(unsigned id)
 	return &workers[id];
 }
 
+uint64_t clock_ms(void)
+{
+	return workers[0].now_ms;
+}
+
 unsigned tables_active(void)
 {
 	return fake_copy;
@@ -207,6 +212,7 @@ void fake_start(void)
 	pool = rte_pktmbuf_pool_create("packets", 4095, 0, PACKET_PRIVATE_SIZE, 2048 + 128, 0);
 	txn = txn_create(8 << 20);
 	drop_group_flow.base = 1;
+	flow_dump_init();
 	if (pool == NULL || txn == NULL || flow_life_init() != 0 || nat_init() != 0 ||
 		policy_init() != 0)
 		abort();

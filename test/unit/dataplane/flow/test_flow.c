@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who may open a flow, where its packets go, and what ends it. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "common/api/policy.h"
 #include "common/api/route.h"
 #include "dataplane/flow/icmp_error.h"
+#include "dataplane/main/handler.h"
 #include "test/unit/dataplane/flow/fakes.h"
 
 #define WAN (API_IDENT_PORT | PORT_WAN)
@@ -486,6 +488,47 @@ static void burst_of_many_flows(void **state)
 	assert_int_equal(w->peers[1].rx_packets, 512);
 }
 
+/* The dump: what was asked for, all of it, and an end. */
+static void dump_shows_flows(void **state)
+{
+	const struct handler_stream *stream = handler_find_stream(API_FLOW_DUMP);
+	struct api_flow_dump asked = {.max = 10};
+	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
+	struct api_flow_entry entry;
+	unsigned entries = 0;
+	void *dump;
+	int rc;
+
+	for (unsigned i = 0; i < 3; i++, packet.sport++)
+		expect(&packet, GRAPH_SEND, NULL);
+	packet = udp(2, "100.64.0.2", "203.0.113.9");
+	expect(&packet, GRAPH_SEND, NULL);
+	expect(&packet, GRAPH_SEND, NULL);
+	asked.peer = 2;
+	w->now_ms += 1234;
+	assert_int_equal(stream->open(&asked, &dump), 0);
+	while ((rc = stream->next(dump, &entry)) != -ENODATA) {
+		entries += rc == 1;
+		assert_int_equal(entry.ingress, 2);
+		assert_int_equal(entry.egress, WAN);
+		assert_int_equal(entry.packets[0], 2);
+		assert_int_equal(entry.bytes[0], 120);
+		assert_int_equal(entry.policy_rule, 5);
+		assert_int_equal(entry.route_id, 3);
+		assert_int_equal(entry.idle_ms, 1234);
+		assert_int_equal(entry.nat_addr.bytes[0], 198);
+	}
+	stream->close(dump);
+	assert_int_equal(entries, 1);
+	asked.peer = 0;
+	asked.max = 3;
+	assert_int_equal(stream->open(&asked, &dump), 0);
+	for (entries = 0; (rc = stream->next(dump, &entry)) != -ENODATA;)
+		entries += rc == 1;
+	stream->close(dump);
+	assert_int_equal(entries, 3);
+}
+
 static void icmp_error_is_well_formed(void **state)
 {
 	const struct packet_spec specs[] = {
@@ -567,6 +610,7 @@ int main(void)
 		cmocka_unit_test_setup(workers_agree_on_the_home, setup),
 		cmocka_unit_test_setup(fragments_are_dropped, setup),
 		cmocka_unit_test_setup(burst_of_many_flows, setup),
+		cmocka_unit_test_setup(dump_shows_flows, setup),
 		cmocka_unit_test_setup(icmp_error_is_well_formed, setup),
 		cmocka_unit_test_setup(icmp_errors_are_limited, setup),
 	};
