@@ -6,10 +6,6 @@
  *
  * One controller at a time; others are told so. While a transaction is being applied a new hello
  * waits, for the generation that it is answered with must be the one that holds.
- *
- * Room for a reply is kept free in the reply ring: a request is read only when its reply fits,
- * events and streams take no more than leaves that room. So a reply is never lost, and a
- * controller that does not read is not read from either.
  */
 #include "dataplane/main/session.h"
 
@@ -23,45 +19,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/api/table.h"
 #include "common/base/log.h"
-#include "common/ring/channel.h"
-#include "dataplane/main/commit.h"
-#include "dataplane/main/handler.h"
-#include "dataplane/main/secrets.h"
+#include "dataplane/main/session_priv.h"
 
 LOG_TYPE(session);
 
 enum {
-	PACKETS_PER_POLL = 16, /* of the socket */
-	REPLY_ROOM = 2 * sizeof(struct api_reply) + sizeof(struct api_event_resync),
+	PACKETS_PER_POLL = SESSION_SECRETS_MAX, /* of the socket: keys, above all */
 };
 
 #define GREETING_NS 1000000000ULL /* a connection that says nothing must not keep others out */
-
-struct session {
-	struct session_options options;
-	char *path;
-	int listener;
-	int epoll;
-	uint64_t instance;
-
-	int greeting; /* accepted, has not said hello; -1 = none */
-	uint64_t greeting_until_ns;
-	bool connected;
-	struct channel channel;
-	uint64_t connection;  /* number of the current or last connection */
-	uint64_t events_lost; /* since the controller was told last */
-
-	struct commit *commit;
-	uint64_t commit_connection; /* which one sent it: nobody else gets the reply */
-	uint32_t commit_cookie;
-	struct secrets *secrets;
-
-	const struct handler_stream *stream; /* being answered; NULL = none */
-	void *stream_state;
-	uint32_t stream_cookie;
-};
 
 /* What features call has no session argument; there is only one. Main thread. */
 static struct session *the_session;
@@ -74,11 +41,6 @@ static uint64_t real_clock(void *arg)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static bool late(const struct session *s, uint64_t deadline_ns)
-{
-	return s->options.clock_ns(s->options.arg) >= deadline_ns;
-}
-
 static int watch(struct session *s, int fd, uint32_t events)
 {
 	struct epoll_event event = {.events = events, .data.fd = fd};
@@ -86,92 +48,14 @@ static int watch(struct session *s, int fd, uint32_t events)
 	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
-/* --- sending --- */
-
-/* Puts a message if it fits beside `reserve` bytes; cut to what the controller knows of it. */
-static int send_message(struct session *s, const void *message, size_t reserve)
-{
-	const struct api_header *header = message;
-	const struct api_message *known = api_message_find(header->type);
-	union {
-		struct api_header header;
-		uint8_t bytes[API_MESSAGE_MAX];
-	} copy;
-	uint16_t size = known == NULL ? 0 : channel_peer_size(&s->channel, known);
-	int64_t space;
-
-	/* An older controller does not miss what it does not know. */
-	if (size == 0)
-		return 0;
-	space = ring_space(&s->channel.out);
-	if (space < 0)
-		return (int)space;
-	if ((size_t)space < header->length + reserve)
-		return -EAGAIN;
-	if (size >= header->length)
-		return ring_put(&s->channel.out, message);
-	memcpy(copy.bytes, message, size);
-	copy.header.length = size;
-	return ring_put(&s->channel.out, &copy);
-}
-
-static int send_reply(struct session *s, struct api_reply *reply, uint32_t cookie)
-{
-	reply->header.cookie = cookie;
-	return send_message(s, reply, 0);
-}
-
-/* Answers a request that is not a transaction; the room is there. */
-static int answer(struct session *s, const struct api_header *request, int code, uint32_t detail,
-	const char *text)
-{
-	struct api_reply reply;
-
-	api_message_init(&reply, API_REPLY, sizeof(reply));
-	reply.code = code;
-	reply.detail = detail;
-	snprintf(reply.text, sizeof(reply.text), "%s", text);
-	return send_reply(s, &reply, request->cookie);
-}
-
-/* True while the ring has room for what may be sent besides replies. */
-static bool has_room(struct session *s, size_t bytes)
-{
-	return ring_space(&s->channel.out) >= (int64_t)(bytes + REPLY_ROOM);
-}
-
-static int tell_resync(struct session *s)
-{
-	struct api_event_resync resync;
-	int rc;
-
-	if (s->events_lost == 0 || !has_room(s, sizeof(resync)))
-		return 0;
-	api_message_init(&resync, API_EVENT_RESYNC, sizeof(resync));
-	resync.lost = s->events_lost;
-	rc = send_message(s, &resync, sizeof(struct api_reply));
-	if (rc == 0)
-		s->events_lost = 0;
-	return rc == -EAGAIN ? 0 : rc;
-}
-
 /* --- the connection --- */
 
-static void end_stream(struct session *s)
-{
-	if (s->stream == NULL)
-		return;
-	if (s->stream->close != NULL)
-		s->stream->close(s->stream_state);
-	s->stream = NULL;
-}
-
-static void disconnect(struct session *s, const char *why)
+void session_disconnect(struct session *s, const char *why)
 {
 	if (!s->connected)
 		return;
 	log_info(session, "controller disconnected: %s", why);
-	end_stream(s);
+	session_end_stream(s);
 	commit_discard(s->commit);
 	/* What is being applied still needs its keys, and drops them at its end. */
 	if (commit_state(s->commit) != COMMIT_RUNNING)
@@ -215,7 +99,7 @@ static void serve(struct session *s, struct channel_received *hello)
 	/* Edge triggered and never read: see channel.h. */
 	rc = watch(s, s->channel.eventfd, EPOLLIN | EPOLLET);
 	if (rc != 0) {
-		disconnect(s, strerror(-rc));
+		session_disconnect(s, strerror(-rc));
 		return;
 	}
 	log_info(session, "controller connected, API %d.%u, generation %llu", API_MAJOR,
@@ -253,7 +137,7 @@ static void take_secret(struct session *s, struct channel_received *received)
 }
 
 /* Reads the connected socket: keys, or the end. */
-static void drain_socket(struct session *s)
+void session_drain_socket(struct session *s)
 {
 	struct channel_received received;
 
@@ -263,14 +147,14 @@ static void drain_socket(struct session *s)
 		if (rc == -EAGAIN)
 			return;
 		if (rc != 0) {
-			disconnect(s, rc == -ENOTCONN ? "closed" : strerror(-rc));
+			session_disconnect(s, rc == -ENOTCONN ? "closed" : strerror(-rc));
 			return;
 		}
 		if (received.kind == CHANNEL_SECRET) {
 			take_secret(s, &received);
 		} else if (received.kind != CHANNEL_BELL) {
 			channel_received_close(&received);
-			disconnect(s, "unexpected packet");
+			session_disconnect(s, "unexpected packet");
 		}
 	}
 }
@@ -284,7 +168,7 @@ static void accept_one(struct session *s, uint64_t now_ns)
 	if (fd < 0)
 		return;
 	/* A controller that was killed and started again is no second one. */
-	drain_socket(s);
+	session_drain_socket(s);
 	if (s->connected || s->greeting >= 0) {
 		channel_refuse(fd, "another controller is connected");
 		close(fd);
@@ -296,181 +180,6 @@ static void accept_one(struct session *s, uint64_t now_ns)
 	}
 	s->greeting = fd;
 	s->greeting_until_ns = now_ns + GREETING_NS;
-}
-
-/* --- requests --- */
-
-static int start_stream(struct session *s, const struct api_header *request)
-{
-	const struct handler_stream *stream = handler_find_stream(request->type);
-	uint32_t detail = 0;
-	int code;
-
-	if (stream == NULL)
-		return answer(s, request, API_E_UNKNOWN, 0, "no feature answers this request");
-	if (s->stream != NULL)
-		return answer(s, request, API_E_STATE, 0, "another request is being answered");
-	code = stream->validate == NULL ? API_OK : stream->validate(request, &detail);
-	if (code == API_OK) {
-		s->stream_state = NULL;
-		code = stream->open(request, &s->stream_state);
-	}
-	if (code != API_OK)
-		return answer(s, request, code, detail, stream->name);
-	s->stream = stream;
-	s->stream_cookie = request->cookie;
-	return 0;
-}
-
-static int start_commit(struct session *s, const struct api_header *request)
-{
-	commit_start(s->commit, (const void *)request);
-	s->commit_connection = s->connection;
-	s->commit_cookie = request->cookie;
-	secrets_mark(s->secrets);
-	return 0;
-}
-
-static int handle_txn(struct session *s, const struct api_header *request)
-{
-	bool staging = commit_state(s->commit) == COMMIT_STAGING;
-
-	switch (request->type) {
-	case API_TXN_BEGIN:
-		if (staging) {
-			commit_discard(s->commit);
-			return answer(s, request, API_E_STATE, 0,
-				"a transaction was open; both are discarded");
-		}
-		/* Keys are sent ahead of the transaction that uses them. */
-		drain_socket(s);
-		if (s->connected)
-			commit_begin(s->commit, (const void *)request);
-		return 0;
-	case API_TXN_COMMIT:
-		if (!staging)
-			return answer(s, request, API_E_STATE, 0, "no transaction is open");
-		return start_commit(s, request);
-	default:
-		commit_discard(s->commit);
-		secrets_drop_all(s->secrets);
-		return answer(s, request, API_OK, 0, "");
-	}
-}
-
-/* Brings a request to this build's size. Returns its entry, or NULL and *code. */
-static const struct api_message *recognise(struct session *s, struct api_header *request, int *code)
-{
-	const struct api_message *known = api_message_find(request->type);
-
-	*code = API_E_UNKNOWN;
-	if (known == NULL || !api_message_is_request(known))
-		return NULL;
-	*code = API_E_SIZE;
-	if (request->length != channel_peer_size(&s->channel, known))
-		return NULL;
-	*code = api_message_fit(request, request->length, known->size);
-	return *code == API_OK ? known : NULL;
-}
-
-static int handle_request(struct session *s, struct api_header *request)
-{
-	bool staging = commit_state(s->commit) == COMMIT_STAGING;
-	int code;
-	const struct api_message *known = recognise(s, request, &code);
-
-	if (known == NULL) {
-		const char *text = code == API_E_SIZE ? "the message's length does not fit its type"
-						      : "unknown message type";
-
-		if (!staging)
-			return answer(s, request, code, 0, text);
-		commit_refuse(s->commit, code, 0, text);
-		return 0;
-	}
-	switch (known->kind) {
-	case API_KIND_TXN:
-		return handle_txn(s, request);
-	case API_KIND_OBJECT:
-		if (!staging)
-			return answer(s, request, API_E_STATE, 0, "no transaction is open");
-		commit_stage(s->commit, request);
-		return 0;
-	default:
-		if (!staging)
-			return start_stream(s, request);
-		commit_refuse(s->commit, API_E_STATE, 0, "not allowed in a transaction");
-		return 0;
-	}
-}
-
-static void read_requests(struct session *s, uint64_t deadline_ns)
-{
-	union {
-		struct api_header header;
-		uint8_t bytes[API_MESSAGE_MAX];
-	} request;
-	int rc = 0;
-
-	while (s->connected && commit_state(s->commit) < COMMIT_RUNNING && has_room(s, 0) &&
-		!late(s, deadline_ns)) {
-		rc = ring_get(&s->channel.in, &request);
-		if (rc > 0)
-			rc = handle_request(s, &request.header) < 0 ? -EPROTO : 1;
-		if (rc <= 0)
-			break;
-	}
-	if (!s->connected)
-		return;
-	if (rc < 0 || s->channel.out.broken)
-		disconnect(s, "the ring was broken");
-	else
-		ring_release(&s->channel.in);
-}
-
-/* --- work in progress --- */
-
-static void finish_commit(struct session *s)
-{
-	struct api_reply reply;
-
-	if (commit_state(s->commit) != COMMIT_DONE)
-		return;
-	commit_finish(s->commit, &reply);
-	if (reply.code != API_OK)
-		log_warn(session, "transaction refused: code %d, message %llu: %s", reply.code,
-			(unsigned long long)reply.index, reply.text);
-	secrets_drop_marked(s->secrets);
-	/* The room was there when the commit was read, and events have left it. */
-	if (s->connected && s->commit_connection == s->connection &&
-		send_reply(s, &reply, s->commit_cookie) != 0)
-		disconnect(s, "the ring was broken");
-}
-
-static void run_stream(struct session *s, uint64_t deadline_ns)
-{
-	union {
-		struct api_header header;
-		uint8_t bytes[API_MESSAGE_MAX];
-	} message;
-	int rc = 0;
-
-	while (s->stream != NULL && has_room(s, API_MESSAGE_MAX) && !late(s, deadline_ns)) {
-		struct api_header request = {.cookie = s->stream_cookie};
-
-		rc = s->stream->next(s->stream_state, &message);
-		if (rc == 0)
-			return;
-		if (rc == 1) {
-			message.header.cookie = s->stream_cookie;
-			rc = send_message(s, &message, 0);
-		} else {
-			end_stream(s);
-			rc = answer(s, &request, rc == -ENODATA ? API_OK : rc, 0, "");
-		}
-		if (rc < 0)
-			disconnect(s, "the ring was broken");
-	}
 }
 
 /* --- public --- */
@@ -544,7 +253,7 @@ void session_destroy(struct session **session)
 
 	if (s == NULL)
 		return;
-	disconnect(s, "the data plane ends");
+	session_disconnect(s, "the data plane ends");
 	drop_greeting(s);
 	if (s->listener >= 0) {
 		close(s->listener);
@@ -572,7 +281,7 @@ static void look_at_sockets(struct session *s, uint64_t now_ns)
 		if (events[i].data.fd == s->listener)
 			accept_one(s, now_ns);
 		else if (s->connected && events[i].data.fd == s->channel.socket)
-			drain_socket(s);
+			session_drain_socket(s);
 	}
 	greet(s, now_ns);
 }
@@ -584,7 +293,7 @@ static bool is_busy(struct session *s)
 		return true;
 	if (!s->connected)
 		return false;
-	return s->stream != NULL && has_room(s, API_MESSAGE_MAX);
+	return s->stream != NULL && session_has_room(s, API_MESSAGE_MAX);
 }
 
 bool session_poll(struct session *s, uint64_t now_ns)
@@ -597,18 +306,18 @@ bool session_poll(struct session *s, uint64_t now_ns)
 		ring_awake(&s->channel.out, true);
 	}
 	look_at_sockets(s, now_ns);
-	read_requests(s, deadline_ns);
+	session_read_requests(s, deadline_ns);
 	if (commit_state(s->commit) == COMMIT_RUNNING)
 		commit_run(s->commit, deadline_ns);
-	finish_commit(s);
+	session_finish_commit(s);
 	if (s->connected) {
-		run_stream(s, deadline_ns);
-		if (s->connected && tell_resync(s) != 0)
-			disconnect(s, "the ring was broken");
+		session_run_stream(s, deadline_ns);
+		if (s->connected && session_tell_resync(s) != 0)
+			session_disconnect(s, "the ring was broken");
 		if (s->connected)
 			ring_publish(&s->channel.out);
 	}
-	more = is_busy(s) || late(s, deadline_ns);
+	more = is_busy(s) || session_late(s, deadline_ns);
 	/* Memory of past transactions goes when there is nothing better to do. */
 	if (!more && commit_state(s->commit) == COMMIT_IDLE)
 		more = commit_trim(s->commit);
@@ -628,9 +337,9 @@ bool session_sleep(struct session *s)
 		return true;
 	ring_publish(&s->channel.out); /* events since the last poll */
 	/* While a reply might not fit no request is read: only room wakes us then. */
-	if (has_room(s, 0) && !ring_wait_data(&s->channel.in))
+	if (session_has_room(s, 0) && !ring_wait_data(&s->channel.in))
 		return false;
-	if (has_room(s, API_MESSAGE_MAX))
+	if (session_has_room(s, API_MESSAGE_MAX))
 		return s->events_lost == 0;
 	return ring_wait_space(&s->channel.out);
 }
@@ -658,8 +367,9 @@ int session_event(const void *message)
 		return -ENOBUFS;
 	/* Order: nothing overtakes the notice that something was lost. */
 	if (s->connected && s->events_lost > 0)
-		(void)tell_resync(s);
-	if (!s->connected || s->events_lost > 0 || send_message(s, message, REPLY_ROOM) != 0) {
+		(void)session_tell_resync(s);
+	if (!s->connected || s->events_lost > 0 ||
+		session_send(s, message, SESSION_REPLY_ROOM) != 0) {
 		s->events_lost++;
 		return -ENOBUFS;
 	}
@@ -669,7 +379,7 @@ int session_event(const void *message)
 bool session_event_ready(void)
 {
 	return the_session != NULL && the_session->connected &&
-	       has_room(the_session, 2 * API_MESSAGE_MAX);
+	       session_has_room(the_session, 2 * API_MESSAGE_MAX);
 }
 
 uint64_t session_connection(void)
