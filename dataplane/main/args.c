@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ enum option_id {
 	OPT_MBUFS,
 	OPT_MTU_MAX,
 	OPT_AEAD,
+	OPT_OVERLAY_NAME,
 	OPT_LOG,
 	OPT_VERSION,
 	OPT_HELP,
@@ -58,6 +60,8 @@ static const struct option_entry {
 	{OPT_MBUFS, "mbufs", "N", 2048, 1 << 24, "packet buffers"},
 	{OPT_MTU_MAX, "mtu-max", "BYTES", 1280, 9000, "largest MTU of any port"},
 	{OPT_AEAD, "aead", "NAME", 0, 0, "cipher implementation (default: the fastest)"},
+	{OPT_OVERLAY_NAME, "overlay-name", "NAME", 0, 0,
+		"the overlay's interface in the kernel (default: sp0)"},
 	{OPT_LOG, "log", "error|warn|info|debug", 0, 0, "default: info"},
 	{OPT_VERSION, "version", NULL, 0, 0, "print the version"},
 	{OPT_HELP, "help", NULL, 0, 0, "print this"},
@@ -196,6 +200,11 @@ static int apply(struct args *args, const struct option_entry *entry, const char
 	case OPT_AEAD:
 		args->config.aead = text;
 		return 0;
+	case OPT_OVERLAY_NAME:
+		if (text[0] == '\0' || strlen(text) >= IF_NAMESIZE || strchr(text, '/') != NULL)
+			return wrong(entry->name, text, "a name of 1 to 15 bytes without '/'");
+		args->config.overlay_name = text;
+		return 0;
 	case OPT_ALLOW_PCI:
 		args->allow_pci = true;
 		return 0;
@@ -231,6 +240,7 @@ static void set_defaults(struct args *args)
 		.config =
 			{
 				.workers = cpus > CPUS_APART ? cpus - CPUS_APART : 1,
+				.overlay_name = "sp0",
 				.socket_path = "/run/sallyport/dataplane.sock",
 				.max_peers = 1024,
 				.max_flows = 65536,

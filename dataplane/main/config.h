@@ -23,7 +23,7 @@ struct dp_config {
 	bool cores_shared; /* more threads than cores: one worker seals for a peer */
 	const char *socket_path;
 	const char *aead;         /* forced implementation, or NULL */
-	const char *overlay_name; /* of the overlay interface; NULL = "sp0" */
+	const char *overlay_name; /* of the overlay interface; NULL: none (benchmarks) */
 	uint32_t max_peers;       /* highest peer id + 1 */
 	uint32_t max_flows;       /* over all workers */
 	uint32_t max_routes;      /* per table */

@@ -147,11 +147,8 @@ static int worker_init(struct worker *worker)
 static int start(void)
 {
 	const char *overlay = dp_config()->overlay_name;
-	int error;
+	int error = overlay == NULL ? 0 : add_twin(0, overlay, NULL, OVERLAY_MTU);
 
-	if (overlay == NULL)
-		overlay = "sp0";
-	error = add_twin(0, overlay, NULL, OVERLAY_MTU);
 	if (error < 0) {
 		log_error(punt, "overlay interface %s: %s", overlay, strerrordesc_np(-error));
 		return error;
