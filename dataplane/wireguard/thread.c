@@ -311,6 +311,16 @@ static void peer_remove(struct wg_peer *peer)
 	reclaim_later(peer, sizeof(*peer));
 }
 
+/* A controller that starts anew sends the key anew: sessions survive that. */
+static bool is_own_key(const struct handshake *handshake, const struct key *private_key)
+{
+	const struct key *own = handshake_public_key(handshake);
+	struct key public_key;
+
+	return own != NULL && key_public(private_key, &public_key) == 0 &&
+	       key_equal(own, &public_key);
+}
+
 static void interface_set(const struct wg_command *command)
 {
 	struct wg_interface *interface = command->interface;
@@ -323,7 +333,7 @@ static void interface_set(const struct wg_command *command)
 		log_error(wireguard, "interface %u: %s", interface->id, strerror(-error));
 		return;
 	}
-	if (!command->has_key)
+	if (!command->has_key || is_own_key(interface->handshake, &command->key))
 		return;
 	error = handshake_set_private_key(interface->handshake, &command->key);
 	if (error < 0) {
