@@ -142,9 +142,10 @@ static void protect_memory(void)
 
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		log_warn(main, "core dumps cannot be switched off: %s", strerror(errno));
-	/* With a limit left in place every later allocation could fail. */
+	/* With a limit left in place every later allocation could fail; keys are in pages that
+	 * libsodium locks by itself. */
 	if (setrlimit(RLIMIT_MEMLOCK, &all) < 0 || mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
-		log_warn(main, "memory is not locked (%s): keys may reach swap", strerror(errno));
+		log_info(main, "not all memory is locked (%s), only that of keys", strerror(errno));
 }
 
 static int make_dir(const char *path)
