@@ -13,6 +13,7 @@
 	X(SPOOFED_OVERLAY, "spoofed_overlay", "source of a peer or the overlay on a plain port")   \
 	X(FORGED_TUPLE, "forged_tuple", "addresses and ports of somebody else's flow")             \
 	X(NO_ROUTE, "no_route", "no route to the destination for this source")                     \
+	X(LINK_LOCAL, "link_local", "link-local addresses are not forwarded")                      \
 	X(EXIT_CLOSED, "exit_closed", "exit nodes lead to the internet only")                      \
 	X(POLICY, "policy", "no policy allows the flow")                                           \
 	X(POLICY_HOST, "policy_host", "no policy allows the flow to the gateway itself")           \

@@ -309,8 +309,8 @@ void flow_rewrite(struct rte_mbuf *mbuf, const struct flow_action *action);
 /* To the home of its flow. */
 uint8_t flow_hand_off(struct rte_mbuf *mbuf, unsigned home);
 
-/* Which worker owns the flow that this key belongs to (home.c). */
-unsigned flow_home(const struct flow_worker *w, const struct flow_key *key);
+/* Which worker owns the flow that this key belongs to (home.c). asks: it is an ICMP query. */
+unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool asks);
 
 /* What the packet needs of a judgement (judge.c). */
 struct flow_verdict {

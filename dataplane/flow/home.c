@@ -7,6 +7,9 @@
  *not the sending peer: of two routing peers either may answer. none                       a hash of
  *both ends
  */
+#include <netinet/in.h>
+
+#include "common/api/flow.h"
 #include "dataplane/flow/flow_priv.h"
 #include "dataplane/nat/nat.h"
 #include "dataplane/route/route.h"
@@ -27,24 +30,39 @@ static unsigned hash_ends(const struct flow_worker *w, const struct flow_key *ke
 	return (unsigned)((hash >> 32) * w->workers >> 32);
 }
 
-unsigned flow_home(const struct flow_worker *w, const struct flow_key *key)
+static bool is_icmp(uint8_t proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
+/* The owner of this end's port block, if the end is the outside of the NAT; else -1. */
+static int find_block_owner(
+	const struct flow_worker *w, const struct addr *addr, uint8_t proto, uint16_t port)
+{
+	const struct nat_address *address = nat_address_find(w->copy, addr);
+
+	if (address == NULL || !nat_port_in_share(address, port))
+		return -1;
+	return nat_port_owner(address, proto, port);
+}
+
+unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool asks)
 {
 	struct addr src, dst;
-	const struct nat_address *address;
 	struct peer_view view;
 	uint32_t peer, other;
+	int owner = -1;
 
 	if (w->workers == 1)
 		return 0;
 	flow_key_src(key, &src);
 	flow_key_dst(key, &dst);
-	address = nat_address_find(w->copy, &dst);
-	if (address != NULL) {
-		int owner = nat_port_owner(address, key->proto, key->dport);
-
-		if (owner >= 0)
-			return (unsigned)owner;
-	}
+	if (!asks)
+		owner = find_block_owner(w, &dst, key->proto, key->dport);
+	if (owner < 0 && key->ident == API_IDENT_HOST && (asks || !is_icmp(key->proto)))
+		owner = find_block_owner(w, &src, key->proto, key->sport);
+	if (owner >= 0)
+		return (unsigned)owner;
 	peer = allowed_owner(w->copy, &src);
 	other = allowed_owner(w->copy, &dst);
 	if (peer == 0 || (other != 0 && other < peer))

@@ -273,7 +273,7 @@ uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf)
 	key.hash = flow_hash(&w->table, &key);
 	slot = flow_table_find(&w->table, &key);
 	if (slot == 0) {
-		home = flow_home(w, &key);
+		home = flow_home(w, &key, false);
 		if (home != w->id && (packet->flags & PACKET_AT_HOME) == 0)
 			return flow_hand_off(mbuf, home);
 		return flow_drop(mbuf, DROP(flow, ICMP_ERROR_UNMATCHED));

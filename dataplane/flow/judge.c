@@ -224,6 +224,14 @@ static bool is_unsolicited(
 	return nat_can_map(key->proto) && nat_port_in_share(address, key->dport);
 }
 
+/* RFC 3927 2.7, RFC 4291 2.5.6. */
+static bool is_link_local(const struct addr *addr)
+{
+	if (addr->family == ADDR_V4)
+		return addr->bytes[0] == 169 && addr->bytes[1] == 254;
+	return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
+}
+
 bool flow_judge(
 	const struct flow_worker *w, const struct flow_asked *asked, struct flow_verdict *verdict)
 {
@@ -243,6 +251,8 @@ bool flow_judge(
 		return refuse(verdict, DROP(flow, UNSOLICITED));
 	if (local_has(w->copy, &dst, &local_port))
 		return lead_to_host(w, asked, verdict);
+	if (is_link_local(&src) || is_link_local(&dst))
+		return refuse(verdict, DROP(flow, LINK_LOCAL));
 	if (!find_hop(w, key, &dst, verdict, &hop))
 		return false;
 	if (hop.next == API_NEXT_HOST)

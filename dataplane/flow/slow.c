@@ -55,6 +55,12 @@ static bool is_neighbour_discovery(struct rte_mbuf *mbuf)
 	       rte_pktmbuf_mtod(mbuf, const struct rte_ipv6_hdr *)->hop_limits == 255;
 }
 
+/* From the kernel by way of a port's twin, not of the overlay interface. */
+static bool is_from_twin(const struct packet *packet)
+{
+	return (packet->ingress & API_IDENT_HOST) != 0 && (packet->ingress & FLOW_IDENT_MASK) != 0;
+}
+
 /* Sent as the kernel made it; without a flow. */
 static uint8_t send_for_host(struct rte_mbuf *mbuf)
 {
@@ -316,7 +322,8 @@ uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf)
 	uint8_t role;
 
 	if ((packet->flags & PACKET_FRAGMENT) != 0)
-		return flow_drop(mbuf, DROP(flow, FRAGMENT));
+		return is_from_twin(packet) ? send_for_host(mbuf)
+					    : flow_drop(mbuf, DROP(flow, FRAGMENT));
 	if ((packet->flags & PACKET_ICMP_ERROR) != 0)
 		return flow_icmp_error(w, mbuf);
 	flow_key_of(mbuf, &key);
@@ -326,7 +333,7 @@ uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf)
 		return carry_known(w, mbuf, slot, &key);
 	if (settle_strange(mbuf, &key, &role))
 		return role;
-	home = flow_home(w, &key);
+	home = flow_home(w, &key, is_icmp(key.proto) && is_query(packet));
 	if (home != w->id && (packet->flags & PACKET_AT_HOME) == 0)
 		return flow_hand_off(mbuf, home);
 	return first_packet(w, mbuf, &key);

@@ -78,6 +78,8 @@ static void refusals_have_their_reasons(void **state)
 			"policy"},
 		{"to the egress address", udp(WAN, "203.0.113.9", "198.51.100.1"), GRAPH_DROP,
 			"policy"},
+		{"link-local", udp(1, "100.64.0.1", "169.254.169.254"), GRAPH_DROP, "link_local"},
+		{"link-local v6", udp(1, "fd00::1", "fe80::1"), GRAPH_DROP, "link_local"},
 		{"multicast", udp(1, "100.64.0.1", "239.1.1.1"), GRAPH_DROP, "multicast"},
 		{"a removed peer", udp(9, "100.64.0.9", "203.0.113.9"), GRAPH_DROP, "peer_gone"},
 	};
@@ -439,8 +441,49 @@ static void workers_agree_on_the_home(void **state)
 		there.src[0] = back.dst[0] = 9;
 		there.src[3] = back.dst[3] = (uint8_t)i;
 		there.dst[0] = back.src[0] = 8;
-		assert_int_equal(flow_home(flow_worker_get(0), &there),
-			flow_home(flow_worker_get(1), &back));
+		assert_int_equal(flow_home(flow_worker_get(0), &there, false),
+			flow_home(flow_worker_get(1), &back, false));
+	}
+	world.workers = 1;
+}
+
+/* Where the egress address is the host's, too: of each conversation both sides meet, even if its
+ * identifier lies in a block that mappings of another worker have. */
+static void host_queries_find_their_home(void **state)
+{
+	struct packet_spec ping = {.ingress = 1,
+		.src = "100.64.0.1",
+		.dst = "203.0.113.9",
+		.sport = 7,
+		.proto = IPPROTO_ICMP,
+		.icmp_type = 8};
+	struct packet_spec seen;
+	struct rte_mbuf *mbuf;
+	char src[46], dst[46];
+
+	world.workers = 3;
+	world.peer[1].home = 2;
+	w = fake_worker(256);
+	mbuf = fake_packet(&ping);
+	assert_int_equal(fake_forward(flow_worker_get(2), mbuf), GRAPH_SEND);
+	fake_read(mbuf, &seen, src, dst);
+	rte_pktmbuf_free(mbuf);
+	for (unsigned i = 0; i < 50; i++) {
+		struct flow_key out = {.family = ADDR_V4, .proto = IPPROTO_ICMP};
+		struct flow_key in = out;
+
+		out.sport = out.dport = in.sport = in.dport = seen.sport;
+		memcpy(out.src, (uint8_t[]){198, 51, 100, 1}, 4);
+		memcpy(out.dst, (uint8_t[]){203, 0, 113, (uint8_t)i}, 4);
+		memcpy(in.src, out.dst, 4);
+		memcpy(in.dst, out.src, 4);
+		out.ident = API_IDENT_HOST;
+		in.ident = WAN;
+		/* the host is asked; the host asks */
+		assert_int_equal(flow_home(flow_worker_get(0), &in, true),
+			flow_home(flow_worker_get(1), &out, false));
+		assert_int_equal(flow_home(flow_worker_get(0), &out, true), 2);
+		assert_int_equal(flow_home(flow_worker_get(1), &in, false), 2);
 	}
 	world.workers = 1;
 }
@@ -608,6 +651,7 @@ int main(void)
 		cmocka_unit_test_setup(bounds_per_peer_and_table, setup),
 		cmocka_unit_test_setup(half_open_is_bounded_apart, setup),
 		cmocka_unit_test_setup(workers_agree_on_the_home, setup),
+		cmocka_unit_test_setup(host_queries_find_their_home, setup),
 		cmocka_unit_test_setup(fragments_are_dropped, setup),
 		cmocka_unit_test_setup(burst_of_many_flows, setup),
 		cmocka_unit_test_setup(dump_shows_flows, setup),
