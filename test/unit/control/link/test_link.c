@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The link in this process against the data plane's real session in a child, with toy features.
- * The child shows its state in the counters: rows of the ports section.
+ * The link in this process against the data plane's real session in a child, with toy features
+ * (toy_process.h); and against data planes played by hand.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,151 +11,33 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/ring/channel.h"
-#include "common/ring/counters.h"
 #include "control/link/link.h"
-#include "dataplane/main/session.h"
 #include "test/unit/dataplane/main/toy.h"
+#include "test/unit/dataplane/main/toy_process.h"
 
-enum {
-	PATIENCE_S = 20,
-	EVENTS_RULE = TOY_RULES - 1, /* its priority: how many events follow the commit */
-	ROW_CREATED = 0,             /* rows of the ports section: see show() */
-	ROW_KEY,
-	ROW_RULES,
-};
+enum { PATIENCE_S = 20 };
 
 static char directory[] = "/tmp/sallyport-link-XXXXXX";
 static char path[64];
 static struct event_base *base;
 static pid_t dataplane;
 
-/* --- the data plane, in the child --- */
-
-static void *counters;
-
-static void open_counters(void *memory, size_t bytes, void *arg)
-{
-	static const struct counters_section section = {
-		API_SECTION_PORTS, sizeof(struct api_count_port), 4};
-
-	counters_layout(memory, &section, 1);
-	counters = memory;
-}
-
-static void close_counters(void *arg)
-{
-	counters = NULL;
-}
-
-static void show(void)
-{
-	struct api_section *section;
-	struct api_count_port *rows;
-
-	if (counters == NULL)
-		return;
-	section = counters_section(counters, API_SECTION_PORTS);
-	rows = counters_rows(counters, section);
-	counters_write_begin(section);
-	rows[ROW_CREATED].rx_packets = toy.created;
-	rows[ROW_CREATED].tx_packets = toy.destroyed;
-	memcpy(&rows[ROW_KEY], &toy.keys[1], sizeof(toy.keys[1]));
-	rows[ROW_RULES].rx_packets = toy.applied;
-	section->used = 4;
-	((struct api_counters *)counters)->generation = toy.committed;
-	counters_write_end(section);
-}
-
-static uint64_t clock_ns(void *arg)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void on_commit(uint64_t generation, void *arg)
-{
-	toy_committed(generation, arg);
-	show();
-}
-
-static void send_events(void)
-{
-	static uint64_t told;
-	struct api_event_neigh neigh;
-
-	if (toy.committed == told)
-		return;
-	told = toy.committed;
-	api_message_init(&neigh, API_EVENT_NEIGH, sizeof(neigh));
-	for (uint32_t i = 0; i < toy.rules[toy.active][EVENTS_RULE]; i++) {
-		neigh.port = (uint16_t)i;
-		(void)session_event(&neigh);
-	}
-}
-
-static void run_dataplane(int ready)
-{
-	struct session_options options = {.path = path,
-		.uid = geteuid(),
-		.request_bytes = 1 << 16,
-		.reply_bytes = 1 << 14,
-		.counters_bytes = 16384,
-		.clock_ns = clock_ns,
-		.flip = toy_flip,
-		.committed = on_commit,
-		.counters_open = open_counters,
-		.counters_close = close_counters};
-	struct session *session;
-	int error;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	log_set_level(NULL, LOG_LEVEL_ERROR);
-	toy_reset();
-	toy.entries = 20000;
-	session = session_create(&options, &error);
-	if (session == NULL || write(ready, "r", 1) != 1)
-		_exit(1);
-	for (;;) {
-		struct pollfd fd = {.fd = session_fd(session), .events = POLLIN};
-		bool more = session_poll(session, clock_ns(NULL));
-
-		show();
-		send_events();
-		if (!more && session_sleep(session))
-			poll(&fd, 1, 1000);
-	}
-}
-
 static void start_dataplane(void)
 {
-	int ready[2];
-	char byte;
-
-	assert_int_equal(pipe(ready), 0);
-	dataplane = fork();
-	assert_true(dataplane >= 0);
-	if (dataplane == 0)
-		run_dataplane(ready[1]);
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
+	dataplane = toy_process_start(path);
+	assert_true(dataplane > 0);
 }
 
 static void kill_dataplane(void)
@@ -271,9 +153,9 @@ static const void *next_message(void *arg)
 	} else if (i == batch->count - 1) {
 		batch->message.port = toy_port(1, batch->bad_last ? 1 : 1500);
 	} else if (i == 0 && batch->events > 0) {
-		batch->message.rule = toy_rule(EVENTS_RULE, batch->events);
+		batch->message.rule = toy_rule(TOY_EVENTS_RULE, batch->events);
 	} else {
-		batch->message.rule = toy_rule(i % EVENTS_RULE, i);
+		batch->message.rule = toy_rule(i % TOY_EVENTS_RULE, i);
 	}
 	return &batch->message;
 }
@@ -353,8 +235,8 @@ static void a_large_transaction_passes_a_small_ring(void **state)
 	commit(&c, &batch, 5);
 	assert_int_equal(batch.reply.code, API_OK);
 	assert_int_equal(link_generation(c.link), 5);
-	assert_int_equal(row(&c, ROW_CREATED).rx_packets, 1);
-	assert_int_equal(row(&c, ROW_RULES).rx_packets, 2 * batch.count);
+	assert_int_equal(row(&c, TOY_ROW_CREATED).rx_packets, 1);
+	assert_int_equal(row(&c, TOY_ROW_RULES).rx_packets, 2 * batch.count);
 	assert_int_equal(link_counters_header(c.link, &header), 0);
 	assert_int_equal(header.generation, 5);
 	assert_int_equal(link_counters_used(c.link, API_SECTION_PORTS), 4);
@@ -382,7 +264,7 @@ static void refusals_reach_their_owner(void **state)
 	assert_int_equal(bad.reply.index, 9);
 	assert_int_equal(good.reply.code, API_OK);
 	assert_int_equal(link_generation(c.link), 2);
-	assert_int_equal(row(&c, ROW_RULES).rx_packets, 2);
+	assert_int_equal(row(&c, TOY_ROW_RULES).rx_packets, 2);
 	link_destroy(&c.link);
 }
 
@@ -400,7 +282,7 @@ static void keys_arrive_before_their_transaction(void **state)
 	assert_int_not_equal(batch.key_token, 0);
 	commit(&c, &batch, 1);
 	assert_int_equal(batch.reply.code, API_OK);
-	port = row(&c, ROW_KEY);
+	port = row(&c, TOY_ROW_KEY);
 	assert_memory_equal(&port, &expected, sizeof(expected));
 	/* Two in the queue, each with its own. */
 	memset(&batch, 0, sizeof(batch));
@@ -574,7 +456,7 @@ static void a_forgotten_transaction_is_aborted(void **state)
 	assert_int_equal(gone.done, 0);
 	assert_int_equal(queued.done, 0);
 	assert_int_equal(link_generation(c.link), 3);
-	assert_int_equal(row(&c, ROW_RULES).rx_packets, 2); /* next's, both passes */
+	assert_int_equal(row(&c, TOY_ROW_RULES).rx_packets, 2); /* next's, both passes */
 	link_destroy(&c.link);
 }
 
