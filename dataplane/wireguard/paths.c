@@ -62,12 +62,14 @@ static void plan(struct wg_path *path, const struct addr *learned)
 	unsigned copy = tables_active();
 	struct route_hop hop;
 	uint16_t port;
+	bool keep;
 
 	path->generation = judge_generation();
 	path->adjacency = 0;
 	path->port = 0;
-	path->learned = learned != NULL && learned->family == path->remote.addr.family &&
-			local_has(copy, learned, &port);
+	keep = learned != NULL && learned->family == path->remote.addr.family &&
+	       local_has(copy, learned, &port);
+	path->learned = keep;
 	path->local.addr = (struct addr){0};
 	if (route_underlay(copy, &path->remote.addr, &hop) && hop.next == API_NEXT_PORT) {
 		const struct addr *next =
@@ -79,7 +81,7 @@ static void plan(struct wg_path *path, const struct addr *learned)
 			!local_source(copy, hop.port, path->remote.addr.family, &path->local.addr))
 			path->adjacency = 0; /* nothing to speak from */
 	}
-	if (path->learned)
+	if (keep)
 		path->local.addr = *learned;
 	header_make(path);
 }
