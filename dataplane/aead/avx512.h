@@ -64,3 +64,9 @@ void avx512_mac(struct avx512_mac *mac, struct burst_mac *macs, unsigned n);
 
 /* Wipes what calls since the last wipe have left. */
 void avx512_mac_wipe(struct avx512_mac *mac);
+
+/* The two ways of avx512_mac(): set h of the messages at places from `place`, a multiple of eight,
+ * or from 0, up to n. */
+void avx512_mac_across(
+	struct avx512_mac *mac, const struct burst_mac *macs, unsigned place, unsigned n);
+void avx512_mac_within(struct avx512_mac *mac, const struct burst_mac *macs, unsigned n);
