@@ -64,7 +64,8 @@ static void apply_pending(struct host *host)
 
 static int dump_all(struct host *host)
 {
-	static const int kinds[] = {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH};
+	/* Links tell what counts; addresses and neighbours, what may be done with a gateway. */
+	static const int kinds[] = {RTM_GETLINK, RTM_GETADDR, RTM_GETNEIGH, RTM_GETROUTE};
 
 	host->round++;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

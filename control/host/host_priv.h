@@ -134,6 +134,8 @@ void neighbour_receive(struct host *host, struct nlmsghdr *header);
 void neighbour_forget_link(struct host *host, int index);
 void neighbour_sweep(struct host *host);
 void neighbour_replay(const struct host *host, const struct host_sink *sink);
+/* Entered by somebody for good: it needs no keeping, and `managed` would take that from it. */
+bool neighbour_is_fixed(const struct host *host, int index, const struct addr *addr);
 void neighbour_free(struct host *host);
 
 /* wanted.c: neighbours that the kernel is to keep resolved */

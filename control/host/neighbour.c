@@ -21,6 +21,7 @@ struct neighbour {
 	struct neighbour_key key;
 	uint16_t port;
 	uint8_t mac[MAC_SIZE];
+	bool fixed; /* entered by hand for good: nothing needs to keep it */
 	uint32_t round;
 	UT_hash_handle hh;
 };
@@ -43,14 +44,30 @@ static void remove_entry(struct host *host, struct neighbour *neighbour)
 	host->sink.neigh_del(host->sink.context, &del);
 }
 
-static void set(struct host *host, const struct neighbour_key *key, uint16_t port,
-	const uint8_t mac[MAC_SIZE])
+static struct neighbour *find(const struct host *host, const struct neighbour_key *key)
 {
 	struct neighbour *neighbour;
 
 	HASH_FIND(hh, host->neighbours, key, sizeof(*key), neighbour);
+	return neighbour;
+}
+
+bool neighbour_is_fixed(const struct host *host, int index, const struct addr *addr)
+{
+	struct neighbour_key key = {.addr = *addr, .index = index};
+	const struct neighbour *neighbour = find(host, &key);
+
+	return neighbour != NULL && neighbour->fixed;
+}
+
+static void set(struct host *host, const struct neighbour_key *key, uint16_t port,
+	const uint8_t mac[MAC_SIZE], bool fixed)
+{
+	struct neighbour *neighbour = find(host, key);
+
 	if (neighbour != NULL) {
 		neighbour->round = host->round;
+		neighbour->fixed = fixed;
 		if (neighbour->port == port && memcmp(neighbour->mac, mac, MAC_SIZE) == 0)
 			return;
 	} else {
@@ -59,12 +76,14 @@ static void set(struct host *host, const struct neighbour_key *key, uint16_t por
 			abort();
 		neighbour->key = *key;
 		neighbour->round = host->round;
+		neighbour->fixed = fixed;
 		HASH_ADD(hh, host->neighbours, key, sizeof(neighbour->key), neighbour);
 	}
 	neighbour->port = port;
 	memcpy(neighbour->mac, mac, MAC_SIZE);
 	host->changed = true;
 	give_set(neighbour, &host->sink);
+	wanted_add(host, port, &key->addr); /* the data plane uses what it is told of */
 }
 
 static bool is_multicast(const struct addr *addr)
@@ -94,10 +113,11 @@ void neighbour_receive(struct host *host, struct nlmsghdr *header)
 	wanted_seen(
 		host, link->port, &key.addr, usable, managed && header->nlmsg_type == RTM_NEWNEIGH);
 	if (usable) {
-		set(host, &key, link->port, nla_data(attributes[NDA_LLADDR]));
+		set(host, &key, link->port, nla_data(attributes[NDA_LLADDR]),
+			(info->ndm_state & (NUD_PERMANENT | NUD_NOARP)) != 0);
 		return;
 	}
-	HASH_FIND(hh, host->neighbours, &key, sizeof(key), known);
+	known = find(host, &key);
 	if (known != NULL)
 		remove_entry(host, known);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Neighbours that the kernel is to keep resolved: next hops of the data plane and gateways. They
+ * Neighbours that the kernel is to keep resolved: next hops of the data plane, and so whatever it
+ * was told of, and gateways. They
  * are entered as `managed` (Linux 5.16: the kernel probes them by itself for ever, also while
  * this process is away) and as `extern_learn` (garbage collection passes them over, whatever
  * gc_stale_time says). A kernel that does not know `managed` is asked anew at each refresh.
@@ -57,8 +58,8 @@ static int request(struct host *host, int type, const struct wanted *wanted, uin
 	};
 	struct nl_msg *message;
 
-	if (link == NULL)
-		return 0; /* entered when the twin appears */
+	if (link == NULL || neighbour_is_fixed(host, link->index, &wanted->key.addr))
+		return 0; /* entered when the twin appears; or not in need of it */
 	info.ndm_ifindex = link->index;
 	message = netlink_message(
 		type, type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0, &info, sizeof(info));

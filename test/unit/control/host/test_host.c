@@ -244,6 +244,16 @@ static void test_neighbours(void **state)
 	assert_non_null(strstr(output_of("ip neigh show 192.0.2.77"), "managed extern_learn"));
 	assert_string_equal(output_of("ip neigh show 192.0.2.1"), "");
 	assert_true(is_told("neigh 1 192.0.2.200", NULL));
+	/* what the kernel found by itself is kept as well; what somebody fixed stays fixed */
+	far("ip addr add 192.0.2.78/24 dev far-wan");
+	run("ip neigh add 192.0.2.79 lladdr 02:00:00:00:00:4f dev sp-wan nud permanent");
+	run("ip route add 10.55.0.0/24 via 192.0.2.79");
+	run("ping -q -c 1 -W 5 192.0.2.78 >/dev/null");
+	await_told("neigh 1 192.0.2.78", "02:00:00:00:00:09");
+	await_told("neigh 1 192.0.2.79", "02:00:00:00:00:4f");
+	await_told("route 10.55.0.0/24", "port 1 via 192.0.2.79");
+	assert_non_null(strstr(output_of("ip neigh show 192.0.2.78"), "managed extern_learn"));
+	assert_non_null(strstr(output_of("ip neigh show 192.0.2.79"), "PERMANENT"));
 	far("ip link set far-wan address 02:00:00:00:00:0a");
 	far("ping -q -c 1 -W 5 192.0.2.1 >/dev/null || true");
 	run("ip neigh replace 192.0.2.77 lladdr 02:00:00:00:00:0b dev sp-wan nud reachable");
