@@ -8,6 +8,7 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_log.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -103,13 +104,15 @@ static int plug(const char *text, struct device *device)
 		return 0;
 	}
 	rc = rte_dev_probe(text);
+	/* EAL says EFAULT of a name that no bus knows, drivers often just -1. */
 	if (rc < 0)
-		return rc == -1 ? -ENODEV : rc;
+		return rc == -1 || rc == -EFAULT ? -ENODEV : rc;
 	device->plugged = true;
 	return find_device(text, name, &device->dpdk);
 }
 
-/* af_packet spreads over all the queues that it was made with: all must be polled. */
+/* af_packet spreads over all the queues that it was made with: all must be polled. These drivers
+ * say with nb_*_queues how many that are, before they are configured. */
 static bool takes_all_queues(const struct rte_eth_dev_info *info)
 {
 	return strcmp(info->driver_name, "net_af_packet") == 0 ||
@@ -124,8 +127,8 @@ static void decide_queues(
 	unsigned tx = set->tx_queues != 0 ? set->tx_queues : workers;
 
 	if (takes_all_queues(info)) {
-		rx = info->max_rx_queues;
-		tx = info->max_tx_queues;
+		rx = info->nb_rx_queues;
+		tx = info->nb_tx_queues;
 	}
 	rx = RTE_MIN(rx, info->max_rx_queues);
 	rx = RTE_MIN(rx, (unsigned)DP_WORKERS_MAX);
@@ -173,13 +176,20 @@ static int set_up_queues(const struct port *port)
 
 static bool try_interrupts(const struct port *port)
 {
-	for (uint16_t q = 0; q < port->rx_queues; q++) {
-		if (rte_eth_dev_rx_intr_ctl_q_get_fd(port->dpdk, q) < 0 ||
-			rte_eth_dev_rx_intr_enable(port->dpdk, q) != 0)
-			return false;
-		rte_eth_dev_rx_intr_disable(port->dpdk, q);
+	/* There is no way to ask; ethdev would log an error for a driver without. */
+	int type = rte_log_register("lib.ethdev");
+	int level = rte_log_get_level((uint32_t)type);
+	bool works = true;
+
+	rte_log_set_level((uint32_t)type, RTE_LOG_CRIT);
+	for (uint16_t q = 0; works && q < port->rx_queues; q++) {
+		works = rte_eth_dev_rx_intr_ctl_q_get_fd(port->dpdk, q) >= 0 &&
+			rte_eth_dev_rx_intr_enable(port->dpdk, q) == 0;
+		if (works)
+			rte_eth_dev_rx_intr_disable(port->dpdk, q);
 	}
-	return true;
+	rte_log_set_level((uint32_t)type, (uint32_t)level);
+	return works;
 }
 
 /* What the workers can wait on, one descriptor per queue; none: they nap. */
