@@ -88,25 +88,45 @@ static void provide_stats(void)
 		API_SECTION_WORKERS, sizeof(struct api_count_worker), DP_WORKERS_MAX, worker_fill);
 }
 
+static int failed(const char *what, int rc)
+{
+	log_error(main, "%s: %s", what, strerror(-rc));
+	return rc;
+}
+
+/* What features build on. */
+static int set_up_core(const struct args *args)
+{
+	int rc = reader_create();
+
+	if (rc != 0)
+		return failed("grace periods", rc);
+	rc = packet_pool_create();
+	if (rc != 0)
+		return failed("packet buffers", rc);
+	rc = handoff_create_all(args->config.workers);
+	if (rc != 0)
+		return failed("hand-off rings", rc);
+	rc = aead_select(args->config.aead);
+	if (rc != 0)
+		return failed("cipher", rc);
+	provide_stats();
+	return 0;
+}
+
 static int set_up(const struct args *args)
 {
 	unsigned workers = args->config.workers;
-	int rc = reader_create();
+	int rc = set_up_core(args);
 
 	if (rc == 0)
-		rc = packet_pool_create();
-	if (rc == 0)
-		rc = handoff_create_all(workers);
-	if (rc == 0)
-		rc = aead_select(args->config.aead);
+		rc = feature_init_all();
 	if (rc != 0)
 		return rc;
-	provide_stats();
-	rc = feature_init_all();
-	if (rc == 0)
-		rc = worker_create_all();
-	if (rc == 0)
-		rc = graph_create_all(workers);
+	rc = worker_create_all();
+	if (rc != 0)
+		return failed("workers", rc);
+	rc = graph_create_all(workers);
 	for (unsigned id = 0; rc == 0 && id < workers; id++)
 		rc = feature_worker_init_all(worker_get(id));
 	return rc;

@@ -142,6 +142,11 @@ static bool want_huge(const struct args *args)
 	return free_huge_mb() >= eal_memory_mb(args);
 }
 
+/* EAL's own usage text is about options that we do not have. */
+static void print_no_usage(const char *program)
+{
+}
+
 int eal_start(const struct args *args)
 {
 	bool huge = want_huge(args);
@@ -151,6 +156,7 @@ int eal_start(const struct args *args)
 	if (rc != 0)
 		return rc;
 	rte_openlog_stream(stderr);
+	rte_set_application_usage_hook(print_no_usage);
 	rte_log_set_global_level(args->log == LOG_LEVEL_DEBUG ? RTE_LOG_INFO : RTE_LOG_WARNING);
 	if (rte_eal_init(eal.argc, (char **)eal.argv) < 0) {
 		log_error(eal, "cannot start with %s MB of %s: %s", eal.memory,

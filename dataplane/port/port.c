@@ -30,6 +30,7 @@
 #include "dataplane/port/port_rx.h"
 #include "dataplane/port/port_tx.h"
 #include "dataplane/port/rx_queues.h"
+#include "dataplane/route/route.h"
 
 LOG_TYPE(port);
 
@@ -60,6 +61,7 @@ struct port_object {
 static struct port_object objects[API_PORT_MAX];
 static const struct port *published[API_PORT_MAX]; /* main thread writes, any reader reads */
 static bool changed; /* ports were published or unpublished in this pass */
+static bool rejudge; /* a port's source set changed: flows from it may be others now */
 static uint64_t link_checked_ms;
 static uint64_t connection;
 
@@ -293,6 +295,7 @@ static void apply_set(const void *msg, unsigned copy, enum handler_pass pass)
 		return;
 	object->mentioned = true;
 	object->set = *set;
+	rejudge |= object->port.set_id != set->set_id;
 	object->port.set_id = set->set_id;
 	memcpy(object->port.name, set->name, sizeof(set->name));
 	if (object->state != PORT_UP)
@@ -327,6 +330,9 @@ static void end(unsigned copy, enum handler_pass pass, bool full)
 				close_port(&objects[id]);
 		}
 		rx_queues_reclaim();
+		if (rejudge)
+			judge_generation_bump();
+		rejudge = false;
 		return;
 	}
 	for (unsigned id = 1; id < API_PORT_MAX; id++) {
