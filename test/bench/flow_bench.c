@@ -2,7 +2,7 @@
 /*
  * Cycles per packet of known masqueraded flows, visited round robin, and per new flow:
  *
- *	flow_bench [-b BURST] FLOWS...
+ *	flow_bench [-b BURST] [-s STRIDE] FLOWS...
  *
  * Headers are written before each burst and so lie in the first cache, as with a packet generator
  * on the same core; flows and buckets do not. Routes, peers and neighbours are the unit tests'
@@ -34,6 +34,8 @@ enum {
 
 static struct rte_mbuf *mbufs[FLOW_BURST_MAX];
 static unsigned burst = 256;
+static uint32_t stride =
+	1; /* from flow to flow; a large prime defeats the hardware's prefetching */
 
 static int compare(const void *a, const void *b)
 {
@@ -123,7 +125,7 @@ static double one_round(struct flow_worker *w, uint32_t flows, uint32_t *next)
 
 		for (unsigned i = 0; i < burst; i++) {
 			write_packet(mbufs[i], *next);
-			*next = *next + 1 < flows ? *next + 1 : 0;
+			*next = (uint32_t)(((uint64_t)*next + stride) % flows);
 		}
 		start = rte_rdtsc();
 		flow_fast(w, mbufs, burst, roles);
@@ -174,10 +176,13 @@ int main(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "b:")) != -1) {
-		burst = option == 'b' ? (unsigned)strtoul(optarg, NULL, 10) : 0;
+	while ((option = getopt(argc, argv, "b:s:")) != -1) {
+		if (option == 's')
+			stride = (uint32_t)strtoul(optarg, NULL, 10);
+		else
+			burst = option == 'b' ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 		if (burst < 1 || burst > FLOW_BURST_MAX) {
-			fprintf(stderr, "usage: flow_bench [-b BURST] FLOWS...\n");
+			fprintf(stderr, "usage: flow_bench [-b BURST] [-s STRIDE] FLOWS...\n");
 			return 2;
 		}
 	}
