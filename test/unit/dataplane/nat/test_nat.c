@@ -17,6 +17,7 @@
 #include "common/api/egress.h"
 #include "common/api/flow.h"
 #include "common/api/policy.h"
+#include "common/api/route.h"
 #include "dataplane/nat/nat.h"
 #include "test/unit/dataplane/flow/fakes.h"
 
@@ -243,7 +244,7 @@ static void checksums_are_right(void **state)
 		assert_int_equal(in.role, GRAPH_SEAL);
 		assert_true(in.right);
 		assert_string_equal(in.dst, packet.src);
-		assert_int_equal(in.seen.dport, packet.proto == packet.proto ? packet.sport : 0);
+		assert_int_equal(in.seen.dport, packet.sport);
 	}
 }
 
@@ -415,6 +416,8 @@ static void open_tcp(struct packet_spec *out, struct packet_spec *in)
 	first = run(out);
 	assert_int_equal(first.role, GRAPH_SEND);
 	*in = answer_to(&first);
+	in->src = REMOTE; /* not the text on this stack */
+	in->dst = V4;
 	assert_int_equal(run(in).role, GRAPH_SEAL);
 	out->tcp_flags = in->tcp_flags = RTE_TCP_ACK_FLAG;
 	assert_int_equal(run(out).role, GRAPH_SEND);
@@ -587,6 +590,8 @@ static void ports_stay_in_the_share(void **state)
 /* Fail closed: no rule, an empty pool, a pool without the family, a rule that denies. */
 static void refused_without_an_address(void **state)
 {
+	struct api_egress_rule_del del = {
+		.header = {.type = API_EGRESS_RULE_DEL, .length = sizeof(del)}, .rule = 1};
 	static const uint16_t v4[] = {1};
 	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 53);
 	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
@@ -606,6 +611,26 @@ static void refused_without_an_address(void **state)
 	assert_string_equal(run(&four).drop, "egress_refused");
 	four.dst = OTHER;
 	assert_int_equal(run(&four).role, GRAPH_SEND);
+	four.sport++;
+	assert_int_equal(fake_apply(&del), 0);
+	assert_string_equal(run(&four).drop, "egress_refused");
+}
+
+/* A route that masquerades no more cuts the flows whose addresses would change. */
+static void masquerade_withdrawn_cuts_the_flow(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct out out = run(&packet);
+
+	assert_int_equal(out.role, GRAPH_SEND);
+	for (unsigned i = 0; i < world.overlays; i++)
+		world.overlay[i].hop.flags &= (uint16_t)~API_ROUTE_MASQUERADE;
+	world.generation++;
+	assert_string_equal(run(&packet).drop, "revoked");
+	out = run(&packet);
+	assert_int_equal(out.role, GRAPH_SEND);
+	assert_string_equal(out.src, "100.64.0.1");
+	assert_int_equal(out.seen.sport, 4000);
 }
 
 /* An address that goes takes its flows along; then its memory can go, too. */
@@ -730,6 +755,7 @@ int main(void)
 		cmocka_unit_test_setup(c11_exhaustion_evicts_nobody, setup),
 		cmocka_unit_test_setup(ports_stay_in_the_share, setup),
 		cmocka_unit_test_setup(refused_without_an_address, setup),
+		cmocka_unit_test_setup(masquerade_withdrawn_cuts_the_flow, setup),
 		cmocka_unit_test_setup(deleted_address_cuts_its_flows, setup),
 		cmocka_unit_test_setup(other_protocols_are_refused, setup),
 		cmocka_unit_test_setup(bad_messages_are_refused, setup),
