@@ -612,8 +612,13 @@ static void refused_without_an_address(void **state)
 	four.dst = OTHER;
 	assert_int_equal(run(&four).role, GRAPH_SEND);
 	four.sport++;
-	assert_int_equal(fake_apply(&del), 0);
+	fake_egress_rule(2, 1, 0, NULL);
+	fake_egress_rule(3, 0, 1, NULL);
+	four.dst = REMOTE;
 	assert_string_equal(run(&four).drop, "egress_refused");
+	del.rule = 2;
+	assert_int_equal(fake_apply(&del), 0);
+	assert_int_equal(run(&four).role, GRAPH_SEND);
 }
 
 /* A route that masquerades no more cuts the flows whose addresses would change. */
