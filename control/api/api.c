@@ -199,9 +199,14 @@ static json_t *peers_summary(struct api *api, const struct compiled *c)
 	for (size_t i = 0; i < c->model->tables[MODEL_PEER].n; i++) {
 		uint32_t id = c->peer_ids[i];
 		uint64_t handshake = id < n ? rows[id].last_handshake_s : 0;
+		struct store_marks marks;
 
 		if (!model_peer_at(c->model, i)->enabled)
 			continue;
+		/* An event comes at once, the counters within a second. */
+		if (program_peer_marks(api->program, id, &marks) &&
+			marks.last_handshake_s > handshake)
+			handshake = marks.last_handshake_s;
 		total++;
 		live += handshake != 0 && handshake + API_LIVE_S >= now;
 		never += handshake == 0;

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The command from its arguments to its exit code, against a server in a child that knows a few
+ * paths; and the manual page, which must be what the table of commands makes.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/cli/cli.h"
+#include "control/http/http.h"
+
+static char dir[] = "/tmp/sp-cli-XXXXXX", socket_path[64], output_path[64];
+static pid_t server;
+
+/* --- the server, in the child --- */
+
+static void get_status(struct http_request *request, void *arg)
+{
+	http_reply(request, 200,
+		json_pack("{s:s, s:s, s:{s:b, s:s}, s:{s:i}, s:[], s:[]}", "state", "degraded",
+			"gateway", "gw", "dataplane", "connected", 0, "reason", "gone", "peers",
+			"total", 3, "ports", "workers"));
+}
+
+static void get_drops(struct http_request *request, void *arg)
+{
+	http_reply(request, 200,
+		json_pack("{s:[{s:s, s:s, s:i}, {s:s, s:s, s:i}]}", "drops", "name", "flow.policy",
+			"text", "no policy", "packets", 7, "name", "flow.none", "text", "never",
+			"packets", 0));
+}
+
+static void post_apply(struct http_request *request, void *arg)
+{
+	http_reply_problem(request, 422, "the configuration has errors",
+		json_pack("{s:s}", "text", "x.yaml:1:1: error[SP0201]: text\n"));
+}
+
+static void get_export(struct http_request *request, void *arg)
+{
+	if (strcmp(http_param(request), "anna") != 0) {
+		http_reply_problem(request, 404, "there is no such peer", NULL);
+		return;
+	}
+	http_reply_text(request, 200, "text/plain",
+		http_query(request, "full") != NULL
+			? "full\n"
+			: "[Interface]\nPrivateKey = @PRIVATE_KEY@\nAddress = x\n");
+}
+
+static const struct http_route routes[] = {
+	{"GET", "/api/status", get_status},
+	{"GET", "/api/drops", get_drops},
+	{"POST", "/api/config/apply", post_apply},
+	{"GET", "/api/peers/{name}/export", get_export},
+	{NULL, NULL, NULL},
+};
+
+static void serve(int ready)
+{
+	struct event_base *base = event_base_new();
+	int error;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (base == NULL || http_create(base, socket_path, 0600, routes, NULL, &error) == NULL)
+		_exit(1);
+	if (write(ready, "x", 1) != 1)
+		_exit(1);
+	event_base_dispatch(base);
+	_exit(0);
+}
+
+/* --- the command, its output in a file --- */
+
+static char output[65536];
+
+static int run(const char *first, ...)
+{
+	char *argv[16] = {(char *)"sallyport", (char *)"--socket", socket_path, (char *)first};
+	int argc = 4, code, saved[2], fd;
+	va_list args;
+	ssize_t n;
+
+	va_start(args, first);
+	while ((argv[argc] = va_arg(args, char *)) != NULL)
+		argc++;
+	va_end(args);
+	fflush(stdout);
+	fflush(stderr);
+	fd = open(output_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 2; i++) {
+		saved[i] = dup(i + 1);
+		assert_int_equal(dup2(fd, i + 1), i + 1);
+	}
+	code = cli_main(argc, argv);
+	fflush(stdout);
+	fflush(stderr);
+	for (int i = 0; i < 2; i++) {
+		dup2(saved[i], i + 1);
+		close(saved[i]);
+	}
+	n = pread(fd, output, sizeof(output) - 1, 0);
+	assert_true(n >= 0);
+	output[n] = '\0';
+	close(fd);
+	return code;
+}
+
+#define assert_shows(text) assert_non_null(strstr(output, text))
+
+static void test_show(void **state)
+{
+	json_t *json;
+
+	assert_int_equal(run("status", NULL), CLI_DEGRADED);
+	assert_shows("DEGRADED");
+	assert_shows("not connected: gone");
+	assert_int_equal(run("status", "-j", NULL), CLI_DEGRADED);
+	json = json_loads(output, 0, NULL);
+	assert_string_equal(cli_text(json, "gateway"), "gw");
+	json_decref(json);
+	assert_int_equal(run("drops", NULL), CLI_OK);
+	assert_string_equal(
+		output, "REASON       PACKETS  MEANING\nflow.policy        7  no policy\n");
+	assert_int_equal(run("drops", "--all", NULL), CLI_OK);
+	assert_shows("flow.none");
+	assert_null(strchr(output, '\033')); /* no colour but on a terminal */
+}
+
+static void test_export(void **state)
+{
+	char key_path[80];
+	int fd;
+
+	snprintf(key_path, sizeof(key_path), "%s/key", dir);
+	fd = open(key_path, O_WRONLY | O_CREAT, 0600);
+	assert_int_equal(write(fd, "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\n", 45), 45);
+	assert_int_equal(
+		run("peer", "export", "anna", "--private-key-file", key_path, NULL), CLI_OK);
+	assert_string_equal(output, "[Interface]\nPrivateKey = "
+				    "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\nAddress = x\n");
+	assert_int_equal(run("peer", "export", "anna", NULL), CLI_OK);
+	assert_shows("# PrivateKey = ");
+	assert_int_equal(run("peer", "export", "--full", "anna", NULL), CLI_OK);
+	assert_string_equal(output, "full\n");
+	assert_int_equal(fchmod(fd, 0644), 0);
+	assert_int_equal(
+		run("peer", "export", "anna", "--private-key-file", key_path, NULL), CLI_USAGE);
+	assert_shows("chmod 0600");
+	assert_int_equal(run("peer", "export", "bob", NULL), CLI_USAGE);
+	assert_shows("there is no such peer");
+	assert_int_equal(run("peer", "export", "x/../y", NULL), CLI_USAGE);
+	close(fd);
+	unlink(key_path);
+}
+
+static void test_exit_codes(void **state)
+{
+	assert_int_equal(run("apply", NULL), CLI_USAGE);
+	assert_shows("x.yaml:1:1: error[SP0201]: text");
+	assert_int_equal(run("peers", NULL), CLI_USAGE); /* a path the server does not know */
+	assert_int_equal(run("nonsense", NULL), CLI_USAGE);
+	assert_int_equal(run("peer", "nonsense", NULL), CLI_USAGE);
+	assert_int_equal(run("status", "surplus", NULL), CLI_USAGE);
+	assert_int_equal(run("status", "--full", NULL), CLI_USAGE);
+	assert_int_equal(run("status", "--nonsense", NULL), CLI_USAGE);
+	assert_int_equal(run("status", "--socket", "/nowhere/x.sock", NULL), CLI_UNREACHABLE);
+	assert_int_equal(run("explain", "SP0201", NULL), CLI_OK);
+	assert_int_equal(run("explain", "SP9999", NULL), CLI_USAGE);
+	assert_int_equal(run("check", SAMPLE, NULL), CLI_OK);
+	assert_int_equal(run("check", "/nowhere.yaml", NULL), CLI_USAGE);
+	assert_int_equal(run("dataplane-args", SAMPLE, NULL), CLI_OK);
+	assert_string_equal(output, "--workers=1 --idle=adaptive\n");
+}
+
+static void test_every_command_is_documented(void **state)
+{
+	FILE *file = fopen(MANUAL, "re");
+	char manual[65536];
+	size_t n;
+
+	assert_non_null(file);
+	n = fread(manual, 1, sizeof(manual) - 1, file);
+	manual[n] = '\0';
+	fclose(file);
+	assert_int_equal(run("man", NULL), CLI_OK);
+	assert_string_equal(output, manual); /* sallyport man >docs/man/sallyport.1.scd */
+	assert_int_equal(run("help", NULL), CLI_OK);
+	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+		assert_true(c->summary[0] != '\0');
+		assert_shows(c->words);
+	}
+	for (char *line = strtok(output, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= 80);
+}
+
+static int set_up(void **state)
+{
+	int ready[2];
+	char byte;
+
+	if (mkdtemp(dir) == NULL || pipe(ready) < 0)
+		return -1;
+	snprintf(socket_path, sizeof(socket_path), "%s/api.sock", dir);
+	snprintf(output_path, sizeof(output_path), "%s/output", dir);
+	server = fork();
+	if (server == 0)
+		serve(ready[1]);
+	close(ready[1]);
+	return server > 0 && read(ready[0], &byte, 1) == 1 ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	kill(server, SIGTERM);
+	waitpid(server, NULL, 0);
+	unlink(socket_path);
+	unlink(output_path);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_show),
+		cmocka_unit_test(test_export),
+		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_every_command_is_documented),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
