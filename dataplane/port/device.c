@@ -2,6 +2,10 @@
 /*
  * Devices are plugged in when the control process names them, so that no port exists before its
  * guards stand. A device that exists already (made at start, or by a test) is used as it is.
+ *
+ * af_packet in DPDK 22.11 always joins a fanout group with PACKET_FANOUT_FLAG_DEFRAG, so the kernel
+ * reassembles IPv4 fragments before we see them: those whose whole is longer than the MTU are
+ * dropped as over-long frames. IPv6 fragments arrive as they are.
  */
 #include "dataplane/port/device.h"
 
