@@ -23,6 +23,7 @@ static const enum graph_role roles_used[] = {
 	GRAPH_PUNT,
 	GRAPH_SEAL,
 	GRAPH_ICMP,
+	GRAPH_HOLD,
 };
 
 static uint16_t edges_flow[FLOW_EDGES]; /* by role; set before graphs are created */
@@ -82,13 +83,24 @@ static uint16_t process_flow(
 	return n;
 }
 
+/* Only the neighbour is missing: the packet waits for it and then comes here again. */
+static uint8_t wait_or_drop(struct rte_mbuf *mbuf, uint8_t role)
+{
+	struct packet *packet = packet_of(mbuf);
+
+	if (role != GRAPH_DROP || packet->drop != DROP(flow, NEIGH_UNKNOWN))
+		return role;
+	packet->next = GRAPH_FORWARD;
+	return GRAPH_HOLD;
+}
+
 static uint16_t process_slow(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
 {
 	struct flow_worker *w = refresh();
 
 	for (uint16_t i = 0; i < n; i++) {
-		uint8_t role = flow_slow(w, objs[i]);
+		uint8_t role = wait_or_drop(objs[i], flow_slow(w, objs[i]));
 
 		rte_node_enqueue_x1(graph, node, edges_slow[role], objs[i]);
 	}

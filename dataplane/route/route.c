@@ -10,10 +10,12 @@
 #include "dataplane/main/feature.h"
 #include "dataplane/main/handler.h"
 #include "dataplane/main/txn.h"
+#include "dataplane/route/hold.h"
 #include "dataplane/route/route_priv.h"
 
 /* Written by the main thread, read by workers once per flow lookup. */
 static _Atomic uint32_t generation = 1;
+static bool learned; /* a neighbour was set in it */
 static bool touched; /* the transaction under way had a message of this group, or is full */
 
 uint32_t judge_generation(void)
@@ -42,6 +44,12 @@ TOUCHING(route_del_apply)
 TOUCHING(allowed_set_apply)
 TOUCHING(allowed_del_apply)
 
+static void learn_neigh_set_apply(const void *message, unsigned copy, enum handler_pass pass)
+{
+	learned = true;
+	neigh_set_apply(message, copy, pass);
+}
+
 static const struct handler handlers[] = {
 	{API_LOCAL_SET, "local_set", sizeof(struct api_local_set), local_set_validate,
 		touch_local_set_apply},
@@ -49,7 +57,7 @@ static const struct handler handlers[] = {
 		touch_local_del_apply},
 	/* A new neighbour or MAC changes no judgement: nothing was let through without it. */
 	{API_NEIGH_SET, "neigh_set", sizeof(struct api_neigh_set), neigh_set_validate,
-		neigh_set_apply},
+		learn_neigh_set_apply},
 	{API_NEIGH_DEL, "neigh_del", sizeof(struct api_neigh_del), neigh_del_validate,
 		touch_neigh_del_apply},
 	{API_ROUTE_SET, "route_set", sizeof(struct api_route_set), route_set_validate,
@@ -120,6 +128,9 @@ static void end(unsigned copy, enum handler_pass pass, bool full)
 	if (touched)
 		judge_generation_bump();
 	touched = false;
+	if (learned)
+		hold_release();
+	learned = false;
 }
 
 static const struct handler_group group = {
@@ -143,6 +154,8 @@ static int init(void)
 		rc = local_init();
 	if (rc == 0)
 		rc = neigh_init();
+	if (rc == 0)
+		rc = hold_init();
 	if (rc == 0)
 		handler_register(&group);
 	return rc;

@@ -51,3 +51,15 @@ static inline void nodes_pass(struct rte_graph *graph, struct rte_node *node,
 		first = end;
 	}
 }
+
+/* A node may be given more than a burst at once (its stream grows): one burst after the other. */
+static inline uint16_t nodes_in_bursts(struct rte_graph *graph, struct rte_node *node, void **objs,
+	uint16_t n,
+	void (*process)(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs,
+		uint16_t n))
+{
+	for (uint16_t done = 0; done < n; done += RTE_GRAPH_BURST_SIZE)
+		process(graph, node, (struct rte_mbuf **)objs + done,
+			RTE_MIN((uint16_t)(n - done), (uint16_t)RTE_GRAPH_BURST_SIZE));
+	return n;
+}

@@ -276,9 +276,9 @@ static uint16_t finish(struct opening *opening, const struct aead_packet *aead,
 	return inner_make(opening, aead->length);
 }
 
-static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+static void process_burst(
+	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs, uint16_t n)
 {
-	struct rte_mbuf **mbufs = (struct rte_mbuf **)objs;
 	struct worker *worker = worker_self();
 	struct burst burst;
 
@@ -292,7 +292,11 @@ static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **o
 				&burst.aead[i], counts_of(worker->id), worker->now_ms);
 	}
 	nodes_pass(graph, node, mbufs, burst.next, n);
-	return n;
+}
+
+static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+{
+	return nodes_in_bursts(graph, node, objs, n, process_burst);
 }
 
 static struct rte_node_register node_open = {

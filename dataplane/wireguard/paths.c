@@ -13,6 +13,7 @@
 #include "dataplane/graph/handoff.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/port/port.h"
+#include "dataplane/route/hold.h"
 #include "dataplane/route/route.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
@@ -109,6 +110,8 @@ void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct 
 	path->local.port = peer->interface->listen_port;
 	plan(path, local);
 	publish(peer, path);
+	if (path->adjacency != 0)
+		hold_release(); /* packets may wait for this very path */
 }
 
 void path_refresh(struct wg_peer *peer)

@@ -25,7 +25,7 @@ _Static_assert(RTE_GRAPH_BURST_SIZE <= AEAD_BURST_MAX, "a node's burst is sealed
 
 enum { ECN_MASK = 3, ECN_CE = 3, ECN_ECT0 = 2 };
 
-static uint16_t edge_drop, edge_send, edge_handoff;
+static uint16_t edge_drop, edge_send, edge_handoff, edge_hold;
 
 /* What is known about a packet between the passes. */
 struct sealing {
@@ -126,8 +126,11 @@ static uint16_t prepare(struct burst *burst, struct rte_mbuf *mbuf, struct wg_pe
 		return stage(mbuf, peer, keypair);
 	if (path->adjacency == 0 || path->generation != judge_generation())
 		path_ask(peer);
-	if (path->adjacency == 0)
-		return drop(mbuf, DROP(wireguard, NO_NEIGHBOUR));
+	if (path->adjacency == 0) {
+		packet_of(mbuf)->drop = DROP(wireguard, NO_NEIGHBOUR);
+		packet_of(mbuf)->next = GRAPH_SEAL;
+		return edge_hold;
+	}
 	pad = padding(inner, peer->mtu);
 	if (rte_pktmbuf_headroom(mbuf) < sizeof(path->header) + WG_DATA_HEADER_SIZE)
 		return drop(mbuf, DROP(wireguard, NO_ROOM));
@@ -263,9 +266,9 @@ static void seal(struct burst *burst, struct worker *worker)
 	}
 }
 
-static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+static void process_burst(
+	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs, uint16_t n)
 {
-	struct rte_mbuf **mbufs = (struct rte_mbuf **)objs;
 	struct worker *worker = worker_self();
 	struct wg_peer *peers[RTE_GRAPH_BURST_SIZE];
 	struct burst burst;
@@ -280,7 +283,11 @@ static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **o
 	if (burst.count != 0)
 		seal(&burst, worker);
 	nodes_pass(graph, node, mbufs, burst.next, n);
-	return n;
+}
+
+static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+{
+	return nodes_in_bursts(graph, node, objs, n, process_burst);
 }
 
 static struct rte_node_register node_seal = {
@@ -296,4 +303,5 @@ void seal_node_init(void)
 	graph_edge("wg_seal", GRAPH_DROP, &edge_drop);
 	graph_edge("wg_seal", GRAPH_SEND, &edge_send);
 	graph_edge("wg_seal", GRAPH_HANDOFF, &edge_handoff);
+	graph_edge("wg_seal", GRAPH_HOLD, &edge_hold);
 }
