@@ -239,3 +239,12 @@ int cli_run_dataplane_args(struct cli *cli)
 	diag_destroy(&diag);
 	return CLI_OK;
 }
+
+int cli_run_schema(struct cli *cli)
+{
+	json_t *schema = conf_schema();
+
+	cli_print_json(schema);
+	json_decref(schema);
+	return CLI_OK;
+}

@@ -49,6 +49,8 @@ const struct cli_command cli_commands[] = {
 		"What the section `dataplane` of a configuration means as a command line. A change "
 		"needs a restart of the data plane.",
 		cli_run_dataplane_args},
+	{"schema", "", 0, 0, 0, "the JSON Schema of the configuration",
+		"For editors; config/sallyport.schema.json is its output.", cli_run_schema},
 	{"version", "", 0, 0, 0, "print the version", "", cli_run_version},
 	{"help", "[COMMAND]", 0, 2, 0, "print help", "", cli_run_help},
 	{"man", "", 0, 0, 0, "print the source of the manual page", "For scdoc(1).", cli_run_man},

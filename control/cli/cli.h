@@ -110,6 +110,7 @@ int cli_run_apply(struct cli *cli);
 int cli_run_explain(struct cli *cli);
 int cli_run_export(struct cli *cli);
 int cli_run_dataplane_args(struct cli *cli);
+int cli_run_schema(struct cli *cli);
 int cli_run_version(struct cli *cli);
 int cli_run_help(struct cli *cli);
 int cli_run_man(struct cli *cli);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "common/base/key.h"
@@ -33,3 +34,7 @@ int conf_key_file_read(const char *state_dir, const char *name, bool secret, str
 /* Reads the gateway's private key, or makes one with mode 0600 if the file is absent. */
 int conf_key_file_obtain(const char *state_dir, const char *name, struct key *key)
 	__attribute__((warn_unused_result));
+
+/* The JSON Schema (2020-12) of the file, made of the tables that read it; for editors. A new
+ * reference. */
+json_t *conf_schema(void);

@@ -22,6 +22,15 @@ struct conf_word {
 	int value;
 };
 
+/* What the schema must know of readers that are no more than a function to others. */
+enum conf_shape {
+	CONF_SHAPE_VALUE,  /* as the reader says */
+	CONF_SHAPE_NAMED,  /* a mapping from names to mappings of the kind's fields */
+	CONF_SHAPE_LIST,   /* a list of mappings of `fields` */
+	CONF_SHAPE_OR_ANY, /* a mapping of `fields`, or the word any */
+	CONF_SHAPE_VERSION,
+};
+
 struct conf_field {
 	const char *key; /* NULL ends a table */
 	void (*read)(struct conf_reader *r, const struct conf_node *node,
@@ -32,6 +41,7 @@ struct conf_field {
 	enum model_kind kind;            /* references */
 	const struct conf_word *words;   /* words */
 	const struct conf_field *fields; /* nested mappings */
+	enum conf_shape shape;
 };
 
 /* The mapping's values into *object; false if the node is no mapping. */
@@ -76,6 +86,10 @@ bool conf_is_name(const char *text, size_t max);
 
 void conf_report(struct conf_reader *r, enum diag_code code, const struct conf_node *node,
 	const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Tables of sections.c, for the schema. */
+const struct conf_field *conf_root_fields(void);
+const struct conf_field *conf_object_fields(enum model_kind kind);
 
 /* The whole file: the one function of sections.c that conf.c calls. */
 void conf_read_root(struct conf_reader *r, const struct conf_node *root);

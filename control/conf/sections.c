@@ -159,7 +159,8 @@ static const struct conf_field policy_fields[] = {
 	FIELD("name", name, model_policy, object.name, .required = true),
 	FIELD("description", text, model_policy, description),
 	FIELD("enabled", bool, model_policy, enabled),
-	FIELD("from", source, model_policy, from, .fields = source_fields),
+	FIELD("from", source, model_policy, from, .fields = source_fields,
+		.shape = CONF_SHAPE_OR_ANY),
 	FIELD("to", fields, model_policy, to, .fields = target_fields),
 	FIELD("protocol", word, model_policy, protocol, .words = protocol_words),
 	FIELD("ports", port_ranges, model_policy, ports),
@@ -169,7 +170,7 @@ static const struct conf_field policy_fields[] = {
 
 static const struct conf_field egress_rule_fields[] = {
 	FIELD("from", source, model_egress_rule, from, .fields = egress_source_fields,
-		.required = true),
+		.required = true, .shape = CONF_SHAPE_OR_ANY),
 	FIELD("to", prefixes, model_egress_rule, to),
 	FIELD("use", ref_or_deny, model_egress_rule, use, .kind = MODEL_POOL, .required = true),
 	END,
@@ -347,8 +348,9 @@ static void conf_read_version(struct conf_reader *r, const struct conf_node *nod
 }
 
 static const struct conf_field egress_fields[] = {
-	{.key = "pools", .read = conf_read_named, .kind = MODEL_POOL},
-	FIELD("rules", egress_rules, model_egress, rules),
+	{.key = "pools", .read = conf_read_named, .kind = MODEL_POOL, .shape = CONF_SHAPE_NAMED},
+	FIELD("rules", egress_rules, model_egress, rules, .fields = egress_rule_fields,
+		.shape = CONF_SHAPE_LIST),
 	FIELD("default", ref_or_deny, model_egress, default_pool, .kind = MODEL_POOL),
 	END,
 };
@@ -359,17 +361,26 @@ static const struct conf_field policy_defaults_fields[] = {
 };
 
 static const struct conf_field root_fields[] = {
-	{.key = "version", .read = conf_read_version, .required = true},
+	{.key = "version",
+		.read = conf_read_version,
+		.required = true,
+		.shape = CONF_SHAPE_VERSION},
 	{.key = "gateway", .read = conf_read_fields, .fields = gateway_fields},
 	FIELD("dataplane", fields, model, dataplane, .fields = dataplane_fields),
-	{.key = "ports", .read = conf_read_named, .kind = MODEL_PORT},
+	{.key = "ports", .read = conf_read_named, .kind = MODEL_PORT, .shape = CONF_SHAPE_NAMED},
 	FIELD("wireguard", fields, model, wireguard, .fields = wireguard_fields, .required = true),
-	{.key = "groups", .read = conf_read_named, .kind = MODEL_GROUP},
-	{.key = "peers", .read = conf_read_named, .kind = MODEL_PEER},
-	{.key = "routes", .read = conf_read_named, .kind = MODEL_ROUTE},
-	{.key = "exit_nodes", .read = conf_read_named, .kind = MODEL_EXIT_NODE},
+	{.key = "groups", .read = conf_read_named, .kind = MODEL_GROUP, .shape = CONF_SHAPE_NAMED},
+	{.key = "peers", .read = conf_read_named, .kind = MODEL_PEER, .shape = CONF_SHAPE_NAMED},
+	{.key = "routes", .read = conf_read_named, .kind = MODEL_ROUTE, .shape = CONF_SHAPE_NAMED},
+	{.key = "exit_nodes",
+		.read = conf_read_named,
+		.kind = MODEL_EXIT_NODE,
+		.shape = CONF_SHAPE_NAMED},
 	FIELD("egress", fields, model, egress, .fields = egress_fields),
-	{.key = "policies", .read = conf_read_policies},
+	{.key = "policies",
+		.read = conf_read_policies,
+		.fields = policy_fields,
+		.shape = CONF_SHAPE_LIST},
 	{.key = "policy", .read = conf_read_fields, .fields = policy_defaults_fields},
 	END,
 };
@@ -377,4 +388,14 @@ static const struct conf_field root_fields[] = {
 void conf_read_root(struct conf_reader *r, const struct conf_node *root)
 {
 	conf_read_map(r, root, root_fields, r->model);
+}
+
+const struct conf_field *conf_root_fields(void)
+{
+	return root_fields;
+}
+
+const struct conf_field *conf_object_fields(enum model_kind kind)
+{
+	return object_kinds[kind].fields;
 }

@@ -188,16 +188,29 @@ static void test_exit_codes(void **state)
 	assert_string_equal(output, "--workers=1 --idle=adaptive\n");
 }
 
-static void test_every_command_is_documented(void **state)
+static char *read_all(const char *path)
 {
-	FILE *file = fopen(MANUAL, "re");
-	char manual[65536];
+	static char text[65536];
+	FILE *file = fopen(path, "re");
 	size_t n;
 
 	assert_non_null(file);
-	n = fread(manual, 1, sizeof(manual) - 1, file);
-	manual[n] = '\0';
+	n = fread(text, 1, sizeof(text) - 1, file);
+	text[n] = '\0';
 	fclose(file);
+	return text;
+}
+
+static void test_schema(void **state)
+{
+	assert_int_equal(run("schema", NULL), CLI_OK);
+	assert_string_equal(output, read_all(SCHEMA)); /* sallyport schema >config/... */
+}
+
+static void test_every_command_is_documented(void **state)
+{
+	const char *manual = read_all(MANUAL);
+
 	assert_int_equal(run("man", NULL), CLI_OK);
 	assert_string_equal(output, manual); /* sallyport man >docs/man/sallyport.1.scd */
 	assert_int_equal(run("help", NULL), CLI_OK);
@@ -240,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_show),
 		cmocka_unit_test(test_export),
 		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_schema),
 		cmocka_unit_test(test_every_command_is_documented),
 	};
 
