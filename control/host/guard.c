@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "control/host/offload.h"
 
 LOG_TYPE(host_guard);
 
@@ -98,6 +99,23 @@ static uint32_t get_flags(const char *name)
 	return data.data;
 }
 
+/* Not an error: small packets pass, and `packet.cut` counts the others. */
+static void keep_wire_sized(const struct host *host, const struct host_link *link)
+{
+	const struct host_port *port = link_config(host, link);
+	int error = port != NULL && port->own_xdp ? 0 : offload_attach(link->name);
+
+	if (error == -EBUSY)
+		log_info(host_guard, "%s: has an XDP program of somebody else's, left alone",
+			link->name);
+	else if (error < 0)
+		log_warn(host_guard,
+			"%s: cannot attach an XDP program: %s; large TCP packets will be lost "
+			"unless its "
+			"far end is told: ethtool -K FAR_END tso off gso off",
+			link->name, strerrordesc_np(-error));
+}
+
 int guard_apply(struct host *host, const struct host_link *link)
 {
 	char command[COMMAND_MAX];
@@ -115,6 +133,7 @@ int guard_apply(struct host *host, const struct host_link *link)
 	if (error < 0)
 		return error;
 	link_sysctl("ipv6", link->name, "disable_ipv6", "1");
+	keep_wire_sized(host, link);
 	set_feature(link->name, ETHTOOL_SGRO, 0);
 	flags = get_flags(link->name);
 	if ((flags & ETH_FLAG_LRO) != 0)
@@ -126,13 +145,19 @@ int guard_apply(struct host *host, const struct host_link *link)
 static void remove_chain(struct host *host, const char *device)
 {
 	char command[COMMAND_MAX];
+	int error;
 
 	snprintf(command, sizeof(command), "delete chain netdev " TABLE " on_%s", device);
 	if (run(host, command, false) < 0)
 		return;
 	log_info(host_guard, "%s: no longer guarded", device);
-	if (if_nametoindex(device) != 0)
-		link_sysctl("ipv6", device, "disable_ipv6", "0");
+	if (if_nametoindex(device) == 0)
+		return;
+	link_sysctl("ipv6", device, "disable_ipv6", "0");
+	error = offload_detach(device);
+	if (error < 0)
+		log_warn(host_guard, "%s: keeps its XDP program: %s; ip link set %s xdp off",
+			device, strerrordesc_np(-error), device);
 }
 
 static bool is_guarded_device(const struct host *host, const char *name)

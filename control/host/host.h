@@ -40,6 +40,7 @@ struct host_port {
 	uint16_t mtu;                         /* of the twin; 0 = leave it */
 	char name[API_PORT_NAME_MAX];         /* "wan": the twin is "sp-wan" */
 	char iface[HOST_IFACE_MAX];           /* the kernel's device under the port, or "" */
+	bool own_xdp;                         /* its driver attaches an XDP program (af_xdp) */
 	const struct host_address *addresses; /* egress addresses too, with length 32 or 128 */
 	size_t address_count;
 };

@@ -137,6 +137,7 @@ static void fill_port(struct pool *pool, const struct compiled *c, const struct 
 	out->mtu = port->mtu;
 	snprintf(out->name, sizeof(out->name), "%s", port->object.name);
 	host_device_iface(port->device, out->iface);
+	out->own_xdp = strncmp(port->device, "net_af_xdp", strlen("net_af_xdp")) == 0;
 	out->address_count = add_ifaddrs(pool, &addresses, 0, &port->addresses);
 	out->address_count = add_egress(pool, c->model, port, &addresses, out->address_count);
 	out->addresses = addresses;

@@ -290,7 +290,7 @@ static void lab_close(void)
 	waitpid(far_pid, NULL, 0);
 }
 
-static struct addr address_of(const char *text)
+static struct addr __attribute__((unused)) address_of(const char *text)
 {
 	struct addr addr = {0};
 
