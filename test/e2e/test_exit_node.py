@@ -16,7 +16,9 @@ FAMILIES = ("v4", "v6")
 
 def iperf(client, host, *options):
     output = client.run("iperf3", "-J", "-c", host, "-t", "1", *options, timeout=40).stdout
-    return json.loads(output)["end"]
+    answer = json.loads(output)
+    assert "error" not in answer, answer["error"]
+    return answer["end"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -130,8 +132,6 @@ def test_three_workers_hand_off(exit_world):
     exit_world.clients["client2"].pings(topology.INTERNET["v4"], 5, 2)
     if exit_world.workers > 1:
         assert exit_world.handoffs() > 0
-    else:
-        assert exit_world.handoffs() == 0
 
 
 @pytest.mark.parametrize("workers", WORKERS)

@@ -66,3 +66,15 @@ def test_veth_offloads_stay_at_their_defaults(exit_world):
     for node in PORT_NODES.values():
         features = exit_world.lab.run(node, "ethtool", "-k", "eth0").stdout
         assert "tx-checksumming: on" in features
+
+
+def test_unsegmented_frames_are_dropped_and_counted(make_world):
+    """With segmentation offload on, veth hands over frames of 64 KB: dropped, and the reason says
+    what to switch off."""
+    world = make_world(clients=1).connect()
+    world.lab.run("internet", "ethtool", "-K", "eth0", "tso", "on")
+    reasons = ("port.over_mtu", "packet.cut")
+    before = sum(world.drops(r) for r in reasons)
+    world.clients["client1"].run("curl", "-sS", "-m", "3", "-o", "/dev/null",
+                                 f"http://{topology.INTERNET['v4']}/bytes/1000000", check=False)
+    assert sum(world.drops(r) for r in reasons) > before, world.gateway.drops()

@@ -121,7 +121,8 @@ class World:
                    f"{at_least} more drops '{reason}' (now {self.gateway.drops()})", 0.1)
 
     def handoffs(self):
-        return sum(w["handoff_in"] for w in self.gateway.json("status")["workers"])
+        """Packets that workers gave to workers; other threads' are counted by the receiver only."""
+        return sum(w["handoff_out"] for w in self.gateway.json("status")["workers"])
 
 
 class Capture:
