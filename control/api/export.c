@@ -129,7 +129,8 @@ static void write_file(FILE *out, const struct compiled *c, const struct model_p
 			set->exit_node->object.name);
 	fputs("[Interface]\nPrivateKey = @PRIVATE_KEY@\n", out);
 	write_addresses(out, peer);
-	fprintf(out, "MTU = %u\n", peer->mtu == 0 ? c->model->wireguard.mtu : peer->mtu);
+	fprintf(out, "MTU = %u\n",
+		(unsigned)(peer->mtu == 0 ? c->model->wireguard.mtu : peer->mtu));
 	if (set->exit_node != NULL && options->form == API_EXPORT_HALVES)
 		write_halves_policy(out, &parsed.addr);
 	fprintf(out, "\n[Peer]\nPublicKey = %s\n", key_format(gateway, key));

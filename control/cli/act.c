@@ -231,7 +231,9 @@ int cli_run_dataplane_args(struct cli *cli)
 		cli_print_json(list);
 	} else {
 		json_array_foreach(list, i, item)
+		{
 			printf("%s%s", i == 0 ? "" : " ", json_string_value(item));
+		}
 		putchar('\n');
 	}
 	json_decref(list);
