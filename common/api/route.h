@@ -60,6 +60,7 @@ enum api_next {
 enum {
 	API_ROUTE_MASQUERADE = 1 << 0, /* sources are replaced by an egress address */
 	API_ROUTE_EXIT = 1 << 1,       /* leads to the internet only (features.md X9) */
+	API_ROUTE_OVERLAY = 1 << 2,    /* the overlay's own: never a source on a plain port */
 };
 
 struct api_route_set {

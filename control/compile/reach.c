@@ -198,9 +198,12 @@ static struct api_route_set *emit_route(struct builder *b, struct prefix prefix,
 	return route;
 }
 
-static void emit_closed(struct builder *b, struct prefix prefix)
+static struct api_route_set *emit_closed(struct builder *b, struct prefix prefix)
 {
-	emit_route(b, prefix, 0)->next = API_NEXT_CLOSED;
+	struct api_route_set *route = emit_route(b, prefix, 0);
+
+	route->next = API_NEXT_CLOSED;
+	return route;
 }
 
 /* The next router of a route that leaves by a port; ADDR_NONE if the network is on-link. */
@@ -317,12 +320,14 @@ static void emit_all_closed(struct builder *b)
 	const struct model *m = b->model;
 	struct prefix prefix;
 
+	/* Before the special ones, of which the overlay's own may be one. */
+	for (size_t i = 0; i < m->wireguard.addresses.n; i++)
+		emit_closed(b, model_network(&m->wireguard.addresses.items[i]))->flags =
+			API_ROUTE_OVERLAY;
 	for (size_t i = 0; i < sizeof(special_prefixes) / sizeof(special_prefixes[0]); i++) {
 		if (prefix_parse(special_prefixes[i], &prefix) == 0)
 			emit_closed(b, prefix);
 	}
-	for (size_t i = 0; i < m->wireguard.addresses.n; i++)
-		emit_closed(b, model_network(&m->wireguard.addresses.items[i]));
 	for (size_t i = 0; i < m->tables[MODEL_PORT].n; i++) {
 		const struct model_port *port = model_port_at(m, i);
 

@@ -78,7 +78,7 @@ static bool judge_sender(const struct flow_worker *w, const struct flow_asked *a
 		port = port_get((uint16_t)(ident & FLOW_IDENT_MASK));
 		if (port == NULL)
 			return refuse(verdict, DROP(flow, NO_ROUTE));
-		if (allowed_owner(w->copy, src) != 0)
+		if (allowed_owner(w->copy, src) != 0 || route_is_overlay(w->copy, src))
 			return refuse(verdict, DROP(flow, SPOOFED_OVERLAY));
 		verdict->set_id = port->set_id;
 		lead_back_to_port(w, verdict, port, src);

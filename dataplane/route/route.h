@@ -33,6 +33,9 @@ enum route_status {
 enum route_status route_overlay(
 	unsigned copy, uint32_t set, const struct addr *dst, struct route_hop *hop);
 
+/* True if addr lies in a prefix of the overlay itself (API_ROUTE_OVERLAY), given out or not. */
+bool route_is_overlay(unsigned copy, const struct addr *addr);
+
 /* Underlay; false if there is no route. hop->next is API_NEXT_PORT or API_NEXT_HOST. */
 bool route_underlay(unsigned copy, const struct addr *dst, struct route_hop *hop);
 

@@ -79,7 +79,7 @@ int route_set_validate(const void *message, uint32_t *detail)
 	if (set->gateway.family != ADDR_NONE &&
 		(!addr_is_valid(&set->gateway) || set->gateway.family != set->prefix.family))
 		return bad_value(detail, offsetof(struct api_route_set, gateway));
-	if ((set->flags & ~(API_ROUTE_MASQUERADE | API_ROUTE_EXIT)) != 0)
+	if ((set->flags & ~(API_ROUTE_MASQUERADE | API_ROUTE_EXIT | API_ROUTE_OVERLAY)) != 0)
 		return bad_value(detail, offsetof(struct api_route_set, flags));
 	return API_OK;
 }
@@ -149,6 +149,20 @@ enum route_status route_overlay(
 		return ROUTE_FOUND;
 	} while (prefix_match_shorter(&match));
 	return ROUTE_NONE;
+}
+
+bool route_is_overlay(unsigned copy, const struct addr *addr)
+{
+	struct prefix_match match;
+	bool more = prefix_table_longest(tables[API_TABLE_OVERLAY][copy], addr, &match);
+
+	for (; more; more = prefix_match_shorter(&match)) {
+		const struct prefix_entry *entry = entry_of(&match, 0);
+
+		if (entry != NULL && (entry->hop.flags & API_ROUTE_OVERLAY) != 0)
+			return true;
+	}
+	return false;
 }
 
 bool route_underlay(unsigned copy, const struct addr *dst, struct route_hop *hop)

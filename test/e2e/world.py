@@ -132,7 +132,7 @@ class Capture:
         self.world, self.node = world, node
         self.file = world.lab.state / f"capture-{next(_serial)}.pcap"
         self.log = self.file.with_suffix(".log")
-        self.command = ["tcpdump", "-n", "-U", "-i", interface, "-w", self.file]
+        self.command = ["tcpdump", "-n", "-U", "--immediate-mode", "-i", interface, "-w", self.file]
         self.command += [expression] if expression else []
 
     def __enter__(self):

@@ -154,6 +154,11 @@ bool allowed_has(unsigned copy, uint32_t peer, const struct addr *src)
 	return false;
 }
 
+bool route_is_overlay(unsigned copy, const struct addr *addr)
+{
+	return false;
+}
+
 uint32_t allowed_owner(unsigned copy, const struct addr *addr)
 {
 	uint8_t length = longest_allowed(addr, 2);

@@ -118,6 +118,21 @@ static void exit_is_closed_to_what_others_name(void **state)
 	assert_int_equal(look(LONDON, "203.0.113.9", &peer), ROUTE_NONE);
 }
 
+/* A plain packet must not claim an overlay address, given to a peer or not. */
+static void the_overlay_is_known_through_longer_prefixes(void **state)
+{
+	struct addr given = address("100.64.0.11"), spare = address("100.64.0.99");
+	struct addr other = address("100.128.0.1"), internet = address("203.0.113.9");
+
+	apply(route("100.64.0.0/10", 0, API_NEXT_CLOSED, API_ROUTE_OVERLAY, 0));
+	apply(route("100.64.0.11/32", 0, API_NEXT_PEER, 0, 11));
+	apply(route("0.0.0.0/1", STAFF, API_NEXT_UNDERLAY, API_ROUTE_EXIT, 0));
+	assert_true(route_is_overlay(COPY, &given));
+	assert_true(route_is_overlay(COPY, &spare));
+	assert_false(route_is_overlay(COPY, &other));
+	assert_false(route_is_overlay(COPY, &internet));
+}
+
 static void allow(const char *prefix, uint32_t peer)
 {
 	struct api_allowed_set set = {.peer = peer};
@@ -221,6 +236,7 @@ int main(void)
 		cmocka_unit_test_setup(one_range_leads_two_sets_to_two_peers, fresh),
 		cmocka_unit_test_setup(longest_prefix_that_the_set_holds_wins, fresh),
 		cmocka_unit_test_setup(exit_is_closed_to_what_others_name, fresh),
+		cmocka_unit_test_setup(the_overlay_is_known_through_longer_prefixes, fresh),
 		cmocka_unit_test_setup(longest_allowed_prefix_decides_across_peers, fresh),
 		cmocka_unit_test_setup(own_addresses_and_which_to_speak_from, fresh),
 		cmocka_unit_test_setup(bad_routes_are_refused, fresh),
