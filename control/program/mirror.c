@@ -29,7 +29,7 @@ void mirror_set(struct mirror *mirror, uint16_t type, const void *body)
 	const struct api_message *shape = api_message_find(type);
 	struct api_header *message = check(malloc(shape->size));
 	struct mirror_object *object;
-	uint8_t key[MIRROR_KEY_MAX];
+	_Alignas(8) uint8_t key[MIRROR_KEY_MAX];
 
 	api_message_init(message, type, shape->size);
 	memcpy(message + 1, (const struct api_header *)body + 1, shape->size - sizeof(*message));
@@ -56,7 +56,7 @@ void mirror_del(struct mirror *mirror, uint16_t set_type, const void *deletion)
 	/* Each deletion type follows its set. */
 	const struct api_message *shape = api_message_find((uint16_t)(set_type + 1));
 	struct mirror_object *object;
-	uint8_t key[MIRROR_KEY_MAX] = {0};
+	_Alignas(8) uint8_t key[MIRROR_KEY_MAX] = {0};
 
 	assert(shape != NULL && shape->size <= MIRROR_KEY_MAX);
 	api_message_init(key, shape->type, shape->size);

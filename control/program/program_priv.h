@@ -16,7 +16,7 @@ enum { MIRROR_KEY_MAX = 64 };
 struct mirror_object {
 	struct api_header *message; /* malloc */
 	UT_hash_handle hh;
-	uint8_t key[MIRROR_KEY_MAX];
+	_Alignas(8) uint8_t key[MIRROR_KEY_MAX];
 };
 
 struct mirror {
@@ -65,7 +65,7 @@ struct sending {
 	uint64_t instance;
 	struct key *keys; /* locked memory */
 	uint32_t n_keys;
-	uint8_t buffer[API_MESSAGE_MAX];
+	_Alignas(8) uint8_t buffer[API_MESSAGE_MAX];
 };
 
 /*

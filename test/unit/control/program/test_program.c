@@ -97,7 +97,7 @@ int link_submit(struct link *link, const struct link_txn *txn)
 /* A transaction as it arrived. */
 struct arrived {
 	size_t n;
-	uint8_t messages[MESSAGES_MAX][API_MESSAGE_MAX];
+	_Alignas(8) uint8_t messages[MESSAGES_MAX][API_MESSAGE_MAX];
 };
 
 static struct arrived arrived;
