@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Known answers of RFC 8439 and the rules of the interface, for every implementation. */
+/* Known answers of RFC 8439, special cases and the rules of the interface, for every
+ * implementation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "dataplane/aead/aead.h"
+#include "test/unit/dataplane/aead/cases.h"
 
 /* RFC 8439, section 2.8.2 and appendix A.5. */
 static const struct {
@@ -122,6 +124,57 @@ static void known_answers(void **state)
 	}
 }
 
+/* Cases with WireGuard's form of nonce and no associated data also go through the burst entry. */
+static void check_burst(struct aead *aead, const struct aead_message *m, bool valid,
+	const uint8_t *plain, const uint8_t *sealed, const char *comment)
+{
+	uint8_t out[512];
+	struct aead_packet p = {.key = m->key, .length = m->length, .src = sealed, .dst = out};
+
+	if (m->aad_length > 0 || !sodium_is_zero(m->nonce, 4))
+		return;
+	for (unsigned i = 0; i < 8; i++)
+		p.counter |= (uint64_t)m->nonce[4 + i] << 8 * i;
+	if ((aead_open(aead, &p, 1) == 1) != valid)
+		fail_msg("%s: burst: %s", aead_name(), comment);
+	p.src = plain;
+	aead_seal(aead, &p, 1);
+	if (valid && memcmp(out, sealed, p.length + AEAD_TAG_SIZE) != 0)
+		fail_msg("%s: burst: %s", aead_name(), comment);
+}
+
+static void special_cases(void **state)
+{
+	unsigned index = 0;
+	struct aead *aead;
+
+	while ((aead = create_next(&index)) != NULL) {
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			uint8_t key[AEAD_KEY_SIZE], nonce[AEAD_NONCE_SIZE], aad[256];
+			uint8_t plain[512], sealed[512], out[512];
+			struct aead_message m = {
+				.key = key, .nonce = nonce, .aad = aad, .src = sealed, .dst = out};
+
+			unhex(cases[i].key, key, sizeof(key));
+			unhex(cases[i].nonce, nonce, sizeof(nonce));
+			m.aad_length = (uint32_t)unhex(cases[i].aad, aad, sizeof(aad));
+			m.length = (uint32_t)unhex(cases[i].plain, plain, sizeof(plain));
+			unhex(cases[i].sealed, sealed, sizeof(sealed));
+			if ((aead_open_message(aead, &m) == 0) != cases[i].valid)
+				fail_msg("%s: %s", aead_name(), cases[i].comment);
+			check_burst(aead, &m, cases[i].valid, plain, sealed, cases[i].comment);
+			if (!cases[i].valid)
+				continue;
+			assert_int_equal(aead_open_message(aead, &m), 0);
+			assert_memory_equal(out, plain, m.length);
+			m.src = plain;
+			aead_seal_message(aead, &m);
+			assert_memory_equal(out, sealed, m.length + AEAD_TAG_SIZE);
+		}
+		aead_destroy(&aead);
+	}
+}
+
 static void burst_agrees_with_message(void **state)
 {
 	unsigned index = 0;
@@ -162,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_answers),
+		cmocka_unit_test(special_cases),
 		cmocka_unit_test(burst_agrees_with_message),
 		cmocka_unit_test(selection),
 	};
