@@ -12,8 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* MAC address and MTU; the device is down and nobody else's yet. */
-static int set_up(const char *name, const struct rte_ether_addr *mac, unsigned mtu)
+/* MAC address and MTU, then the name under which others look for it. */
+static int set_up(
+	const char *made, const char *name, const struct rte_ether_addr *mac, unsigned mtu)
 {
 	struct ifreq request = {0};
 	int error = 0;
@@ -21,7 +22,7 @@ static int set_up(const char *name, const struct rte_ether_addr *mac, unsigned m
 
 	if (sock < 0)
 		return -errno;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", made);
 	if (mac != NULL) {
 		request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
 		memcpy(request.ifr_hwaddr.sa_data, mac->addr_bytes, RTE_ETHER_ADDR_LEN);
@@ -31,19 +32,23 @@ static int set_up(const char *name, const struct rte_ether_addr *mac, unsigned m
 	request.ifr_mtu = (int)mtu;
 	if (error == 0 && ioctl(sock, SIOCSIFMTU, &request) < 0)
 		error = -errno;
+	snprintf(request.ifr_newname, sizeof(request.ifr_newname), "%s", name);
+	if (error == 0 && ioctl(sock, SIOCSIFNAME, &request) < 0)
+		error = -errno;
 	close(sock);
 	return error;
 }
 
 int punt_device_open(const char *name, const struct rte_ether_addr *mac, unsigned mtu)
 {
-	struct ifreq request = {.ifr_flags = IFF_NO_PI};
+	/* Made under another name: sallyportd sets addresses as soon as it sees the right one, and
+	 * an address announced with the wrong MAC would stay in the neighbours' tables. */
+	struct ifreq request = {.ifr_name = "sptwin%d", .ifr_flags = IFF_NO_PI};
 	int error;
 	int fd;
 
 	if (strlen(name) >= sizeof(request.ifr_name))
 		return -ENAMETOOLONG;
-	strcpy(request.ifr_name, name);
 	request.ifr_flags |= (short)(mac != NULL ? IFF_TAP : IFF_TUN);
 	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
@@ -51,7 +56,7 @@ int punt_device_open(const char *name, const struct rte_ether_addr *mac, unsigne
 	if (ioctl(fd, TUNSETIFF, &request) < 0)
 		error = -errno;
 	else
-		error = set_up(name, mac, mtu);
+		error = set_up(request.ifr_name, name, mac, mtu);
 	if (error < 0) {
 		close(fd);
 		return error;
