@@ -168,7 +168,7 @@ static void finish_v6(struct rte_ipv6_hdr *ip, struct rte_udp_hdr *udp, uint16_t
 	udp->dgram_cksum = rte_ipv6_udptcp_cksum(ip, udp);
 }
 
-void path_send(const struct endpoint *remote, const struct endpoint *local, const void *payload,
+bool path_send(const struct endpoint *remote, const struct endpoint *local, const void *payload,
 	size_t length, struct rte_mbuf *received)
 {
 	struct wg_path path = {.remote = *remote, .local = {.port = local->port}};
@@ -181,10 +181,10 @@ void path_send(const struct endpoint *remote, const struct endpoint *local, cons
 
 	plan(&path, &local->addr);
 	if (path.local.addr.family == ADDR_NONE || (path.adjacency == 0 && received == NULL))
-		return; /* the timers or the peer's own try again */
+		return false;
 	mbuf = rte_pktmbuf_alloc(packet_pool());
 	if (mbuf == NULL)
-		return;
+		return true; /* the timers try again */
 	total = (uint16_t)(path.header_length + length);
 	data = rte_pktmbuf_append(mbuf, total);
 	assert(data != NULL); /* a handshake message is far smaller than a buffer */
@@ -206,7 +206,8 @@ void path_send(const struct endpoint *remote, const struct endpoint *local, cons
 	port = port_get(packet->port_out);
 	if (port == NULL) {
 		rte_pktmbuf_free(mbuf);
-		return;
+		return true;
 	}
 	handoff_send(HANDOFF_HANDSHAKE, port_sender(port), GRAPH_SEND, &mbuf, 1);
+	return true;
 }

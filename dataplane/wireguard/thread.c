@@ -26,6 +26,8 @@ enum {
 	BATCH = 32,
 	WATCH_MS = 250, /* an active peer's timers are looked at this often */
 	WAIT_MAX_MS = 1000,
+	UNSENT_AGAIN_MS = 32, /* how often an unresolved next hop is looked for */
+	UNSENT_MAX_MS = 2000, /* the retransmission comes after 5 s, with a fresh message */
 };
 
 static struct {
@@ -67,7 +69,14 @@ static void op_send(void *context, struct handshake_peer *handshake,
 		return;
 	if (path->learned)
 		local.addr = path->local.addr;
-	path_send(&path->remote, &local, message, length, NULL);
+	peer_of(handshake)->unsent_length = 0;
+	if (path_send(&path->remote, &local, message, length, NULL) ||
+		length > sizeof(peer_of(handshake)->unsent))
+		return;
+	/* After a start the kernel still asks for neighbours: not worth five seconds. */
+	memcpy(peer_of(handshake)->unsent, message, length);
+	peer_of(handshake)->unsent_length = (uint8_t)length;
+	peer_of(handshake)->unsent_ms = self.now_ms;
 }
 
 static bool op_has_endpoint(void *context, struct handshake_peer *handshake)
@@ -200,6 +209,22 @@ static void tell_control(struct wg_peer *peer)
 	peer->event_due = false;
 }
 
+/* Tries again with an initiation that had no next hop. True: it still has none. */
+static bool unsent_try(struct wg_peer *peer)
+{
+	struct endpoint local = {.port = peer->interface->listen_port};
+	const struct wg_path *path;
+
+	if (peer->unsent_length == 0)
+		return false;
+	path = atomic_load_explicit(&peer->path, memory_order_relaxed);
+	if (path != NULL && self.now_ms - peer->unsent_ms < UNSENT_MAX_MS &&
+		!path_send(&path->remote, &local, peer->unsent, peer->unsent_length, NULL))
+		return true;
+	peer->unsent_length = 0;
+	return false;
+}
+
 /*
  * Runs the peer's timers and sees to it that we come back. While packets flow the peer is
  * `watched` and looked at every WATCH_MS; when a look finds nothing new it is left to its timers,
@@ -225,6 +250,8 @@ static void peer_run(struct wg_peer *peer)
 	}
 	if (active)
 		due = RTE_MIN(due, self.now_ms + WATCH_MS);
+	if (unsent_try(peer))
+		due = RTE_MIN(due, self.now_ms + UNSENT_AGAIN_MS);
 	if (due != TIMERS_NEVER)
 		wheel_set(&self.wheel, &peer->timer, due);
 	else

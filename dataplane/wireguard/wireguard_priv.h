@@ -105,6 +105,9 @@ struct wg_peer {
 	uint8_t worker; /* that received the last handshake: owner of the next keypair */
 	bool listed;    /* in the interface's table by key */
 	bool event_due;
+	uint8_t unsent_length; /* of the initiation that waits for the next hop; 0 = none */
+	uint8_t unsent[WG_INITIATION_SIZE];
+	uint64_t unsent_ms;    /* since when */
 	uint64_t last_seen_ms; /* activity.last_any_ms at the last look */
 	uint64_t last_handshake_s;
 	struct wheel_entry timer;
@@ -214,8 +217,9 @@ void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct 
 void path_refresh(struct wg_peer *peer);
 void path_forget_source(struct wg_peer *peer);
 void path_clear(struct wg_peer *peer);
-/* received: the message that is answered, or NULL; then its layer-2 source will do as next hop. */
-void path_send(const struct endpoint *remote, const struct endpoint *local, const void *payload,
+/* False if the next hop is not resolved yet: then nothing was sent, and it has been asked for.
+ * received: the message that is answered, or NULL; then its layer-2 source will do as next hop. */
+bool path_send(const struct endpoint *remote, const struct endpoint *local, const void *payload,
 	size_t length, struct rte_mbuf *received);
 
 /* reclaim.c: handshake thread. Frees after a grace period. */

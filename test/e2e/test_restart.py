@@ -79,3 +79,19 @@ def test_a_broken_file_changes_nothing(world):
     assert world.gateway.json("status")["dataplane"]["generation"] == generation
     assert world.clients["client1"].pings(topology.INTERNET["v4"], 2)
     world.gateway.config.write_text(good)
+
+
+def test_the_data_plane_comes_back_by_itself(world):
+    """kill -9 of the data plane: the supervisor starts it again, sallyportd replays everything, and
+    it initiates to the endpoints it knew, at once: well before a retransmission's five seconds."""
+    client = world.clients["client1"]
+    address = client.seen_address(topology.INTERNET["v4"])
+    old = world.gateway.dataplane.kill()
+    began = time.monotonic()
+    world.gateway.dataplane.restarted(old)
+    while not client.pings(topology.INTERNET["v4"], 1, 0.1):
+        assert time.monotonic() - began < 30
+    took = time.monotonic() - began
+    print(f"forwarding again {took:.1f} s after kill -9 of the data plane")
+    assert took < 5
+    assert client.seen_address(topology.INTERNET["v4"]) == address
