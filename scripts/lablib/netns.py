@@ -223,10 +223,6 @@ class Lab:
             # No address, not even link-local: these belong to the data plane.
             self.ip_batch("gateway", f"link set {port} addrgenmode none", f"link set {port} up")
         for node, addresses in topology.HOSTS.items():
-            # A wire carries frames of its MTU; veth would hand over unsegmented ones of 64 KB.
-            # Checksums are left to the "device", as by default, and so reach the gateway unfinished.
-            run(["ip", "netns", "exec", self.ns(node), "ethtool", "-K", "eth0", "tso", "off",
-                 "tx-udp-segmentation", "off"])
             self.ip_batch(node, "link set eth0 up", *(f"addr add dev eth0 {a}" for a in addresses))
         self.ip_batch("internet", *(f"addr add {a} dev lo" for a in topology.FAR_ADDRESSES))
         v4, v6 = (a.split("/")[0] for a in topology.GATEWAY["lan"])

@@ -68,10 +68,20 @@ def test_veth_offloads_stay_at_their_defaults(exit_world):
         assert "tx-checksumming: on" in features
 
 
+def test_ports_are_given_frames_of_wire_size(exit_world):
+    """The program on the port's end takes segmentation offload from the node's, whatever it says."""
+    for port, node in PORT_NODES.items():
+        assert "sp_wire_sized" in exit_world.lab.run("gateway", "ip", "link", "show", port).stdout
+        features = exit_world.lab.run(node, "ethtool", "-k", "eth0").stdout
+        assert "tcp-segmentation-offload: off" in features
+    assert exit_world.drops("packet.cut") == 0
+
+
 def test_unsegmented_frames_are_dropped_and_counted(make_world):
-    """With segmentation offload on, veth hands over frames of 64 KB: dropped, and the reason says
-    what to switch off."""
+    """Without the program and with segmentation offload on, veth hands over frames of 64 KB:
+    dropped, and the reason says what to switch off."""
     world = make_world(clients=1).connect()
+    world.lab.run("gateway", "ip", "link", "set", "inet", "xdp", "off")
     world.lab.run("internet", "ethtool", "-K", "eth0", "tso", "on")
     reasons = ("port.over_mtu", "packet.cut")
     before = sum(world.drops(r) for r in reasons)
