@@ -66,6 +66,11 @@ unsigned events_take(unsigned worker, struct wg_event *events, unsigned max)
 	return rte_ring_sc_dequeue_burst_elem(rings[worker], events, sizeof(*events), max, NULL);
 }
 
+unsigned events_queued_by(unsigned worker)
+{
+	return rte_ring_count(rings[worker]);
+}
+
 unsigned events_queued(void)
 {
 	unsigned queued = 0;

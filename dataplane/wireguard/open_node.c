@@ -18,6 +18,7 @@
 #include "dataplane/route/route.h"
 #include "dataplane/wireguard/index.h"
 #include "dataplane/wireguard/nodes.h"
+#include "dataplane/wireguard/renew.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
 _Static_assert(RTE_GRAPH_BURST_SIZE <= AEAD_BURST_MAX, "a node's burst is opened in one call");
@@ -202,9 +203,12 @@ static void confirm_check(struct keypair *keypair)
 
 static void last_minute_check(struct keypair *keypair, uint64_t now_ms)
 {
-	if (likely(!keypair->initiator || now_ms - keypair->birth_ms <= WG_LAST_MINUTE_MS))
+	bool current =
+		atomic_load_explicit(&keypair->peer->current, memory_order_relaxed) == keypair;
+
+	if (likely(!renew_receiver_due(keypair->initiator, current, keypair->birth_ms, now_ms)))
 		return;
-	if (!atomic_exchange_explicit(&keypair->last_minute_asked, true, memory_order_relaxed))
+	if (renew_may_ask(&keypair->last_minute_asked_ms, now_ms))
 		activity_ask(keypair->peer, TIMERS_LAST_MINUTE);
 }
 

@@ -19,6 +19,7 @@
 #include "dataplane/port/port.h"
 #include "dataplane/route/route.h"
 #include "dataplane/wireguard/nodes.h"
+#include "dataplane/wireguard/renew.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
 _Static_assert(RTE_GRAPH_BURST_SIZE <= AEAD_BURST_MAX, "a node's burst is sealed in one call");
@@ -157,13 +158,11 @@ static uint16_t prepare(struct burst *burst, struct rte_mbuf *mbuf, struct wg_pe
 static void rekey_ask(struct sealing *sealing, uint64_t counter, uint64_t now_ms)
 {
 	struct keypair *keypair = sealing->keypair;
-	bool old = keypair->initiator && now_ms - keypair->birth_ms > WG_REKEY_AFTER_TIME_MS;
 
-	if (likely(!old && counter <= WG_REKEY_AFTER_MESSAGES))
+	if (likely(!renew_sender_due(keypair->initiator, keypair->birth_ms, counter, now_ms)))
 		return;
-	if (atomic_exchange_explicit(&keypair->rekey_asked, true, memory_order_relaxed))
-		return;
-	activity_ask(sealing->peer, TIMERS_REKEY);
+	if (renew_may_ask(&keypair->rekey_asked_ms, now_ms))
+		activity_ask(sealing->peer, TIMERS_REKEY);
 }
 
 /* One reservation per run of packets with the same keypair. */

@@ -18,6 +18,7 @@
 #include "common/base/log.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/wireguard/index.h"
+#include "dataplane/wireguard/renew.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
 LOG_TYPE(wireguard);
@@ -38,7 +39,7 @@ static struct {
 	unsigned worker;           /* whose event is being handled */
 	struct rte_mbuf *received; /* the handshake message being handled, or NULL */
 	struct handshake_source source;
-	uint64_t loaded_until_ms;
+	struct renew_load load[DP_WORKERS_MAX]; /* of each one's queue, apart */
 } self;
 
 static struct wg_peer *peer_of(struct handshake_peer *handshake)
@@ -139,7 +140,7 @@ static void op_roam(
 
 static bool op_under_load(void *context, const struct handshake_source *source)
 {
-	return self.now_ms < self.loaded_until_ms;
+	return renew_under_load(&self.load[self.worker], self.now_ms);
 }
 
 static void op_send_keepalive(void *context, struct handshake_peer *handshake)
@@ -506,10 +507,12 @@ static unsigned events_run(void)
 	struct wg_event events[BATCH];
 	unsigned total = 0;
 
-	if (events_queued() >= WG_UNDER_LOAD_QUEUED)
-		self.loaded_until_ms = self.now_ms + WG_UNDER_LOAD_STICKY_MS;
 	for (self.worker = 0; self.worker < dp_config()->workers; self.worker++) {
-		unsigned n = events_take(self.worker, events, BATCH);
+		unsigned n;
+
+		renew_load_note(
+			&self.load[self.worker], events_queued_by(self.worker), self.now_ms);
+		n = events_take(self.worker, events, BATCH);
 
 		for (unsigned i = 0; i < n; i++)
 			event_run(&events[i]);

@@ -95,7 +95,9 @@ static bool take_requests(struct timers *timers, struct timers_activity *activit
 	if ((requests & TIMERS_CONFIRMED) != 0)
 		timers_handshake_complete(timers, now_ms);
 	initiate = (requests & (TIMERS_REKEY | TIMERS_SEND_STAGED)) != 0;
-	if ((requests & TIMERS_LAST_MINUTE) != 0 && !timers->last_minute_sent) {
+	/* Once a session; asked too soon after a handshake message it would send nothing. */
+	if ((requests & TIMERS_LAST_MINUTE) != 0 && !timers->last_minute_sent &&
+		timers_may_initiate(timers, now_ms)) {
 		timers->last_minute_sent = true;
 		initiate = true;
 	}

@@ -59,10 +59,10 @@ struct keypair {
 	struct wg_peer *peer; /* goes in the same grace period */
 	uint64_t birth_ms;
 	bool initiator;
-	uint8_t owner;            /* worker that opens */
-	_Atomic bool unconfirmed; /* responder's, until the first packet arrives */
-	_Atomic bool rekey_asked; /* sender asked for a new one */
-	_Atomic bool last_minute_asked;
+	uint8_t owner;                   /* worker that opens */
+	_Atomic bool unconfirmed;        /* responder's, until the first packet arrives */
+	_Atomic uint64_t rekey_asked_ms; /* when a sender asked for a new one; 0 = never */
+	_Atomic uint64_t last_minute_asked_ms;
 	/* Shared by sealing workers: next counter to send, taken a burst at a time. */
 	_Atomic uint64_t send_counter __rte_cache_aligned;
 	/* Opening: the owner's. */
@@ -171,6 +171,7 @@ int events_init(unsigned workers);
 bool events_put(const struct wg_event *event); /* on a worker; false if there is no room */
 unsigned events_take(unsigned worker, struct wg_event *events, unsigned max);
 unsigned events_queued(void);
+unsigned events_queued_by(unsigned worker);
 void events_wait(int timeout_ms);
 void events_wake(void);
 

@@ -383,6 +383,15 @@ static void last_minute_handshake_is_asked_for_once(void **state)
 		{340000, RUN, 0, TIMERS_INITIATE, 540000});
 }
 
+/* asked within 5 s of a response it would send nothing: it counts when it is asked again */
+static void last_minute_handshake_is_not_lost_to_the_spacing(void **state)
+{
+	PLAY({0, DERIVED, 0, 0, 0}, {164000, RESPONDED, 0, 0, 0},
+		{165000, REQUEST, TIMERS_LAST_MINUTE, 0, 0}, {165000, RUN, 0, 0, 540000},
+		{169000, REQUEST, TIMERS_LAST_MINUTE, 0, 0},
+		{169000, RUN, 0, TIMERS_INITIATE, 540000});
+}
+
 /* requests are seen by whoever asks when to come back */
 static void request_is_due_at_once(void **state)
 {
@@ -460,6 +469,7 @@ int main(void)
 		cmocka_unit_test(persistent_keepalive_survives_giving_up),
 		cmocka_unit_test(sender_asks_for_new_keys),
 		cmocka_unit_test(last_minute_handshake_is_asked_for_once),
+		cmocka_unit_test(last_minute_handshake_is_not_lost_to_the_spacing),
 		cmocka_unit_test(request_is_due_at_once),
 		cmocka_unit_test(down_forgets_and_up_begins_anew),
 		cmocka_unit_test(expired_session_lifts_the_spacing),
