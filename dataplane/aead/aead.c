@@ -5,22 +5,32 @@
  * The choice is the main thread's, made before the workers exist; each struct aead keeps the
  * implementation that was chosen when it was created. Choosing without a name means: of those
  * that this CPU can run, the one that was fastest on a burst like a gateway's, because a feature
- * flag does not tell how wide the units behind it are.
+ * flag does not tell how wide the units behind it are. Kernels that spread packets over vector
+ * lanes need several of them, so another implementation may take the bursts of a few.
  */
 #include "dataplane/aead/aead.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "dataplane/aead/aead_priv.h"
 
-struct aead {
+struct choice {
 	const struct aead_ops *ops;
-	void *state;
+	const struct aead_ops *few_ops; /* for bursts of up to few packets */
+	unsigned few;                   /* 0: few_ops is not used */
+	char description[64];
+};
+
+struct aead {
+	const struct aead_ops *ops, *few_ops;
+	void *state, *few_state; /* the latter NULL if few is 0 */
+	unsigned few;
 };
 
 static const struct aead_ops *const table[] = {
@@ -43,9 +53,10 @@ enum {
 	TRIAL_PACKETS = 32,
 	TRIAL_LENGTH = 1420,
 	TRIAL_ROUNDS = 24, /* the best one counts; about 2 ms for each implementation */
+	FEW_MAX = 4,
 };
 
-static const struct aead_ops *selected = &aead_sodium;
+static struct choice selected = {.ops = &aead_sodium, .description = "sodium"};
 
 static uint64_t now_ns(void)
 {
@@ -55,8 +66,9 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Nanoseconds for the trial burst, the best of a few; UINT64_MAX if it cannot run at all. */
-static uint64_t try_one(const struct aead_ops *ops, struct aead_packet *packets)
+/* Nanoseconds for the trial packets in bursts of n, the best of a few; UINT64_MAX if it cannot
+ * run at all. */
+static uint64_t try_one(const struct aead_ops *ops, struct aead_packet *packets, unsigned n)
 {
 	uint64_t best = UINT64_MAX;
 	int error;
@@ -64,10 +76,11 @@ static uint64_t try_one(const struct aead_ops *ops, struct aead_packet *packets)
 
 	if (!state)
 		return UINT64_MAX;
-	for (unsigned i = 0; i < TRIAL_ROUNDS; i++) {
+	for (unsigned round = 0; round < TRIAL_ROUNDS; round++) {
 		uint64_t start = now_ns(), took;
 
-		ops->seal(state, packets, TRIAL_PACKETS);
+		for (unsigned i = 0; i < TRIAL_PACKETS; i += n)
+			ops->seal(state, packets + i, n);
 		took = now_ns() - start;
 		if (took < best)
 			best = took;
@@ -76,14 +89,34 @@ static uint64_t try_one(const struct aead_ops *ops, struct aead_packet *packets)
 	return best;
 }
 
+/* The fastest one, for bursts of n. */
+static const struct aead_ops *find_fastest(struct aead_packet *packets, unsigned n)
+{
+	const struct aead_ops *fastest = &aead_sodium;
+	uint64_t best = UINT64_MAX;
+
+	for (unsigned i = 0; i < TABLE_SIZE; i++) {
+		uint64_t took;
+
+		if (table[i]->by_name_only || !table[i]->is_supported())
+			continue;
+		took = try_one(table[i], packets, n);
+		if (took < best) {
+			best = took;
+			fastest = table[i];
+		}
+	}
+	return fastest;
+}
+
 /* Every third packet is short, as acknowledgements are. */
-static int choose_fastest(const struct aead_ops **out)
+static int choose_fastest(struct choice *out)
 {
 	static const uint8_t key[AEAD_KEY_SIZE] = {1};
 	struct aead_packet packets[TRIAL_PACKETS];
 	const size_t stride = TRIAL_LENGTH + AEAD_TAG_SIZE;
 	uint8_t *data = calloc(TRIAL_PACKETS, stride);
-	uint64_t best = UINT64_MAX;
+	struct choice choice = {0};
 
 	if (!data)
 		return -ENOMEM;
@@ -95,18 +128,20 @@ static int choose_fastest(const struct aead_ops **out)
 			.dst = data + i * stride,
 			.length = i % 3 == 0 ? 64 : TRIAL_LENGTH,
 		};
-	for (unsigned i = 0; i < TABLE_SIZE; i++) {
-		uint64_t took;
-
-		if (table[i]->by_name_only || !table[i]->is_supported())
-			continue;
-		took = try_one(table[i], packets);
-		if (took < best) {
-			best = took;
-			*out = table[i];
-		}
+	choice.ops = find_fastest(packets, TRIAL_PACKETS);
+	choice.few_ops = find_fastest(packets, 1);
+	for (unsigned n = 1; choice.few_ops != choice.ops && n <= FEW_MAX; n *= 2) {
+		if (try_one(choice.few_ops, packets, n) > try_one(choice.ops, packets, n))
+			break;
+		choice.few = n;
 	}
 	free(data);
+	if (choice.few > 0)
+		snprintf(choice.description, sizeof(choice.description), "%s, up to %u packets %s",
+			choice.ops->name, choice.few, choice.few_ops->name);
+	else
+		snprintf(choice.description, sizeof(choice.description), "%s", choice.ops->name);
+	*out = choice;
 	return 0;
 }
 
@@ -121,7 +156,8 @@ int aead_select(const char *name)
 			continue;
 		if (!table[i]->is_supported())
 			return -ENOTSUP;
-		selected = table[i];
+		selected = (struct choice){.ops = table[i]};
+		snprintf(selected.description, sizeof(selected.description), "%s", name);
 		return 0;
 	}
 	return -ENOENT;
@@ -129,7 +165,12 @@ int aead_select(const char *name)
 
 const char *aead_name(void)
 {
-	return selected->name;
+	return selected.ops->name;
+}
+
+const char *aead_description(void)
+{
+	return selected.description;
 }
 
 const char *aead_name_at(unsigned index)
@@ -139,25 +180,38 @@ const char *aead_name_at(unsigned index)
 
 struct aead *aead_create(int *error)
 {
-	struct aead *aead = malloc(sizeof(*aead));
+	struct aead *aead = calloc(1, sizeof(*aead));
 
 	if (!aead) {
 		*error = -ENOMEM;
 		return NULL;
 	}
-	aead->ops = selected;
+	aead->ops = selected.ops;
+	aead->few_ops = selected.few_ops;
+	aead->few = selected.few;
 	aead->state = aead->ops->create(error);
-	if (!aead->state) {
-		free(aead);
-		return NULL;
+	if (!aead->state)
+		goto err_state;
+	if (aead->few > 0) {
+		aead->few_state = aead->few_ops->create(error);
+		if (!aead->few_state)
+			goto err_few_state;
 	}
 	return aead;
+
+err_few_state:
+	aead->ops->destroy(aead->state);
+err_state:
+	free(aead);
+	return NULL;
 }
 
 void aead_destroy(struct aead **aead)
 {
 	if (!*aead)
 		return;
+	if ((*aead)->few_state)
+		(*aead)->few_ops->destroy((*aead)->few_state);
 	(*aead)->ops->destroy((*aead)->state);
 	free(*aead);
 	*aead = NULL;
@@ -166,7 +220,10 @@ void aead_destroy(struct aead **aead)
 void aead_seal(struct aead *aead, struct aead_packet *packets, unsigned n)
 {
 	assert(n <= AEAD_BURST_MAX);
-	aead->ops->seal(aead->state, packets, n);
+	if (n <= aead->few)
+		aead->few_ops->seal(aead->few_state, packets, n);
+	else
+		aead->ops->seal(aead->state, packets, n);
 }
 
 unsigned aead_open(struct aead *aead, struct aead_packet *packets, unsigned n)
@@ -174,7 +231,10 @@ unsigned aead_open(struct aead *aead, struct aead_packet *packets, unsigned n)
 	unsigned genuine = 0;
 
 	assert(n <= AEAD_BURST_MAX);
-	aead->ops->open(aead->state, packets, n);
+	if (n <= aead->few)
+		aead->few_ops->open(aead->few_state, packets, n);
+	else
+		aead->ops->open(aead->state, packets, n);
 	for (unsigned i = 0; i < n; i++)
 		genuine += packets[i].ok;
 	return genuine;

@@ -46,11 +46,15 @@ struct aead_message {
 struct aead; /* opaque: one per thread */
 
 /* name: "avx512", "avx2", "ipsec-mb", "openssl", "sodium", or NULL to choose by CPU and
- * measurement. 0, -ENOENT for an unknown name, -ENOTSUP if this CPU cannot run it. */
+ * measurement, maybe another one for bursts of a few packets. 0, -ENOENT for an unknown name,
+ * -ENOTSUP if this CPU cannot run it. */
 int aead_select(const char *name) __attribute__((warn_unused_result));
 
 /* The implementation in use, "sodium" until one is selected; a constant string. */
 const char *aead_name(void);
+
+/* The same for people: "avx512, up to 4 packets ipsec-mb". Valid until the next aead_select(). */
+const char *aead_description(void);
 
 /* Names in order of preference, for usage texts and benchmarks; NULL past the last one. Not every
  * one can run on this CPU. */

@@ -300,7 +300,7 @@ static bool is_listed(const char *list, const char *name)
 
 static int open_implementation(const char *name)
 {
-	int error = aead_select(name);
+	int error = aead_select(strcmp(name, "auto") == 0 ? NULL : name);
 
 	if (error != 0)
 		return error;
@@ -324,6 +324,10 @@ static int open_implementations(const char *list)
 			continue;
 		if (open_implementation(name) != 0)
 			fprintf(stderr, "aead-bench: %s: not on this machine\n", name);
+	}
+	if (!list || is_listed(list, "auto")) {
+		(void)!open_implementation("auto");
+		fprintf(stderr, "aead-bench: auto is %s\n", aead_description());
 	}
 	return n_impls > 0 ? 0 : -1;
 }
@@ -352,7 +356,7 @@ static unsigned parse_list(const char *text, int *out, int low, int high)
 static void print_usage(void)
 {
 	puts("usage: aead-bench [options]\n"
-	     "  --impl=A,B     implementations (all)\n"
+	     "  --impl=A,B     implementations; auto is what a gateway chooses (all)\n"
 	     "  --size=N,...   plaintext bytes, or imix (0,64,...,8920,imix)\n"
 	     "  --burst=N,...  packets in one call, 1..256 (1,4,8,16,32,64,256)\n"
 	     "  --op=seal|open (both)\n"
