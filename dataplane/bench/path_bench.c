@@ -8,7 +8,8 @@
  *
  * The walk of the graph alone is measured; making and collecting packets is not. Beside it, in the
  * same run and on the same sizes, the cipher alone. TSC cycles per packet: the median and the 10th
- * percentile over windows. Run by one thread: nothing else may use its core.
+ * percentile over windows; of each node, as the graph counts them, the median (wg_open's
+ * and wg_seal's hold the cipher). Run by one thread: nothing else may use its core.
  */
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -26,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/api/counters.h"
 #include "common/api/egress.h"
 #include "common/api/policy.h"
 #include "common/api/port.h"
@@ -58,7 +60,7 @@ enum {
 	SERVER_PORT = 5001,
 	FLOWS_PER_HOST = 60, /* ports of one inside host, as the peers were measured */
 	OUTER_V4 = 28,       /* IPv4 and UDP */
-	TSC_TOO_LONG = 1000000,
+	NODES_MAX = 64,
 };
 
 struct options {
@@ -68,6 +70,14 @@ struct options {
 	unsigned windows;
 	const char *aead;
 	bool json;
+};
+
+/* The cipher alone works on memory laid out as packets are: the address of a payload within a
+ * cache line, and the distance of buffers, cost wide loads up to a tenth. */
+enum {
+	OFFSET_OPEN = RTE_ETHER_HDR_LEN + OUTER_V4 + WG_DATA_HEADER_SIZE,
+	OFFSET_SEAL = RTE_ETHER_HDR_LEN,
+	BUFFER = 2304,
 };
 
 /* The two ends of a ring device, seen from outside. */
@@ -415,10 +425,54 @@ static struct figure figure_of(double *readings, unsigned n)
 	return (struct figure){.median = readings[n / 2], .p10 = readings[n / 10]};
 }
 
+/* Cycles per packet of each node in each window, from the graph's own counters. */
+struct nodes {
+	struct api_count_node before[NODES_MAX], now[NODES_MAX];
+	double *readings[NODES_MAX];
+	unsigned count[NODES_MAX];
+	uint32_t n;
+};
+
+static void nodes_start(struct nodes *nodes, const struct options *options)
+{
+	memset(nodes, 0, sizeof(*nodes));
+	nodes->n = graph_fill(nodes->before, NODES_MAX);
+	for (uint32_t i = 0; i < nodes->n; i++) {
+		nodes->readings[i] = calloc(options->windows, sizeof(double));
+		if (nodes->readings[i] == NULL)
+			die("memory", -ENOMEM);
+	}
+}
+
+static void nodes_read(struct nodes *nodes)
+{
+	graph_fill(nodes->now, NODES_MAX);
+	for (uint32_t i = 0; i < nodes->n; i++) {
+		uint64_t packets = nodes->now[i].packets - nodes->before[i].packets;
+
+		if (packets != 0)
+			nodes->readings[i][nodes->count[i]++] =
+				(double)(nodes->now[i].cycles - nodes->before[i].cycles) /
+				(double)packets;
+	}
+	memcpy(nodes->before, nodes->now, sizeof(nodes->before));
+}
+
+static void nodes_print(struct nodes *nodes, bool json)
+{
+	for (uint32_t i = 0; i < nodes->n; i++) {
+		if (nodes->count[i] != 0)
+			printf(json ? ",\"%s\":%.1f" : "  %s %.1f", nodes->now[i].name,
+				figure_of(nodes->readings[i], nodes->count[i]).median);
+		free(nodes->readings[i]);
+	}
+	puts(json ? "}" : "");
+}
+
 typedef void make_fn(struct rte_mbuf **mbufs, const struct options *options, unsigned first);
 
-static struct figure measure(
-	make_fn *make, struct wire *in, struct wire *out, const struct options *options, bool learn)
+static struct figure measure(make_fn *make, struct wire *in, struct wire *out,
+	const struct options *options, struct nodes *nodes)
 {
 	double *readings = calloc(options->windows, sizeof(*readings));
 	struct rte_mbuf *mbufs[RTE_GRAPH_BURST_SIZE];
@@ -427,6 +481,7 @@ static struct figure measure(
 
 	if (readings == NULL)
 		die("memory", -ENOMEM);
+	nodes_start(nodes, options);
 	for (unsigned window = 0; window < options->windows; window++) {
 		uint64_t cycles = 0;
 
@@ -434,10 +489,11 @@ static struct figure measure(
 			make(mbufs, options, flow);
 			rte_ring_enqueue_bulk(in->to_port, (void **)mbufs, options->burst, NULL);
 			cycles += walk();
-			lost += options->burst - collect(out, learn, flow, options->flows);
+			lost += options->burst - collect(out, false, flow, options->flows);
 			flow += options->burst;
 		}
 		readings[window] = (double)cycles / (WINDOW * options->burst);
+		nodes_read(nodes);
 	}
 	if (lost != 0) {
 		fprintf(stderr, "path-bench: %u packets were lost on the way\n", lost);
@@ -452,8 +508,9 @@ static struct figure measure_aead(const struct options *options, bool open)
 {
 	double *readings = calloc(options->windows, sizeof(*readings));
 	uint32_t length = RTE_MIN(RTE_ALIGN(options->size, (unsigned)WG_PADDING), 1420U);
+	unsigned offset = open ? OFFSET_OPEN : OFFSET_SEAL;
 	struct aead_packet jobs[RTE_GRAPH_BURST_SIZE];
-	uint8_t *memory = rte_malloc(NULL, (size_t)options->burst * 2048, 64);
+	uint8_t *memory = rte_malloc(NULL, (size_t)options->burst * BUFFER + 64, 64);
 	struct figure figure;
 
 	if (readings == NULL || memory == NULL)
@@ -467,8 +524,8 @@ static struct figure measure_aead(const struct options *options, bool open)
 			for (unsigned k = 0; k < options->burst; k++)
 				jobs[k] = (struct aead_packet){.key = key_up,
 					.counter = counter++,
-					.src = memory + k * 2048,
-					.dst = memory + k * 2048,
+					.src = memory + k * BUFFER + offset,
+					.dst = memory + k * BUFFER + offset,
 					.length = length};
 			if (open)
 				aead_seal(aead, jobs, options->burst);
@@ -487,24 +544,34 @@ static struct figure measure_aead(const struct options *options, bool open)
 	return figure;
 }
 
-static void print_row(
-	const struct options *options, const char *path, struct figure whole, struct figure cipher)
+static void print_row(const struct options *options, const char *path, struct figure whole,
+	struct figure cipher, struct nodes *nodes)
 {
 	const char *shape =
 		options->json
 			? "{\"path\":\"%s\",\"bytes\":%u,\"flows\":%u,\"burst\":%u,\"aead\":\"%s\","
 			  "\"cycles\":%.1f,\"cycles_p10\":%.1f,\"aead_cycles\":%.1f,\"beyond_"
-			  "aead\":%.1f}\n"
+			  "aead\":%.1f"
 			: "%-5s %5u B  %7u flows  burst %3u  %-9s  %7.1f cycles (p10 %7.1f)  "
-			  "cipher alone %7.1f  beyond it %6.1f\n";
+			  "cipher alone %7.1f  beyond it %6.1f\n     ";
 
 	printf(shape, path, options->size, options->flows, options->burst, aead_name(),
 		whole.median, whole.p10, cipher.median, whole.median - cipher.median);
+	nodes_print(nodes, options->json);
+}
+
+static void run_path(const struct options *options, const char *path, bool open)
+{
+	struct figure cipher = measure_aead(options, open), whole;
+	static struct nodes nodes;
+
+	whole = open ? measure(make_up, &wan, &inet, options, &nodes)
+		     : measure(make_down, &inet, &wan, options, &nodes);
+	print_row(options, path, whole, cipher, &nodes);
 }
 
 static void run(const struct options *options)
 {
-	struct figure cipher, whole;
 
 	nat_ports = calloc(options->flows, sizeof(*nat_ports));
 	if (nat_ports == NULL)
@@ -519,12 +586,8 @@ static void run(const struct options *options)
 		collect(&inet, true, flow, options->flows);
 	}
 	collect(&wan, false, 0, 1); /* the keepalive that confirms a session */
-	cipher = measure_aead(options, true);
-	whole = measure(make_up, &wan, &inet, options, false);
-	print_row(options, "open", whole, cipher);
-	cipher = measure_aead(options, false);
-	whole = measure(make_down, &inet, &wan, options, false);
-	print_row(options, "seal", whole, cipher);
+	run_path(options, "open", true);
+	run_path(options, "seal", false);
 	free(nat_ports);
 }
 
