@@ -5,10 +5,9 @@
 #include <rte_graph.h>
 #include <rte_graph_worker.h>
 
+#include "dataplane/graph/enqueue.h"
 #include "dataplane/graph/graph.h"
 #include "dataplane/wireguard/wireguard_priv.h"
-
-enum { NODES_GONE = UINT16_MAX }; /* in next[]: the packet is no longer the node's */
 
 void seal_node_init(void);
 void open_node_init(void);
@@ -16,40 +15,20 @@ void open_node_init(void);
 /* The worker's own counter for IPv4 identification fields. */
 uint16_t *wg_ipv4_id(unsigned worker);
 
+/* The slow half of activity_tell(). */
+void activity_tell_now(struct wg_peer *peer);
+
 /* Wakes the handshake thread's interest in a peer, unless it has it already. */
 static inline void activity_tell(struct wg_peer *peer)
 {
-	struct wg_event event = {.kind = WG_EVENT_ACTIVITY, .peer = peer->id};
-
-	if (likely(atomic_load_explicit(&peer->watched, memory_order_relaxed)))
-		return;
-	if (!atomic_exchange_explicit(&peer->watched, true, memory_order_seq_cst) &&
-		!events_put(&event))
-		atomic_store_explicit(&peer->watched, false, memory_order_relaxed);
+	if (unlikely(!atomic_load_explicit(&peer->watched, memory_order_relaxed)))
+		activity_tell_now(peer);
 }
 
 static inline void activity_ask(struct wg_peer *peer, uint32_t requests)
 {
 	timers_request(&peer->activity, requests);
 	activity_tell(peer);
-}
-
-/* Passes packets on by their edges in runs; skips those that are gone. */
-static inline void nodes_pass(struct rte_graph *graph, struct rte_node *node,
-	struct rte_mbuf **mbufs, const uint16_t *next, uint16_t n)
-{
-	uint16_t first = 0;
-
-	while (first < n) {
-		uint16_t end = first + 1;
-
-		while (end < n && next[end] == next[first])
-			end++;
-		if (next[first] != NODES_GONE)
-			rte_node_enqueue(graph, node, next[first], (void **)&mbufs[first],
-				(uint16_t)(end - first));
-		first = end;
-	}
 }
 
 /* A node may be given more than a burst at once (its stream grows): one burst after the other. */

@@ -25,32 +25,45 @@ _Static_assert(RTE_GRAPH_BURST_SIZE <= AEAD_BURST_MAX, "a node's burst is opened
 
 enum { ECN_MASK = 3, ECN_CE = 3 };
 
+/* Where IP headers keep their addresses. */
+enum {
+	V4_SOURCE = offsetof(struct rte_ipv4_hdr, src_addr),
+	V4_DESTINATION = offsetof(struct rte_ipv4_hdr, dst_addr),
+	V6_SOURCE = offsetof(struct rte_ipv6_hdr, src_addr),
+	V6_DESTINATION = offsetof(struct rte_ipv6_hdr, dst_addr),
+};
+
 static uint16_t edge_drop, edge_forward, edge_handoff;
 
-/* What is known about a data packet between the passes. */
+/* What is known about a data packet between the passes; the rest is still in its headers. */
 struct opening {
 	struct rte_mbuf *mbuf;
 	struct keypair *keypair;
-	struct handshake_source source;
-	uint64_t counter;
 	uint16_t slot;   /* in the node's burst */
 	uint16_t offset; /* of the inner packet from data */
-	uint8_t ecn;     /* of the outer header */
 };
 
 struct burst {
+	const struct worker *worker;
+	uint32_t generation; /* of the tables */
+	unsigned count;      /* of opening and aead */
 	struct opening opening[RTE_GRAPH_BURST_SIZE];
 	struct aead_packet aead[RTE_GRAPH_BURST_SIZE];
 	uint16_t next[RTE_GRAPH_BURST_SIZE];
-	unsigned count; /* of opening and aead */
+};
+
+/* What a run of packets of one keypair adds up to. */
+struct received {
+	uint64_t bytes;
+	bool any, data; /* authentic packets; other than keepalives */
 };
 
 /* The last destination address that was found to be ours, of each worker: most packets of a
  * worker came to one address, and a compare is cheaper than the table. */
-static struct {
+static struct last_local {
 	struct addr addr;
 	uint32_t generation;
-} last_local[DP_WORKERS_MAX];
+} __rte_cache_aligned last_local[DP_WORKERS_MAX];
 
 static uint16_t drop(struct rte_mbuf *mbuf, uint16_t reason)
 {
@@ -64,138 +77,170 @@ static void read_addr(struct addr *addr, uint8_t family, const uint8_t *bytes)
 	memcpy(addr->bytes, bytes, addr_size(family));
 }
 
-static uint8_t read_source(struct rte_mbuf *mbuf, struct handshake_source *source)
+static void read_source(struct rte_mbuf *mbuf, struct handshake_source *source)
 {
 	const struct packet *packet = packet_of(mbuf);
 	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	bool v4 = packet->family == ADDR_V4;
 
 	source->remote.port = packet->sport;
 	source->remote.zero = 0;
 	source->port = packet->port_in;
-	if (packet->family == ADDR_V4) {
-		read_addr(&source->remote.addr, ADDR_V4,
-			ip + offsetof(struct rte_ipv4_hdr, src_addr));
-		read_addr(&source->local, ADDR_V4, ip + offsetof(struct rte_ipv4_hdr, dst_addr));
-		return ip[1] & ECN_MASK;
-	}
-	read_addr(&source->remote.addr, ADDR_V6, ip + offsetof(struct rte_ipv6_hdr, src_addr));
-	read_addr(&source->local, ADDR_V6, ip + offsetof(struct rte_ipv6_hdr, dst_addr));
-	return (ip[1] >> 4) & ECN_MASK;
+	read_addr(&source->remote.addr, packet->family, ip + (v4 ? V4_SOURCE : V6_SOURCE));
+	read_addr(&source->local, packet->family, ip + (v4 ? V4_DESTINATION : V6_DESTINATION));
 }
 
-static bool is_local(const struct worker *worker, const struct addr *addr)
+/* Compares in place: a packet's addresses are copied only if somebody wants to keep them. */
+static inline bool same_addr(const struct addr *addr, uint8_t family, const uint8_t *bytes)
 {
-	uint32_t generation = judge_generation();
+	if (addr->family != family)
+		return false;
+	return family == ADDR_V4 ? memcmp(addr->bytes, bytes, 4) == 0
+				 : memcmp(addr->bytes, bytes, 16) == 0;
+}
+
+static __attribute__((noinline)) bool find_local(const struct burst *burst, struct rte_mbuf *mbuf)
+{
+	struct last_local *last = &last_local[burst->worker->id];
+	struct handshake_source source;
 	uint16_t port;
 
-	if (likely(last_local[worker->id].generation == generation &&
-		    addr_equal(&last_local[worker->id].addr, addr)))
-		return true;
-	if (!local_has(worker->copy, addr, &port))
+	read_source(mbuf, &source);
+	if (!local_has(burst->worker->copy, &source.local, &port))
 		return false;
-	last_local[worker->id].addr = *addr;
-	last_local[worker->id].generation = generation;
+	last->addr = source.local;
+	last->generation = burst->generation;
 	return true;
 }
 
-static uint16_t hand_to_thread(struct rte_mbuf *mbuf, const struct handshake_source *source)
+static inline bool is_local(const struct burst *burst, struct rte_mbuf *mbuf)
 {
-	struct wg_event event = {.kind = WG_EVENT_MESSAGE, .mbuf = mbuf, .source = *source};
+	const struct last_local *last = &last_local[burst->worker->id];
+	uint8_t family = packet_of(mbuf)->family;
+	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
 
-	return events_put(&event) ? (uint16_t)NODES_GONE : drop(mbuf, DROP(wireguard, QUEUE_FULL));
+	if (likely(last->generation == burst->generation &&
+		    same_addr(&last->addr, family,
+			    ip + (family == ADDR_V4 ? V4_DESTINATION : V6_DESTINATION))))
+		return true;
+	return find_local(burst, mbuf);
+}
+
+static __attribute__((noinline)) uint16_t hand_to_thread(struct rte_mbuf *mbuf, uint16_t length)
+{
+	struct wg_event event = {.kind = WG_EVENT_MESSAGE, .mbuf = mbuf};
+
+	read_source(mbuf, &event.source);
+	rte_pktmbuf_trim(mbuf, (uint16_t)(rte_pktmbuf_data_len(mbuf) - length));
+	return events_put(&event) ? (uint16_t)GRAPH_GONE : drop(mbuf, DROP(wireguard, QUEUE_FULL));
+}
+
+/* No session of this worker: another worker's, or nobody's. */
+static __attribute__((noinline)) uint16_t hand_over(
+	struct rte_mbuf *mbuf, uint32_t index, unsigned worker)
+{
+	uint32_t owner = index_owner(index, index_table_secret());
+
+	if (owner == worker || owner >= dp_config()->workers)
+		return drop(mbuf, DROP(wireguard, UNKNOWN_INDEX));
+	packet_of(mbuf)->to = (uint8_t)owner;
+	packet_of(mbuf)->next = GRAPH_OPEN;
+	return edge_handoff;
 }
 
 /* A data packet: to its owner, to the bin, or into the burst. */
-static uint16_t prepare_data(struct burst *burst, struct rte_mbuf *mbuf, uint16_t offset,
-	uint16_t length, const struct worker *worker, struct opening *opening)
+static inline uint16_t prepare_data(
+	struct burst *burst, struct rte_mbuf *mbuf, uint16_t offset, uint16_t length, uint16_t slot)
 {
 	uint8_t *message = rte_pktmbuf_mtod_offset(mbuf, uint8_t *, offset);
 	const struct wg_data *data = (const struct wg_data *)message;
 	uint32_t index = le32toh(data->receiver);
-	uint32_t owner = index_owner(index, index_table_secret());
-	struct keypair *keypair;
+	uint64_t counter = le64toh(data->counter);
+	struct keypair *keypair = index_table_find(index);
 
-	if (owner != worker->id && owner < dp_config()->workers) {
-		packet_of(mbuf)->to = (uint8_t)owner;
-		packet_of(mbuf)->next = GRAPH_OPEN;
-		return edge_handoff;
-	}
-	keypair = index_table_find(index);
-	if (keypair == NULL || keypair->owner != worker->id)
-		return drop(mbuf, DROP(wireguard, UNKNOWN_INDEX));
-	if (worker->now_ms - keypair->birth_ms >= WG_REJECT_AFTER_TIME_MS)
+	if (unlikely(keypair == NULL || keypair->owner != burst->worker->id))
+		return hand_over(mbuf, index, burst->worker->id);
+	if (unlikely(burst->worker->now_ms - keypair->birth_ms >= WG_REJECT_AFTER_TIME_MS))
 		return drop(mbuf, DROP(wireguard, EXPIRED));
-	opening->counter = le64toh(data->counter);
-	if (!replay_may_accept(&keypair->replay, opening->counter))
+	if (unlikely(!replay_may_accept(&keypair->replay, counter)))
 		return drop(mbuf, DROP(wireguard, REPLAYED));
 	rte_prefetch0(&keypair->peer->activity);
-	opening->mbuf = mbuf;
-	opening->keypair = keypair;
-	opening->offset = (uint16_t)(offset + WG_DATA_HEADER_SIZE);
-	burst->aead[burst->count] = (struct aead_packet){
+	burst->opening[burst->count] = (struct opening){.mbuf = mbuf,
+		.keypair = keypair,
+		.slot = slot,
+		.offset = (uint16_t)(offset + WG_DATA_HEADER_SIZE)};
+	burst->aead[burst->count++] = (struct aead_packet){
 		.key = keypair->receive_key,
-		.counter = opening->counter,
+		.counter = counter,
 		.src = message + WG_DATA_HEADER_SIZE,
 		.dst = message + WG_DATA_HEADER_SIZE,
 		.length = (uint32_t)length - WG_DATA_HEADER_SIZE - WG_TAG_SIZE,
 	};
-	burst->opening[burst->count++] = *opening;
 	return edge_forward;
 }
 
-static uint16_t prepare(
-	struct burst *burst, struct rte_mbuf *mbuf, const struct worker *worker, uint16_t slot)
+static inline uint16_t prepare(struct burst *burst, struct rte_mbuf *mbuf, uint16_t slot)
 {
 	const struct packet *packet = packet_of(mbuf);
 	const struct rte_udp_hdr *udp =
 		rte_pktmbuf_mtod_offset(mbuf, const struct rte_udp_hdr *, packet->l4);
 	uint16_t offset = (uint16_t)(packet->l4 + sizeof(*udp));
-	struct opening opening = {.slot = slot};
-	uint16_t length;
+	uint16_t length = rte_be_to_cpu_16(udp->dgram_len);
 
-	opening.ecn = read_source(mbuf, &opening.source);
-	if (!is_local(worker, &opening.source.local))
+	if (!is_local(burst, mbuf))
 		return edge_forward; /* somebody else's tunnel, passing through */
-	length = rte_be_to_cpu_16(udp->dgram_len);
 	if (length < sizeof(*udp) || length > rte_pktmbuf_data_len(mbuf) - packet->l4)
 		return drop(mbuf, DROP(wireguard, MALFORMED));
 	length -= sizeof(*udp);
-	rte_pktmbuf_trim(mbuf, (uint16_t)(rte_pktmbuf_data_len(mbuf) - offset - length));
-	switch (wg_message_type(rte_pktmbuf_mtod_offset(mbuf, const void *, offset), length)) {
+	switch (wg_message_type(udp + 1, length)) {
 	case WG_TYPE_DATA:
-		return prepare_data(burst, mbuf, offset, length, worker, &opening);
+		return prepare_data(burst, mbuf, offset, length, slot);
 	case WG_TYPE_INITIATION:
 	case WG_TYPE_RESPONSE:
 	case WG_TYPE_COOKIE_REPLY:
-		return hand_to_thread(mbuf, &opening.source);
+		return hand_to_thread(mbuf, (uint16_t)(offset + length));
 	default:
 		return drop(mbuf, DROP(wireguard, MALFORMED));
 	}
 }
 
+static __attribute__((noinline)) void roam_ask(struct wg_peer *peer, struct rte_mbuf *mbuf)
+{
+	struct wg_event event = {.kind = WG_EVENT_ROAM, .peer = peer->id};
+
+	if (atomic_exchange_explicit(&peer->roaming, true, memory_order_acq_rel))
+		return;
+	read_source(mbuf, &event.source);
+	if (!events_put(&event))
+		atomic_store_explicit(&peer->roaming, false, memory_order_relaxed);
+}
+
 /* The endpoint is where the last authentic packet came from. */
-static void roam_check(struct wg_peer *peer, const struct opening *opening)
+static inline void roam_check(struct wg_peer *peer, struct rte_mbuf *mbuf)
 {
 	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_acquire);
-	struct wg_event event = {
-		.kind = WG_EVENT_ROAM, .peer = peer->id, .source = opening->source};
+	const struct packet *packet = packet_of(mbuf);
+	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	bool v4 = packet->family == ADDR_V4;
 
-	if (likely(path != NULL && endpoint_equal(&path->remote, &opening->source.remote) &&
-		    addr_equal(&path->local.addr, &opening->source.local)))
+	if (likely(path != NULL && path->remote.port == packet->sport &&
+		    same_addr(&path->remote.addr, packet->family,
+			    ip + (v4 ? V4_SOURCE : V6_SOURCE)) &&
+		    same_addr(&path->local.addr, packet->family,
+			    ip + (v4 ? V4_DESTINATION : V6_DESTINATION))))
 		return;
-	if (!atomic_exchange_explicit(&peer->roaming, true, memory_order_acq_rel) &&
-		!events_put(&event))
-		atomic_store_explicit(&peer->roaming, false, memory_order_relaxed);
+	roam_ask(peer, mbuf);
 }
 
 static void confirm_check(struct keypair *keypair)
 {
-	struct wg_event event = {.kind = WG_EVENT_CONFIRMED,
-		.peer = keypair->peer->id,
-		.index = keypair->local_index};
+	struct wg_event event;
 
 	if (likely(!atomic_load_explicit(&keypair->unconfirmed, memory_order_relaxed)))
 		return;
+	event = (struct wg_event){.kind = WG_EVENT_CONFIRMED,
+		.peer = keypair->peer->id,
+		.index = keypair->local_index};
 	/* Without room it stays unconfirmed and the next packet tries again. */
 	if (events_put(&event))
 		atomic_store_explicit(&keypair->unconfirmed, false, memory_order_relaxed);
@@ -236,48 +281,84 @@ static bool ecn_combine(struct rte_mbuf *mbuf, uint8_t outer)
 	return true;
 }
 
+static uint8_t outer_ecn(struct rte_mbuf *mbuf)
+{
+	uint8_t byte = rte_pktmbuf_mtod(mbuf, const uint8_t *)[1];
+
+	return (packet_of(mbuf)->family == ADDR_V4 ? byte : byte >> 4) & ECN_MASK;
+}
+
 /* Strips what was around the inner packet and reads its headers. */
-static uint16_t inner_make(struct opening *opening, uint32_t length)
+static inline uint16_t inner_make(const struct opening *opening, uint32_t length)
 {
 	struct rte_mbuf *mbuf = opening->mbuf;
 	struct packet *packet = packet_of(mbuf);
+	uint8_t ecn = outer_ecn(mbuf);
 	uint16_t reason;
 
-	rte_pktmbuf_adj(mbuf, opening->offset);
-	rte_pktmbuf_trim(mbuf, (uint16_t)(rte_pktmbuf_data_len(mbuf) - length));
+	mbuf->data_off = (uint16_t)(mbuf->data_off + opening->offset);
+	mbuf->data_len = (uint16_t)length;
+	mbuf->pkt_len = length;
 	*packet =
 		(struct packet){.ingress = opening->keypair->peer->id, .flags = PACKET_FROM_TUNNEL};
 	reason = packet_parse(mbuf);
-	if (reason != DROP_NONE)
+	if (unlikely(reason != DROP_NONE))
 		return drop(mbuf, reason);
-	if (!ecn_combine(mbuf, opening->ecn))
+	if (unlikely(!ecn_combine(mbuf, ecn)))
 		return drop(mbuf, DROP(wireguard, BAD_ECN));
 	return edge_forward;
 }
 
-static uint16_t finish(struct opening *opening, const struct aead_packet *aead,
-	struct wg_count *counts, uint64_t now_ms)
+static inline uint16_t finish(
+	const struct opening *opening, const struct aead_packet *aead, struct received *received)
 {
 	struct keypair *keypair = opening->keypair;
+
+	if (unlikely(!aead->ok))
+		return drop(opening->mbuf, DROP(wireguard, BAD_TAG));
+	if (unlikely(!replay_accept(&keypair->replay, aead->counter)))
+		return drop(opening->mbuf, DROP(wireguard, REPLAYED));
+	received->bytes += aead->length + WG_DATA_HEADER_SIZE + WG_TAG_SIZE;
+	received->any = true;
+	roam_check(keypair->peer, opening->mbuf);
+	if (aead->length == 0) {
+		rte_pktmbuf_free(opening->mbuf);
+		return GRAPH_GONE;
+	}
+	received->data = true;
+	return inner_make(opening, aead->length);
+}
+
+/* Once for all packets of a run: the lines are the handshake thread's, too. */
+static void account(struct keypair *keypair, const struct received *received, uint64_t now_ms)
+{
 	struct wg_peer *peer = keypair->peer;
 
-	if (!aead->ok)
-		return drop(opening->mbuf, DROP(wireguard, BAD_TAG));
-	if (!replay_accept(&keypair->replay, opening->counter))
-		return drop(opening->mbuf, DROP(wireguard, REPLAYED));
-	counts[peer->id].rx_bytes += aead->length + WG_DATA_HEADER_SIZE + WG_TAG_SIZE;
+	if (!received->any)
+		return;
+	counts_of(worker_self()->id)[peer->id].rx_bytes += received->bytes;
 	confirm_check(keypair);
-	roam_check(peer, opening);
 	last_minute_check(keypair, now_ms);
-	if (aead->length == 0) {
+	if (received->data)
+		timers_data_received(&peer->activity, now_ms);
+	else
 		timers_packet_received(&peer->activity, now_ms);
-		activity_tell(peer);
-		rte_pktmbuf_free(opening->mbuf);
-		return NODES_GONE;
-	}
-	timers_data_received(&peer->activity, now_ms);
 	activity_tell(peer);
-	return inner_make(opening, aead->length);
+}
+
+static void finish_all(struct burst *burst)
+{
+	unsigned i = 0;
+
+	while (i < burst->count) {
+		struct keypair *keypair = burst->opening[i].keypair;
+		struct received received = {0};
+
+		for (; i < burst->count && burst->opening[i].keypair == keypair; i++)
+			burst->next[burst->opening[i].slot] =
+				finish(&burst->opening[i], &burst->aead[i], &received);
+		account(keypair, &received, burst->worker->now_ms);
+	}
 }
 
 static void process_burst(
@@ -286,16 +367,16 @@ static void process_burst(
 	struct worker *worker = worker_self();
 	struct burst burst;
 
+	burst.worker = worker;
+	burst.generation = judge_generation();
 	burst.count = 0;
 	for (unsigned i = 0; i < n; i++)
-		burst.next[i] = prepare(&burst, mbufs[i], worker, (uint16_t)i);
+		burst.next[i] = prepare(&burst, mbufs[i], (uint16_t)i);
 	if (burst.count != 0) {
 		aead_open(worker->aead, burst.aead, burst.count);
-		for (unsigned i = 0; i < burst.count; i++)
-			burst.next[burst.opening[i].slot] = finish(&burst.opening[i],
-				&burst.aead[i], counts_of(worker->id), worker->now_ms);
+		finish_all(&burst);
 	}
-	nodes_pass(graph, node, mbufs, burst.next, n);
+	graph_enqueue(graph, node, (void **)mbufs, burst.next, n);
 }
 
 static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)

@@ -69,7 +69,7 @@ static uint16_t stage(struct rte_mbuf *mbuf, struct wg_peer *peer, const struct 
 		.mbuf = mbuf,
 		.index = keypair != NULL ? keypair->local_index : 0};
 
-	return events_put(&event) ? (uint16_t)NODES_GONE : drop(mbuf, DROP(wireguard, STAGED_FULL));
+	return events_put(&event) ? (uint16_t)GRAPH_GONE : drop(mbuf, DROP(wireguard, STAGED_FULL));
 }
 
 static bool usable(const struct keypair *keypair, uint64_t now_ms)
@@ -281,7 +281,7 @@ static void process_burst(
 		burst.next[i] = prepare(&burst, mbufs[i], peers[i], worker, (uint16_t)i);
 	if (burst.count != 0)
 		seal(&burst, worker);
-	nodes_pass(graph, node, mbufs, burst.next, n);
+	graph_enqueue(graph, node, (void **)mbufs, burst.next, n);
 }
 
 static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)

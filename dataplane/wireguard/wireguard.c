@@ -36,6 +36,15 @@ uint16_t *wg_ipv4_id(unsigned worker)
 	return &per_worker[worker].ipv4_id;
 }
 
+void activity_tell_now(struct wg_peer *peer)
+{
+	struct wg_event event = {.kind = WG_EVENT_ACTIVITY, .peer = peer->id};
+
+	if (!atomic_exchange_explicit(&peer->watched, true, memory_order_seq_cst) &&
+		!events_put(&event))
+		atomic_store_explicit(&peer->watched, false, memory_order_relaxed);
+}
+
 static int init(void)
 {
 	const struct dp_config *config = dp_config();
