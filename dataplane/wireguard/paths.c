@@ -10,6 +10,7 @@
 #include <rte_udp.h>
 #include <string.h>
 
+#include "dataplane/graph/checksum_v4.h"
 #include "dataplane/graph/handoff.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/port/port.h"
@@ -29,6 +30,7 @@ static void header_v4(struct wg_path *path)
 	memcpy(&ip->src_addr, path->local.addr.bytes, 4);
 	memcpy(&ip->dst_addr, path->remote.addr.bytes, 4);
 	path->header_length = sizeof(*ip) + sizeof(struct rte_udp_hdr);
+	path->header_sum = checksum_v4_sum(ip);
 }
 
 static void header_v6(struct wg_path *path)

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "dataplane/aead/aead.h"
+#include "dataplane/graph/checksum_v4.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/port/port.h"
 #include "dataplane/route/route.h"
@@ -34,9 +35,26 @@ struct sealing {
 	struct wg_peer *peer;
 	const struct wg_path *path;
 	struct keypair *keypair;
-	uint16_t slot;  /* in the node's burst */
-	uint16_t inner; /* bytes before padding */
-	uint8_t tos;    /* of the outer header: the inner ECN */
+	uint16_t slot; /* in the node's burst */
+	bool data;     /* no keepalive */
+	uint8_t tos;   /* of the outer header: the inner ECN */
+};
+
+enum way_state {
+	WAY_READY,
+	WAY_NO_PEER,
+	WAY_AWAY, /* another worker seals for it */
+	WAY_NO_ENDPOINT,
+	WAY_NO_KEY,
+	WAY_NO_NEIGHBOUR,
+};
+
+/* What packets of one peer have in common; looked at once for each run of them in a burst. */
+struct way {
+	struct wg_peer *peer;
+	const struct wg_path *path;
+	struct keypair *keypair;
+	enum way_state state;
 };
 
 struct burst {
@@ -102,55 +120,82 @@ static uint8_t inner_ecn(const struct rte_mbuf *mbuf)
 	return ecn == ECN_CE ? ECN_ECT0 : ecn;
 }
 
-/* Where the packet goes: on by edge_send once the burst is sealed, or elsewhere at once. */
-static uint16_t prepare(struct burst *burst, struct rte_mbuf *mbuf, struct wg_peer *peer,
-	const struct worker *worker, uint16_t slot)
+static struct way find_way(struct wg_peer *peer, const struct worker *worker)
 {
-	const struct wg_path *path;
-	struct keypair *keypair;
+	struct way way = {.peer = peer, .state = WAY_NO_PEER};
+
+	if (peer == NULL)
+		return way;
+	way.state = WAY_AWAY;
+	if (dp_config()->cores_shared && peer->home != worker->id)
+		return way;
+	way.state = WAY_NO_ENDPOINT;
+	way.path = atomic_load_explicit(&peer->path, memory_order_acquire);
+	if (way.path == NULL)
+		return way;
+	way.state = WAY_NO_KEY;
+	way.keypair = atomic_load_explicit(&peer->current, memory_order_acquire);
+	if (!usable(way.keypair, worker->now_ms))
+		return way;
+	if (way.path->adjacency == 0 || way.path->generation != judge_generation())
+		path_ask(peer);
+	way.state = way.path->adjacency == 0 ? WAY_NO_NEIGHBOUR : WAY_READY;
+	return way;
+}
+
+/* Not to be sealed here and now. */
+static __attribute__((noinline)) uint16_t divert(struct rte_mbuf *mbuf, const struct way *way)
+{
+	struct packet *packet = packet_of(mbuf);
+
+	packet->next = GRAPH_SEAL;
+	switch (way->state) {
+	case WAY_AWAY:
+		packet->to = (uint8_t)way->peer->home;
+		return edge_handoff;
+	case WAY_NO_ENDPOINT:
+		return drop(mbuf, DROP(wireguard, NO_ENDPOINT));
+	case WAY_NO_KEY:
+		return stage(mbuf, way->peer, way->keypair);
+	case WAY_NO_NEIGHBOUR:
+		packet->drop = DROP(wireguard, NO_NEIGHBOUR);
+		return edge_hold;
+	default:
+		return drop(mbuf, DROP(wireguard, NO_PEER));
+	}
+}
+
+/* Where the packet goes: on by edge_send once the burst is sealed, or elsewhere at once. */
+static inline uint16_t prepare(
+	struct burst *burst, struct rte_mbuf *mbuf, const struct way *way, uint16_t slot)
+{
 	uint16_t inner = rte_pktmbuf_data_len(mbuf);
 	uint16_t pad;
 	char *tail;
 
-	if (peer == NULL)
-		return drop(mbuf, DROP(wireguard, NO_PEER));
-	if (dp_config()->cores_shared && peer->home != worker->id) {
-		packet_of(mbuf)->to = (uint8_t)peer->home;
-		packet_of(mbuf)->next = GRAPH_SEAL;
-		return edge_handoff;
-	}
-	path = atomic_load_explicit(&peer->path, memory_order_acquire);
-	if (path == NULL)
-		return drop(mbuf, DROP(wireguard, NO_ENDPOINT));
-	keypair = atomic_load_explicit(&peer->current, memory_order_acquire);
-	if (!usable(keypair, worker->now_ms))
-		return stage(mbuf, peer, keypair);
-	if (path->adjacency == 0 || path->generation != judge_generation())
-		path_ask(peer);
-	if (path->adjacency == 0) {
-		packet_of(mbuf)->drop = DROP(wireguard, NO_NEIGHBOUR);
-		packet_of(mbuf)->next = GRAPH_SEAL;
-		return edge_hold;
-	}
-	pad = padding(inner, peer->mtu);
-	if (rte_pktmbuf_headroom(mbuf) < sizeof(path->header) + WG_DATA_HEADER_SIZE)
+	if (unlikely(way->state != WAY_READY))
+		return divert(mbuf, way);
+	pad = padding(inner, way->peer->mtu);
+	if (unlikely(rte_pktmbuf_headroom(mbuf) < sizeof(way->path->header) + WG_DATA_HEADER_SIZE))
 		return drop(mbuf, DROP(wireguard, NO_ROOM));
 	tail = rte_pktmbuf_append(mbuf, (uint16_t)(pad + WG_TAG_SIZE));
-	if (tail == NULL)
+	if (unlikely(tail == NULL))
 		return drop(mbuf, DROP(wireguard, NO_ROOM));
-	memset(tail, 0, pad);
+	/* All of it that can be padding; the tag comes over the rest. */
+	_Static_assert((int)WG_PADDING <= (int)WG_TAG_SIZE, "the longest padding fits");
+	memset(tail, 0, WG_PADDING);
 	burst->aead[burst->count] = (struct aead_packet){
-		.key = keypair->send_key,
+		.key = way->keypair->send_key,
 		.src = rte_pktmbuf_mtod(mbuf, uint8_t *),
 		.dst = rte_pktmbuf_mtod(mbuf, uint8_t *),
 		.length = (uint32_t)inner + pad,
 	};
 	burst->sealing[burst->count++] = (struct sealing){.mbuf = mbuf,
-		.peer = peer,
-		.path = path,
-		.keypair = keypair,
+		.peer = way->peer,
+		.path = way->path,
+		.keypair = way->keypair,
 		.slot = slot,
-		.inner = inner,
+		.data = inner != 0,
 		.tos = inner_ecn(mbuf)};
 	return edge_send;
 }
@@ -186,45 +231,58 @@ static void nonces_take(struct burst *burst, uint64_t now_ms)
 	}
 }
 
-static void outer_v4(struct rte_ipv4_hdr *ip, uint8_t tos, uint16_t length, uint16_t id)
+/* The header is copied whole and changed by short writes: the checksum is reckoned from what is
+ * known of it, since reading it back at once would wait for them. */
+static inline void outer_v4(
+	uint8_t *header, const struct wg_path *path, uint8_t tos, uint16_t length, uint16_t id)
 {
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)header;
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+	uint16_t total = rte_cpu_to_be_16(length);
+	uint32_t sum = (uint32_t)path->header_sum + rte_cpu_to_be_16(tos) + total + id;
+
+	memcpy(header, path->header, sizeof(*ip) + sizeof(*udp));
 	ip->type_of_service = tos;
-	ip->total_length = rte_cpu_to_be_16(length);
-	ip->packet_id = rte_cpu_to_be_16(id);
-	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	ip->total_length = total;
+	ip->packet_id = id;
+	ip->hdr_checksum = (uint16_t)~checksum_v4_fold(sum);
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(length - sizeof(*ip)));
 }
 
-static void outer_v6(struct rte_ipv6_hdr *ip, uint8_t tos, uint16_t length)
+static void outer_v6(uint8_t *header, const struct wg_path *path, uint8_t tos, uint16_t length)
 {
+	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)header;
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
 
+	memcpy(header, path->header, sizeof(*ip) + sizeof(*udp));
 	ip->vtc_flow |= rte_cpu_to_be_32((uint32_t)tos << 20);
 	ip->payload_len = rte_cpu_to_be_16((uint16_t)(length - sizeof(*ip)));
+	udp->dgram_len = ip->payload_len;
 	/* Required over IPv6 (RFC 8200, 8.1); over IPv4 it stays 0, the tag protects more. */
 	udp->dgram_cksum = rte_ipv6_udptcp_cksum(ip, udp);
 }
 
-static void outer_make(struct sealing *sealing, const struct aead_packet *aead, uint16_t id)
+/* prepare() saw to the headroom. */
+static inline void outer_make(
+	const struct sealing *sealing, const struct aead_packet *aead, uint16_t id)
 {
 	const struct wg_path *path = sealing->path;
 	struct rte_mbuf *mbuf = sealing->mbuf;
 	struct packet *packet = packet_of(mbuf);
-	uint16_t sealed = rte_pktmbuf_data_len(mbuf);
-	struct wg_data *data = (struct wg_data *)rte_pktmbuf_prepend(mbuf, sizeof(*data));
-	char *header = rte_pktmbuf_prepend(mbuf, path->header_length);
-	struct rte_udp_hdr *udp =
-		(struct rte_udp_hdr *)(header + path->header_length - sizeof(*udp));
+	struct wg_data *data = rte_pktmbuf_mtod(mbuf, struct wg_data *) - 1;
+	uint8_t *header = (uint8_t *)data - path->header_length;
+	uint16_t grown = (uint16_t)(sizeof(*data) + path->header_length);
 
+	mbuf->data_off = (uint16_t)(mbuf->data_off - grown);
+	mbuf->data_len = (uint16_t)(mbuf->data_len + grown);
+	mbuf->pkt_len = mbuf->data_len;
 	data->type = htole32(WG_TYPE_DATA);
 	data->receiver = htole32(sealing->keypair->remote_index);
 	data->counter = htole64(aead->counter);
-	memcpy(header, path->header, path->header_length);
-	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(sizeof(*udp) + sizeof(*data) + sealed));
-	if (path->remote.addr.family == ADDR_V4)
-		outer_v4((struct rte_ipv4_hdr *)header, sealing->tos, rte_pktmbuf_data_len(mbuf),
-			id);
+	if (likely(path->remote.addr.family == ADDR_V4))
+		outer_v4(header, path, sealing->tos, mbuf->data_len, rte_cpu_to_be_16(id));
 	else
-		outer_v6((struct rte_ipv6_hdr *)header, sealing->tos, rte_pktmbuf_data_len(mbuf));
+		outer_v6(header, path, sealing->tos, mbuf->data_len);
 	packet->port_out = path->port;
 	packet->adjacency = path->adjacency;
 	packet->flags = 0;
@@ -232,36 +290,60 @@ static void outer_make(struct sealing *sealing, const struct aead_packet *aead, 
 	packet->family = path->remote.addr.family;
 }
 
-static void account(struct sealing *sealing, struct wg_count *counts, uint64_t now_ms)
+/* Once for all packets of a run: the lines are the handshake thread's, too. */
+static void account(struct wg_peer *peer, uint64_t bytes, bool data, const struct worker *worker)
 {
-	struct wg_peer *peer = sealing->peer;
-
-	counts[peer->id].tx_bytes +=
-		rte_pktmbuf_data_len(sealing->mbuf) - sealing->path->header_length;
-	if (sealing->inner != 0)
-		timers_data_sent(&peer->activity, now_ms);
+	if (bytes == 0)
+		return;
+	counts_of(worker->id)[peer->id].tx_bytes += bytes;
+	if (data)
+		timers_data_sent(&peer->activity, worker->now_ms);
 	else
-		timers_packet_sent(&peer->activity, now_ms);
+		timers_packet_sent(&peer->activity, worker->now_ms);
 	activity_tell(peer);
 }
 
-static void seal(struct burst *burst, struct worker *worker)
+static void finish_all(struct burst *burst, const struct worker *worker)
 {
-	struct wg_count *counts = counts_of(worker->id);
 	uint16_t *id = wg_ipv4_id(worker->id);
+	unsigned i = 0;
 
-	nonces_take(burst, worker->now_ms);
-	aead_seal(worker->aead, burst->aead, burst->count);
-	for (unsigned i = 0; i < burst->count; i++) {
-		struct sealing *sealing = &burst->sealing[i];
+	while (i < burst->count) {
+		struct wg_peer *peer = burst->sealing[i].peer;
+		uint64_t bytes = 0;
+		bool data = false;
 
-		/* Checked at the end of the reservation: a counter past it is never sent. */
-		if (unlikely(burst->aead[i].counter >= WG_REJECT_AFTER_MESSAGES)) {
-			burst->next[sealing->slot] = drop(sealing->mbuf, DROP(wireguard, EXPIRED));
-			continue;
+		for (; i < burst->count && burst->sealing[i].peer == peer; i++) {
+			const struct sealing *sealing = &burst->sealing[i];
+
+			/* A counter past the end of the reservation's bound is never sent. */
+			if (unlikely(burst->aead[i].counter >= WG_REJECT_AFTER_MESSAGES)) {
+				burst->next[sealing->slot] =
+					drop(sealing->mbuf, DROP(wireguard, EXPIRED));
+				continue;
+			}
+			bytes += burst->aead[i].length + WG_DATA_HEADER_SIZE + WG_TAG_SIZE;
+			data |= sealing->data;
+			outer_make(sealing, &burst->aead[i], (*id)++);
 		}
-		outer_make(sealing, &burst->aead[i], (*id)++);
-		account(sealing, counts, worker->now_ms);
+		account(peer, bytes, data, worker);
+	}
+}
+
+static void prepare_all(
+	struct burst *burst, struct rte_mbuf **mbufs, uint16_t n, const struct worker *worker)
+{
+	struct wg_peer *peers[RTE_GRAPH_BURST_SIZE];
+	struct way way;
+
+	for (unsigned i = 0; i < n; i++) {
+		peers[i] = wg_peer_get(packet_of(mbufs[i])->peer);
+		rte_prefetch0(peers[i]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (i == 0 || peers[i] != way.peer)
+			way = find_way(peers[i], worker);
+		burst->next[i] = prepare(burst, mbufs[i], &way, (uint16_t)i);
 	}
 }
 
@@ -269,18 +351,15 @@ static void process_burst(
 	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct worker *worker = worker_self();
-	struct wg_peer *peers[RTE_GRAPH_BURST_SIZE];
 	struct burst burst;
 
 	burst.count = 0;
-	for (unsigned i = 0; i < n; i++) {
-		peers[i] = wg_peer_get(packet_of(mbufs[i])->peer);
-		rte_prefetch0(peers[i]);
+	prepare_all(&burst, mbufs, n, worker);
+	if (burst.count != 0) {
+		nonces_take(&burst, worker->now_ms);
+		aead_seal(worker->aead, burst.aead, burst.count);
+		finish_all(&burst, worker);
 	}
-	for (unsigned i = 0; i < n; i++)
-		burst.next[i] = prepare(&burst, mbufs[i], peers[i], worker, (uint16_t)i);
-	if (burst.count != 0)
-		seal(&burst, worker);
 	graph_enqueue(graph, node, (void **)mbufs, burst.next, n);
 }
 

@@ -79,6 +79,7 @@ struct wg_path {
 	uint8_t header_length; /* IP and UDP */
 	bool learned;          /* local address came from a packet: "sticky source" */
 	uint32_t generation;   /* judge_generation() it was made under */
+	uint16_t header_sum;   /* IPv4: of the header so, as checksum_v4_sum() gives it */
 	uint8_t header[48];    /* IPv4 or IPv6, and UDP; lengths, id, TOS, checksums blank */
 };
 
