@@ -123,12 +123,18 @@ static bool takes_all_queues(const struct rte_eth_dev_info *info)
 	       strcmp(info->driver_name, "net_ring") == 0;
 }
 
+/* As many as workers. Both ends of a memif must have the same number, and its driver loses what is
+ * sent on a queue that the other end lacks: one, unless the configuration knows better. */
+static unsigned default_queues(const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_memif") == 0 ? 1 : dp_config()->workers;
+}
+
 static void decide_queues(
 	const struct api_port_set *set, const struct rte_eth_dev_info *info, struct port *port)
 {
-	unsigned workers = dp_config()->workers;
-	unsigned rx = set->rx_queues != 0 ? set->rx_queues : workers;
-	unsigned tx = set->tx_queues != 0 ? set->tx_queues : workers;
+	unsigned rx = set->rx_queues != 0 ? set->rx_queues : default_queues(info);
+	unsigned tx = set->tx_queues != 0 ? set->tx_queues : default_queues(info);
 
 	if (takes_all_queues(info)) {
 		rx = info->nb_rx_queues;
@@ -244,6 +250,19 @@ static bool reads_virtual_links(const char *driver)
 	       strcmp(driver, "net_pcap") == 0;
 }
 
+/* Some virtual devices have no address of their own; the twin needs one that no other has. */
+static int find_mac(struct port *port)
+{
+	int rc = rte_eth_macaddr_get(port->dpdk, &port->mac);
+
+	if (rc != 0 || rte_is_valid_assigned_ether_addr(&port->mac))
+		return rc;
+	rte_eth_random_addr(port->mac.addr_bytes); /* locally administered */
+	/* The device need not know: it does not filter. */
+	rc = rte_eth_dev_default_mac_addr_set(port->dpdk, &port->mac);
+	return rc == -ENOTSUP ? 0 : rc;
+}
+
 static int failed(char text[96], const char *what, const char *device, int rc)
 {
 	snprintf(text, 96, "%.48s: %s: %s", device, what, rte_strerror(-rc));
@@ -277,7 +296,7 @@ int device_start(
 	if (rc != 0)
 		goto err_unplug;
 	device->started = true;
-	rc = rte_eth_macaddr_get(port->dpdk, &port->mac);
+	rc = find_mac(port);
 	if (rc != 0)
 		goto err_unplug;
 	find_descriptors(port, &info, device);
@@ -285,7 +304,8 @@ int device_start(
 
 err_unplug:
 	device_stop(device);
-	return failed(text, "cannot be started", set->device, rc);
+	/* Drivers that say just -1 do not mean EPERM. */
+	return failed(text, "cannot be started", set->device, rc == -1 ? -EIO : rc);
 }
 
 void device_stop(struct device *device)

@@ -86,7 +86,8 @@ class Gateway:
 
     kind = "sallyport"
 
-    def __init__(self, lab, config, logs, workers=1, idle="adaptive"):
+    def __init__(self, lab, config, logs, workers=1, idle="adaptive", options=()):
+        """`options` are further ones of the data plane's command line."""
         self.lab, self.logs = lab, Path(logs)
         self.bin = programs()
         self.run_dir, self.state_dir = lab.state / "run", lab.state / "var"
@@ -96,7 +97,7 @@ class Gateway:
         self.logs.mkdir(parents=True, exist_ok=True)
         self.dataplane = Service(lab, "gateway", "sallyport-dataplane", [
             self.bin / "sallyport-dataplane", "--socket", self.run_dir / "dataplane.sock",
-            "--workers", workers, "--idle", idle], self.logs / "sallyport-dataplane.log")
+            "--workers", workers, "--idle", idle, *options], self.logs / "sallyport-dataplane.log")
         self.control = Service(lab, "gateway", "sallyportd", [
             self.bin / "sallyportd", "--config", self.config, "--state-dir", self.state_dir,
             "--run-dir", self.run_dir], self.logs / "sallyportd.log")

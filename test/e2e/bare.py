@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A gateway alone in a namespace: its ports are devices made by the test, not links of a lab."""
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
+import config as configs  # noqa: E402
+from lablib.gateway import Gateway  # noqa: E402
+from lablib.netns import RUN, Lab, LabError  # noqa: E402
+from world import fresh_prefix  # noqa: E402
+
+
+class BareLab(Lab):
+    """One node, "gateway", with nothing but its loopback."""
+
+    def __init__(self):
+        super().__init__(fresh_prefix(), clients=0)
+
+    def up(self, guard=True):
+        if guard:
+            self._start_guard()
+        RUN.mkdir(mode=0o755, exist_ok=True)
+        self.state.mkdir(mode=0o700)
+        self._add_node("gateway")
+
+
+class Bare:
+    def __init__(self, logs):
+        self.logs = Path(logs)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.lab = BareLab()
+        self.gateway = None
+
+    def up(self):
+        self.lab.up()
+        return self
+
+    def path(self, name):
+        """A file of this lab's; gone when it goes."""
+        return self.lab.state / name
+
+    def make_gateway(self, config, **options):
+        path = configs.write(config, self.path("gateway.yaml"))
+        self.gateway = Gateway(self.lab, path, self.logs, **options)
+        return self.gateway
+
+    def apply(self, config, timeout=60):
+        configs.write(config, self.gateway.config)
+        return self.gateway.cli("apply", timeout=timeout)
+
+    def down(self):
+        self.lab.down()
+        left = self.lab.leftovers()
+        if left:
+            raise LabError(f"left behind: {', '.join(left)}")
