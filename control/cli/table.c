@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,7 @@ void cli_table_print(struct cli *cli, struct cli_table **table)
 	const char *headers[COLUMNS_MAX];
 	struct pool *pool = t->pool;
 
+	assert(t->n_columns > 0);
 	for (size_t i = 0; i < t->n_columns; i++) {
 		headers[i] = header(t, i);
 		widths[i] = strlen(headers[i]);

@@ -227,7 +227,8 @@ static void test_exit(void **state)
 	static const char *const closed[] = {"10.20.0.7", "10.30.0.1", "10.99.0.1", "100.64.0.99",
 		"169.254.1.1", "192.168.1.1", "172.31.255.255", "192.0.2.130", "127.0.0.1",
 		"224.0.0.1", "fe80::1", "fd00::1", "ff02::1", "::1"};
-	static const char *const open[] = {"192.0.2.1", "198.51.100.77", "8.8.8.8", "203.0.113.1", "2001:db8::1"};
+	static const char *const open[] = {
+		"192.0.2.1", "198.51.100.77", "8.8.8.8", "203.0.113.1", "2001:db8::1"};
 	struct store *store = open_store();
 	struct fixture f = compile_text(store, base,
 		"policies:\n"

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Written by make_cases.py. */
+#pragma once
+
+#include <stdbool.h>
+
 static const struct {
 	const char *comment, *key, *nonce, *aad, *plain, *sealed;
 	bool valid;

@@ -116,7 +116,7 @@ def wireguard(source):
 def main():
     source = random.Random(8439)
     print("/* SPDX-License-Identifier: BSD-3-Clause */")
-    print("/* Written by make_cases.py. */")
+    print("/* Written by make_cases.py. */\n#pragma once\n\n#include <stdbool.h>\n")
     print("static const struct {\n\tconst char *comment, *key, *nonce, *aad, *plain, *sealed;")
     print("\tbool valid;\n} cases[] = {")
     for size in (0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 191, 255, 256, 257, 400):

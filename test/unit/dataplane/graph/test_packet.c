@@ -131,21 +131,21 @@ SPOIL(v4_checksum)
 SPOIL(v4_option_long)
 {
 	p[0] = 0x46;
-	memcpy(p + 20, "\x07\x05\x00\x00", 4);
+	memcpy(p + 20, (const uint8_t[]){0x07, 0x05, 0x00, 0x00}, 4);
 	finish_v4(p);
 	return n;
 }
 SPOIL(v4_option_zero)
 {
 	p[0] = 0x46;
-	memcpy(p + 20, "\x07\x00\x00\x00", 4);
+	memcpy(p + 20, (const uint8_t[]){0x07, 0x00, 0x00, 0x00}, 4);
 	finish_v4(p);
 	return n;
 }
 SPOIL(v4_source_route)
 {
 	p[0] = 0x46;
-	memcpy(p + 20, "\x83\x03\x04\x00", 4);
+	memcpy(p + 20, (const uint8_t[]){0x83, 0x03, 0x04, 0x00}, 4);
 	finish_v4(p);
 	return n;
 }
