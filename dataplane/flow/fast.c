@@ -14,6 +14,7 @@
 
 #include "common/api/flow.h"
 #include "dataplane/flow/flow_priv.h"
+#include "dataplane/flow/fragment.h"
 #include "dataplane/flow/icmp_error.h"
 #include "dataplane/flow/rewrite.h"
 
@@ -99,8 +100,9 @@ static void rewrite_l4(uint8_t *l4, uint8_t proto, const struct flow_action *act
 		*checksum = 0xffff;
 }
 
+/* later: a fragment without a header of layer 4. */
 static inline __attribute__((always_inline)) void rewrite(
-	struct rte_mbuf *mbuf, const struct flow_action *action)
+	struct rte_mbuf *mbuf, const struct flow_action *action, bool later)
 {
 	const struct packet *packet = packet_of(mbuf);
 	uint8_t *ip = rte_pktmbuf_mtod(mbuf, uint8_t *);
@@ -125,13 +127,13 @@ static inline __attribute__((always_inline)) void rewrite(
 		if ((flags & FLOW_TTL) != 0)
 			ip[7]--;
 	}
-	if ((flags & (FLOW_SNAT | FLOW_DNAT)) != 0)
+	if ((flags & (FLOW_SNAT | FLOW_DNAT)) != 0 && !later)
 		rewrite_l4(ip + packet->l4, packet->proto, action);
 }
 
 void flow_rewrite(struct rte_mbuf *mbuf, const struct flow_action *action)
 {
-	rewrite(mbuf, action);
+	rewrite(mbuf, action, false);
 }
 
 static uint8_t tell(struct rte_mbuf *mbuf, uint16_t reason, enum icmp_error error, uint16_t value)
@@ -165,25 +167,33 @@ static inline uint8_t ttl_of(struct rte_mbuf *mbuf, uint8_t family)
 	return rte_pktmbuf_mtod(mbuf, const uint8_t *)[family == ADDR_V4 ? 8 : 7];
 }
 
-static inline __attribute__((always_inline)) uint8_t carry(
-	struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir)
+/* What is known when this is inlined: nothing of it costs the path of known flows anything. */
+struct special {
+	bool later; /* a fragment without ports */
+	bool split; /* is cut to the MTU afterwards */
+};
+
+static inline __attribute__((always_inline)) uint8_t carry(struct flow_worker *w,
+	struct rte_mbuf *mbuf, struct flow *flow, unsigned dir, struct special special)
 {
 	struct flow_action *action = &flow->dir[dir].action;
 	struct packet *packet = packet_of(mbuf);
 	uint32_t length = rte_pktmbuf_data_len(mbuf);
 
-	if (unlikely(length > action->mtu && action->mtu != 0))
-		return tell(mbuf, DROP(flow, TOO_BIG), ICMP_ERROR_TOO_BIG, action->mtu);
+	if (unlikely(length > action->mtu && action->mtu != 0) && !special.split)
+		return flow_may_split(mbuf)
+			       ? FLOW_TO_SLOW
+			       : tell(mbuf, DROP(flow, TOO_BIG), ICMP_ERROR_TOO_BIG, action->mtu);
 	if (unlikely((action->flags & FLOW_TTL) != 0 && ttl_of(mbuf, packet->family) <= 1))
 		return tell(mbuf, DROP(flow, TTL), ICMP_ERROR_TIME_EXCEEDED, 0);
-	if (packet->proto == IPPROTO_TCP)
+	if (packet->proto == IPPROTO_TCP && !special.later)
 		mind_tcp(w, mbuf, flow, dir);
 	if (unlikely(action->packets == 0))
 		flow_touch(w, flow, dir);
 	action->packets++;
 	action->bytes += length;
 	action->seen_ms = (uint32_t)w->now_ms;
-	rewrite(mbuf, action);
+	rewrite(mbuf, action, special.later);
 	packet->peer = action->peer;
 	packet->adjacency = action->adjacency;
 	packet->port_out = action->port_out;
@@ -196,7 +206,24 @@ static inline __attribute__((always_inline)) uint8_t carry(
 
 uint8_t flow_carry(struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir)
 {
-	return carry(w, mbuf, flow, dir);
+	const struct flow_action *action = &flow->dir[dir].action;
+	uint16_t flags = packet_of(mbuf)->flags, mtu = action->mtu;
+	struct special special = {
+		.later = (flags & PACKET_FRAGMENT) != 0,
+		.split = mtu != 0 && rte_pktmbuf_data_len(mbuf) > mtu && flow_may_split(mbuf),
+	};
+	uint8_t role = carry(w, mbuf, flow, dir, special);
+
+	if (role == GRAPH_ICMP)
+		return role;
+	/* of several inside hosts two may have chosen the same (RFC 6864 5.3.1) */
+	if ((action->flags & FLOW_SNAT) != 0 && packet_of(mbuf)->family == ADDR_V4) {
+		if ((flags & PACKET_MET) != 0)
+			flow_fragment_set_id(mbuf, flow_fragment_given_id(mbuf));
+		else if (special.split)
+			flow_fragment_set_id(mbuf, flow_fragment_id(w));
+	}
+	return special.split ? flow_split(w, mbuf, mtu, role) : role;
 }
 
 static void carry_group(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles)
@@ -230,11 +257,13 @@ static void carry_group(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned
 		if (unlikely(slots[i] == 0 || direction->key.ident != keys[i].ident ||
 			     direction->action.generation != w->generation ||
 			     (direction->action.flags & FLOW_UNRESOLVED) != 0 ||
-			     (packet->flags & (PACKET_FRAGMENT | PACKET_ICMP_ERROR)) != 0)) {
+			     (packet->flags & (PACKET_FRAGMENT | PACKET_FIRST_FRAGMENT |
+						      PACKET_ICMP_ERROR)) != 0)) {
 			roles[i] = FLOW_TO_SLOW;
 			continue;
 		}
-		roles[i] = carry(w, mbufs[i], &table->flows[slots[i] >> 1], slots[i] & 1);
+		roles[i] = carry(w, mbufs[i], &table->flows[slots[i] >> 1], slots[i] & 1,
+			(struct special){false, false});
 	}
 }
 

@@ -24,7 +24,10 @@
 	X(NEIGH_UNKNOWN, "neigh_unknown", "the next hop's MAC address is not known yet")           \
 	X(TTL, "ttl", "TTL or hop limit used up")                                                  \
 	X(TOO_BIG, "too_big", "larger than the MTU of the way out")                                \
-	X(FRAGMENT, "fragment", "a fragment without ports")                                        \
+	X(FRAGMENT, "fragment", "a later fragment whose first one made no flow")                   \
+	X(FRAGMENT_LATE, "fragment_late", "the first fragment did not come within two seconds")    \
+	X(FRAGMENT_FULL, "fragment_full", "too many fragments wait or are known already")          \
+	X(FRAGMENT_OVERLAP, "fragment_overlap", "bytes that another fragment had brought")         \
 	X(PROTOCOL, "protocol", "a protocol that cannot be masqueraded")                           \
 	X(TCP_NO_FLOW, "tcp_no_flow", "TCP in the middle of an unknown connection")                \
 	X(ICMP_NO_QUERY, "icmp_no_query", "ICMP that neither asks nor belongs to a flow")          \

@@ -26,6 +26,7 @@
 
 struct nat_worker;
 struct nat_mapping;
+struct flow_fragments;
 
 enum {
 	FLOW_NONE = 0, /* flow 0 is never used */
@@ -37,6 +38,7 @@ enum {
 
 	FLOW_TO_SLOW = GRAPH_ROLES, /* not a role: on to node flow_slow */
 	FLOW_EDGES,
+	FLOW_HELD, /* kept: goes nowhere now */
 };
 
 /* ms; RFC 4787 REQ-5, RFC 5382 REQ-5, RFC 7857 section 2, RFC 5508 REQ-2 */
@@ -250,6 +252,7 @@ struct flow_pair_count {
 struct flow_worker {
 	struct flow_table table;
 	struct nat_worker *nat;
+	struct flow_fragments *fragments;
 	unsigned id;
 	unsigned workers;
 	/* set per call of a node */
@@ -297,10 +300,11 @@ void flow_key_of(struct rte_mbuf *mbuf, struct flow_key *key);
 /* The known flows' path (fast.c): roles[i] says where mbufs[i] goes, FLOW_TO_SLOW if judged. */
 void flow_fast(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles);
 
-/* One packet that flow_fast did not know (slow.c). Returns the role. */
+/* One packet that flow_fast did not know (slow.c). Returns the role; then ask flow_fragment_next
+ * for what has become due with it. */
 uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf);
 
-/* Sends a packet of this flow on its way (fast.c). */
+/* Sends a packet of this flow on its way (fast.c); not for the path of known flows. */
 uint8_t flow_carry(struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir);
 
 /* Replaces addresses and ports as the action says, and lowers the TTL. */

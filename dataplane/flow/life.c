@@ -28,6 +28,7 @@
 #include "common/api/flow.h"
 #include "common/api/port.h"
 #include "dataplane/flow/flow_priv.h"
+#include "dataplane/flow/fragment.h"
 #include "dataplane/nat/nat.h"
 #include "dataplane/route/route.h"
 
@@ -345,6 +346,7 @@ bool flow_tend(struct flow_worker *w)
 
 	more |= collect_some(w, COLLECT_PER_TURN);
 	more |= sweep_some(w);
+	more |= flow_fragments_tend(w);
 	return more;
 }
 
@@ -388,7 +390,8 @@ int flow_worker_create(
 	if (w->wheel == NULL || w->touched == NULL || w->peers == NULL || w->rules == NULL ||
 		w->routes == NULL || w->egress == NULL)
 		return -ENOMEM;
-	if (nat_worker_create(&w->nat, id, capacity) != 0)
+	if (nat_worker_create(&w->nat, id, capacity) != 0 ||
+		flow_fragments_create(&w->fragments) != 0)
 		return -ENOMEM;
 	return flow_table_create(&w->table, capacity, key);
 }
@@ -402,6 +405,7 @@ void flow_worker_destroy(struct flow_worker *w)
 	munmap(w->routes, w->routes_max * sizeof(*w->routes));
 	munmap(w->egress, API_EGRESS_ADDR_MAX * sizeof(*w->egress));
 	nat_worker_destroy(&w->nat);
+	flow_fragments_destroy(&w->fragments);
 	flow_table_destroy(&w->table);
 	memset(w, 0, sizeof(*w));
 }

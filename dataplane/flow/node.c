@@ -11,6 +11,7 @@
 
 #include "dataplane/flow/flow_node.h"
 #include "dataplane/flow/flow_priv.h"
+#include "dataplane/flow/fragment.h"
 #include "dataplane/graph/enqueue.h"
 #include "dataplane/main/worker.h"
 
@@ -100,9 +101,15 @@ static uint16_t process_slow(
 	struct flow_worker *w = refresh();
 
 	for (uint16_t i = 0; i < n; i++) {
-		uint8_t role = wait_or_drop(objs[i], flow_slow(w, objs[i]));
+		struct rte_mbuf *mbuf = objs[i];
+		uint8_t role = FLOW_TO_SLOW;
 
-		rte_node_enqueue_x1(graph, node, edges_slow[role], objs[i]);
+		do {
+			if (role == FLOW_TO_SLOW)
+				role = wait_or_drop(mbuf, flow_slow(w, mbuf));
+			if (role != FLOW_HELD)
+				rte_node_enqueue_x1(graph, node, edges_slow[role], mbuf);
+		} while ((mbuf = flow_fragment_next(w, &role)) != NULL);
 	}
 	return n;
 }

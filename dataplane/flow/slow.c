@@ -12,6 +12,7 @@
 #include "common/api/flow.h"
 #include "common/api/port.h"
 #include "dataplane/flow/flow_priv.h"
+#include "dataplane/flow/fragment.h"
 #include "dataplane/flow/icmp_error.h"
 #include "dataplane/nat/nat.h"
 #include "dataplane/route/route.h"
@@ -270,7 +271,8 @@ static bool settle_unfit(struct rte_mbuf *mbuf, const struct flow_verdict *verdi
 	if ((verdict->flags[0] & FLOW_TTL) != 0 && ttl <= 1) {
 		packet->drop = DROP(flow, TTL);
 		packet->scratch[0] = icmp_error_code(ICMP_ERROR_TIME_EXCEEDED, 0);
-	} else if (verdict->mtu[0] != 0 && rte_pktmbuf_data_len(mbuf) > verdict->mtu[0]) {
+	} else if (verdict->mtu[0] != 0 && rte_pktmbuf_data_len(mbuf) > verdict->mtu[0] &&
+		   !flow_may_split(mbuf)) {
 		packet->drop = DROP(flow, TOO_BIG);
 		packet->scratch[0] = icmp_error_code(ICMP_ERROR_TOO_BIG, verdict->mtu[0]);
 	} else {
@@ -313,6 +315,42 @@ static uint8_t first_packet(
 	return flow_carry(w, mbuf, flow, 0);
 }
 
+/* A later fragment whose first one made no flow; it may be that both wait for a neighbour. */
+static uint8_t later_fragment(
+	struct flow_worker *w, struct rte_mbuf *mbuf, const struct flow_key *key)
+{
+	const struct packet *packet = packet_of(mbuf);
+	struct flow_asked asked = {.key = key, .icmp_type = packet->icmp_type};
+	struct flow_verdict verdict;
+
+	if (!flow_judge(w, &asked, &verdict) && verdict.drop == DROP(flow, NEIGH_UNKNOWN))
+		return flow_drop(mbuf, verdict.drop);
+	return flow_drop(mbuf, DROP(flow, FRAGMENT));
+}
+
+/* Fragments come by here before they are treated like other packets. True: *role is decided. */
+static bool settle_fragment(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *role)
+{
+	struct packet *packet = packet_of(mbuf);
+	struct flow_key key;
+
+	if ((packet->flags & (PACKET_FRAGMENT | PACKET_FIRST_FRAGMENT)) == 0 ||
+		(packet->flags & (PACKET_MET | PACKET_ICMP_ERROR)) != 0)
+		return false;
+	if (is_from_twin(packet)) {
+		if ((packet->flags & PACKET_FRAGMENT) == 0)
+			return false;
+		*role = send_for_host(mbuf);
+		return true;
+	}
+	flow_key_of(mbuf, &key);
+	if (is_strange(key.family, key.src) || is_strange(key.family, key.dst)) {
+		*role = flow_drop(mbuf, DROP(flow, MULTICAST));
+		return true;
+	}
+	return !flow_fragment_meet(w, mbuf, role);
+}
+
 uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf)
 {
 	struct packet *packet = packet_of(mbuf);
@@ -321,9 +359,8 @@ uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf)
 	unsigned home;
 	uint8_t role;
 
-	if ((packet->flags & PACKET_FRAGMENT) != 0)
-		return is_from_twin(packet) ? send_for_host(mbuf)
-					    : flow_drop(mbuf, DROP(flow, FRAGMENT));
+	if (settle_fragment(w, mbuf, &role))
+		return role;
 	if ((packet->flags & PACKET_ICMP_ERROR) != 0)
 		return flow_icmp_error(w, mbuf);
 	flow_key_of(mbuf, &key);
@@ -336,6 +373,8 @@ uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf)
 	home = flow_home(w, &key, is_icmp(key.proto) && is_query(packet));
 	if (home != w->id && (packet->flags & PACKET_AT_HOME) == 0)
 		return flow_hand_off(mbuf, home);
+	if ((packet->flags & PACKET_FRAGMENT) != 0)
+		return later_fragment(w, mbuf, &key);
 	return first_packet(w, mbuf, &key);
 }
 

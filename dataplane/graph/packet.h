@@ -52,6 +52,8 @@ enum {
 	PACKET_FROM_HOST = 1 << 4,   /* was sent by the gateway's kernel */
 	PACKET_ICMP_ERROR = 1 << 5,  /* ICMP or ICMPv6 error message */
 	PACKET_KEEP_L2 = 1 << 6,     /* port_tx sends the l2_len bytes before data as they are */
+	PACKET_TO_MEETING = 1 << 7, /* a fragment was handed to where its packet's fragments meet */
+	PACKET_MET = 1 << 8,        /* ... and was there: it has the first one's ports */
 };
 
 struct packet {

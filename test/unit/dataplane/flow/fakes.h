@@ -75,7 +75,8 @@ void fake_local(const char *addr);
 int fake_apply(const void *message);
 /* A full transaction without a message: every rule, pool and address goes. */
 void fake_clear(void);
-extern unsigned fake_copy; /* that workers read */
+extern unsigned fake_copy;       /* that workers read */
+extern unsigned fake_drops[256]; /* by reason, of what never reaches the drop node */
 
 void fake_policy(uint32_t rule, uint32_t priority, uint32_t set, const char *dst, uint8_t proto,
 	uint16_t flags, uint8_t verdict);
