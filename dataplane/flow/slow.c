@@ -243,6 +243,25 @@ static uint8_t refuse(struct rte_mbuf *mbuf, const struct flow_verdict *verdict)
 	return GRAPH_ICMP;
 }
 
+/*
+ * What a peer is told when there is no room for its flow: that it may not have more (RFC 5508
+ * REQ-8), or that nobody can have more now (RFC 6888 REQ-11). A plain port is told nothing.
+ */
+static uint8_t refuse_flow(struct rte_mbuf *mbuf, uint16_t reason)
+{
+	struct packet *packet = packet_of(mbuf);
+	bool exhausted = reason == DROP(flow, PORTS_EXHAUSTED) || reason == DROP(flow, TABLE_FULL);
+
+	packet->drop = reason;
+	if (!exhausted && reason != DROP(flow, PEER_FULL) && reason != DROP(flow, EGRESS_REFUSED))
+		return GRAPH_DROP;
+	if ((packet->ingress & (API_IDENT_PORT | API_IDENT_HOST)) != 0)
+		return GRAPH_DROP;
+	packet->scratch[0] =
+		icmp_error_code(exhausted ? ICMP_ERROR_UNREACHABLE : ICMP_ERROR_ADMIN, 0);
+	return GRAPH_ICMP;
+}
+
 /* May this packet be the first of a flow? Returns a drop reason, or 0. */
 static uint16_t check_first(struct rte_mbuf *mbuf, const struct flow_verdict *verdict)
 {
@@ -304,12 +323,12 @@ static uint8_t first_packet(
 	if (reason == 0)
 		reason = check_bounds(w, key);
 	if (reason != 0)
-		return flow_drop(mbuf, reason);
+		return refuse_flow(mbuf, reason);
 	flow = flow_table_get(&w->table);
 	reason = build_flow(w, flow, key, &verdict);
 	if (reason != 0) {
 		flow_table_put(&w->table, flow);
-		return flow_drop(mbuf, reason);
+		return refuse_flow(mbuf, reason);
 	}
 	flow_start(w, flow, mbuf);
 	return flow_carry(w, mbuf, flow, 0);

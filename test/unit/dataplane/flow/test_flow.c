@@ -161,6 +161,7 @@ static void too_big_for_the_tunnel(void **state)
 	fake_policy(6, 5, 0, NULL, 0, 0, API_ALLOW);
 	expect(&packet, GRAPH_SEAL, NULL);
 	packet.payload = 1420 - 28 + 1;
+	packet.dont_fragment = true;
 	mbuf = fake_packet(&packet);
 	assert_int_equal(fake_forward(w, mbuf), GRAPH_ICMP);
 	assert_int_equal(packet_of(mbuf)->scratch[0], icmp_error_code(ICMP_ERROR_TOO_BIG, 1420));
@@ -384,14 +385,14 @@ static void bounds_per_peer_and_table(void **state)
 
 	for (unsigned i = 0; i < 128; i++, packet.sport++)
 		expect(&packet, GRAPH_SEND, NULL);
-	expect(&packet, GRAPH_DROP, "peer_full");
+	expect(&packet, GRAPH_ICMP, "peer_full");
 	packet = udp(2, "100.64.0.2", "203.0.113.9");
 	for (unsigned i = 0; i < 128; i++, packet.sport++)
 		expect(&packet, GRAPH_SEND, NULL);
-	expect(&packet, GRAPH_DROP, "table_full");
+	expect(&packet, GRAPH_ICMP, "table_full");
 	packet.proto = IPPROTO_TCP;
 	packet.tcp_flags = RTE_TCP_SYN_FLAG;
-	expect(&packet, GRAPH_DROP, "table_full");
+	expect(&packet, GRAPH_ICMP, "table_full");
 }
 
 static void half_open_is_bounded_apart(void **state)
@@ -486,19 +487,6 @@ static void host_queries_find_their_home(void **state)
 		assert_int_equal(flow_home(flow_worker_get(1), &in, false), 2);
 	}
 	world.workers = 1;
-}
-
-static void fragments_are_dropped(void **state)
-{
-	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
-	struct rte_mbuf *mbuf;
-
-	expect(&packet, GRAPH_SEND, NULL);
-	mbuf = fake_packet(&packet);
-	packet_of(mbuf)->flags |= PACKET_FRAGMENT;
-	assert_int_equal(fake_forward(w, mbuf), GRAPH_DROP);
-	assert_string_equal(fake_drop_name(packet_of(mbuf)->drop), "fragment");
-	rte_pktmbuf_free(mbuf);
 }
 
 /* 300 packets of 200 flows in one burst, in mixed order, twice: known ones all go the fast way. */
@@ -652,7 +640,6 @@ int main(void)
 		cmocka_unit_test_setup(half_open_is_bounded_apart, setup),
 		cmocka_unit_test_setup(workers_agree_on_the_home, setup),
 		cmocka_unit_test_setup(host_queries_find_their_home, setup),
-		cmocka_unit_test_setup(fragments_are_dropped, setup),
 		cmocka_unit_test_setup(burst_of_many_flows, setup),
 		cmocka_unit_test_setup(dump_shows_flows, setup),
 		cmocka_unit_test_setup(icmp_error_is_well_formed, setup),

@@ -550,7 +550,7 @@ static void c11_exhaustion_evicts_nobody(void **state)
 	for (unsigned i = 0; i < 128; i++, packet.sport++)
 		assert_int_equal(run(&packet).role, GRAPH_SEND);
 	out = run(&packet);
-	assert_int_equal(out.role, GRAPH_DROP);
+	assert_int_equal(out.role, GRAPH_ICMP);
 	assert_string_equal(out.drop, "ports_exhausted");
 	assert_int_equal(w->table.live, 128);
 	assert_true(nat_figures(9, &figures));
@@ -568,6 +568,72 @@ static void c11_exhaustion_evicts_nobody(void **state)
 }
 
 /* The share need not begin or end with a block. */
+/* The code of the ICMP error that a refused packet's sender is told; -1 = none. */
+static int told(const struct packet_spec *spec, const char *drop)
+{
+	struct rte_mbuf *mbuf = fake_packet(spec), *reply = NULL;
+	const uint8_t *icmp;
+	uint8_t role = fake_forward(w, mbuf);
+	int code = -1;
+
+	assert_string_equal(fake_drop_name(packet_of(mbuf)->drop), drop);
+	w->now_ms += 1000; /* the rate of errors is not what is tested */
+	if (role == GRAPH_ICMP)
+		reply = flow_tell(w, mbuf, &role);
+	if (reply != NULL) {
+		assert_int_equal(role, GRAPH_SEAL);
+		assert_int_equal(packet_of(reply)->peer, spec->ingress);
+		assert_int_equal(packet_parse(reply), 0);
+		assert_true(fake_checksums_right(reply));
+		icmp = rte_pktmbuf_mtod_offset(reply, const uint8_t *, packet_of(reply)->l4);
+		assert_int_equal(icmp[0], packet_of(reply)->family == ADDR_V4 ? 3 : 1);
+		code = icmp[1];
+		rte_pktmbuf_free(reply);
+	}
+	rte_pktmbuf_free(mbuf);
+	return code;
+}
+
+/* I8: the peer has as many flows as it may: 3/13, 1/1. */
+static void i8_quota_is_told(void **state)
+{
+	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 53);
+
+	w->owner_max = 1;
+	assert_int_equal(run(&four).role, GRAPH_SEND);
+	assert_int_equal(told(&six, "peer_full"), 1);
+	four.sport++;
+	assert_int_equal(told(&four, "peer_full"), 13);
+	fake_egress_rule(1, 1, 0, NULL);
+	w->owner_max = 10;
+	assert_int_equal(told(&four, "egress_refused"), 13);
+}
+
+/* C11: there are no more ports, or no more room: 3/1, 1/3. */
+static void c11_exhaustion_is_told(void **state)
+{
+	static const uint16_t ids[] = {8, 9};
+	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 53);
+
+	fake_egress(8, "198.51.100.8", 2048, 2048);
+	fake_egress(9, "2001:db8::9", 2048, 2048);
+	fake_pool(1, ids, 2);
+	assert_int_equal(run(&four).role, GRAPH_SEND);
+	assert_int_equal(run(&six).role, GRAPH_SEND);
+	four.sport++;
+	six.sport++;
+	assert_int_equal(told(&four, "ports_exhausted"), 1);
+	assert_int_equal(told(&six, "ports_exhausted"), 3);
+	w = fake_worker(1);
+	fake_exit_node();
+	assert_int_equal(run(&four).role, GRAPH_SEND);
+	four.sport++;
+	w->owner_max = 10;
+	assert_int_equal(told(&four, "table_full"), 1);
+}
+
 static void ports_stay_in_the_share(void **state)
 {
 	static const uint16_t ids[] = {9};
@@ -758,6 +824,8 @@ int main(void)
 		cmocka_unit_test_setup(tcp_from_the_middle_is_refused, setup),
 		cmocka_unit_test_setup(mss_is_clamped, setup),
 		cmocka_unit_test_setup(c11_exhaustion_evicts_nobody, setup),
+		cmocka_unit_test_setup(i8_quota_is_told, setup),
+		cmocka_unit_test_setup(c11_exhaustion_is_told, setup),
 		cmocka_unit_test_setup(ports_stay_in_the_share, setup),
 		cmocka_unit_test_setup(refused_without_an_address, setup),
 		cmocka_unit_test_setup(masquerade_withdrawn_cuts_the_flow, setup),
