@@ -42,6 +42,8 @@ static json_t *peer_json(
 	json_object_set_new(json, "rx_bytes", api_json_count(row->rx_bytes));
 	json_object_set_new(json, "tx_packets", api_json_count(row->tx_packets));
 	json_object_set_new(json, "tx_bytes", api_json_count(row->tx_bytes));
+	json_object_set_new(json, "wire_rx_bytes", api_json_count(row->wire_rx_bytes));
+	json_object_set_new(json, "wire_tx_bytes", api_json_count(row->wire_tx_bytes));
 	json_object_set_new(json, "flows", api_json_count(row->flows));
 	json_object_set_new(json, "exit_node",
 		api_json_text(c->set_of_peer[i] != NULL && c->set_of_peer[i]->exit_node != NULL

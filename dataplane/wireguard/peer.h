@@ -17,11 +17,6 @@ struct peer_view {
 /* False if there is no such peer (any more). */
 bool peer_look(uint32_t peer, struct peer_view *view);
 
-/* Fills what WireGuard counts of a peer: wire_rx_bytes, wire_tx_bytes, last_handshake_s. Main
- * thread, for the counters section of peers. */
-struct api_count_peer;
-void peer_count(uint32_t peer, struct api_count_peer *row);
-
 /* Highest peer id in use + 1: bounds per-peer counters. Main thread. */
 uint32_t peer_bound(void);
 

@@ -14,6 +14,7 @@
 #include "dataplane/graph/graph.h"
 #include "dataplane/main/handler.h"
 #include "dataplane/main/session.h"
+#include "dataplane/main/stats.h"
 #include "dataplane/main/txn.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
@@ -70,20 +71,43 @@ void peer_on_delete(void (*gone)(uint32_t peer))
 	on_delete[on_delete_count++] = gone;
 }
 
-void peer_count(uint32_t peer, struct api_count_peer *row)
+/* Transport messages of all workers under this id, whoever had it. */
+static void sum_workers(uint32_t peer, uint64_t *rx_bytes, uint64_t *tx_bytes)
 {
-	const struct wg_peer *found = wg_peer_get(peer);
-
-	row->wire_rx_bytes = 0;
-	row->wire_tx_bytes = 0;
-	row->last_handshake_s =
-		found != NULL ? __atomic_load_n(&found->last_handshake_s, __ATOMIC_RELAXED) : 0;
+	*rx_bytes = 0;
+	*tx_bytes = 0;
 	for (unsigned worker = 0; worker < dp_config()->workers; worker++) {
 		const struct wg_count *count = &counts_of(worker)[peer];
 
-		row->wire_rx_bytes += __atomic_load_n(&count->rx_bytes, __ATOMIC_RELAXED);
-		row->wire_tx_bytes += __atomic_load_n(&count->tx_bytes, __ATOMIC_RELAXED);
+		*rx_bytes += __atomic_load_n(&count->rx_bytes, __ATOMIC_RELAXED);
+		*tx_bytes += __atomic_load_n(&count->tx_bytes, __ATOMIC_RELAXED);
 	}
+}
+
+/* Of a peer's row the fields that the tunnel knows; flows write the others. */
+static uint32_t fill(void *rows, uint32_t max)
+{
+	struct api_count_peer *row = rows;
+	uint32_t n = RTE_MIN(max, bound);
+
+	for (uint32_t id = 1; id < n; id++) {
+		const struct wg_peer *peer = wg_peer_get(id);
+		uint64_t rx_bytes, tx_bytes;
+
+		row[id].wire_rx_bytes = row[id].wire_tx_bytes = row[id].last_handshake_s = 0;
+		if (peer == NULL)
+			continue;
+		sum_workers(id, &rx_bytes, &tx_bytes);
+		row[id].wire_rx_bytes =
+			rx_bytes - peer->rx_base +
+			__atomic_load_n(&peer->handshake_rx_bytes, __ATOMIC_RELAXED);
+		row[id].wire_tx_bytes =
+			tx_bytes - peer->tx_base +
+			__atomic_load_n(&peer->handshake_tx_bytes, __ATOMIC_RELAXED);
+		row[id].last_handshake_s =
+			__atomic_load_n(&peer->last_handshake_s, __ATOMIC_RELAXED);
+	}
+	return n;
 }
 
 static int bad_value(uint32_t *detail, size_t offset)
@@ -223,6 +247,7 @@ static void peer_create(const struct api_peer_set *set)
 	peer->home = (uint16_t)(set->peer % dp_config()->workers);
 	peer->configured = *set;
 	peer->seen = true;
+	sum_workers(peer->id, &peer->rx_base, &peer->tx_base);
 	bound = RTE_MAX(bound, set->peer + 1);
 	command = command_create(WG_COMMAND_PEER_ADD);
 	command->peer = peer;
@@ -395,6 +420,7 @@ int peers_init(uint32_t max_peers)
 		return -ENOMEM;
 	peers_max = max_peers;
 	handler_register(&group);
+	stats_section(API_SECTION_PEERS, sizeof(struct api_count_peer), max_peers, fill);
 	return 0;
 }
 

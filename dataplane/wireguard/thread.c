@@ -38,6 +38,7 @@ static struct {
 	uint64_t now_ms;
 	unsigned worker;           /* whose event is being handled */
 	struct rte_mbuf *received; /* the handshake message being handled, or NULL */
+	size_t received_bytes;
 	struct handshake_source source;
 	struct renew_load load[DP_WORKERS_MAX]; /* of each one's queue, apart */
 } self;
@@ -54,12 +55,21 @@ static struct wg_interface *interface_of(void *context)
 
 /* --- What handshake.c asks of us ----------------------------------------------------------- */
 
+/* Written here, read by the main thread. */
+static void count(uint64_t *counter, size_t bytes)
+{
+	__atomic_store_n(counter, *counter + bytes, __ATOMIC_RELAXED);
+}
+
 static void op_send(void *context, struct handshake_peer *handshake,
 	const struct handshake_source *to, const void *message, size_t length)
 {
 	struct endpoint local = {.port = interface_of(context)->listen_port};
 	const struct wg_path *path;
 
+	/* A cookie reply to a stranger is nobody's. */
+	if (handshake != NULL)
+		count(&peer_of(handshake)->handshake_tx_bytes, length);
 	if (to != NULL) {
 		local.addr = to->local;
 		path_send(&to->remote, &local, message, length, self.received);
@@ -130,6 +140,7 @@ static void op_roam(
 	struct wg_peer *peer = peer_of(handshake);
 	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
 
+	count(&peer->handshake_rx_bytes, self.received_bytes);
 	if (path != NULL && path->adjacency != 0 && path->learned &&
 		endpoint_equal(&path->remote, &source->remote) &&
 		addr_equal(&path->local.addr, &source->local))
@@ -441,9 +452,10 @@ static void message_run(const struct wg_event *event)
 	if (interface == NULL || interface->handshake == NULL)
 		goto out;
 	self.received = event->mbuf;
+	self.received_bytes = rte_pktmbuf_data_len(event->mbuf) - offset;
 	result = handshake_receive(interface->handshake,
-		rte_pktmbuf_mtod_offset(event->mbuf, const void *, offset),
-		rte_pktmbuf_data_len(event->mbuf) - offset, &event->source, self.now_ms);
+		rte_pktmbuf_mtod_offset(event->mbuf, const void *, offset), self.received_bytes,
+		&event->source, self.now_ms);
 	self.received = NULL;
 	log_debug(wireguard, "interface %u: message: %s", interface->id,
 		handshake_result_name(result));
