@@ -32,6 +32,8 @@ static json_t *peer_json(
 		json_array_append_new(addresses, api_json_addr(&peer->addresses.items[k]));
 	json_object_set_new(json, "name", json_string(peer->object.name));
 	json_object_set_new(json, "description", api_json_text(peer->description));
+	json_object_set_new(
+		json, "origin", json_string(peer->origin == MODEL_ORIGIN_API ? "api" : "file"));
 	json_object_set_new(json, "state", json_string(peer_state(peer, handshake)));
 	json_object_set_new(json, "public_key", json_string(key_format(&peer->public_key, key)));
 	json_object_set_new(json, "addresses", addresses);

@@ -35,6 +35,10 @@ int conf_key_file_read(const char *state_dir, const char *name, bool secret, str
 int conf_key_file_obtain(const char *state_dir, const char *name, struct key *key)
 	__attribute__((warn_unused_result));
 
+/* Writes a key with mode 0600, whole or not at all. 0 or a negative errno. */
+int conf_key_file_write(const char *state_dir, const char *name, const struct key *key)
+	__attribute__((warn_unused_result));
+
 /* The JSON Schema (2020-12) of the file, made of the tables that read it; for editors. A new
  * reference. */
 json_t *conf_schema(void);

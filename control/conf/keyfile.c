@@ -105,3 +105,11 @@ int conf_key_file_obtain(const char *state_dir, const char *name, struct key *ke
 		key_wipe(key);
 	return rc;
 }
+
+int conf_key_file_write(const char *state_dir, const char *name, const struct key *key)
+{
+	char path[PATH_MAX];
+	int rc = make_path(state_dir, name, path);
+
+	return rc < 0 ? rc : write_key(path, key);
+}

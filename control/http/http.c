@@ -151,7 +151,7 @@ static int remove_stale(const struct sockaddr_un *address)
 	return rc;
 }
 
-static int bind_socket(const char *path, unsigned mode)
+int http_listen_unix(const char *path, unsigned mode)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	mode_t mask;
@@ -187,7 +187,7 @@ struct http_server *http_create(struct event_base *base, const char *path, unsig
 		return NULL;
 	server->routes = routes;
 	server->arg = arg;
-	fd = bind_socket(path, mode);
+	fd = http_listen_unix(path, mode);
 	if (fd < 0) {
 		*error = fd;
 		goto err_server;

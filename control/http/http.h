@@ -24,6 +24,10 @@ struct http_route {
 	void (*handle)(struct http_request *request, void *arg);
 };
 
+/* A Unix socket, bound and not blocking, whose file has this mode; one that nobody listens on is
+ * replaced. The file descriptor or a negative errno (-EADDRINUSE: somebody listens). */
+int http_listen_unix(const char *path, unsigned mode) __attribute__((warn_unused_result));
+
 /* path: of the socket, which is made with this mode; one that nobody listens on is replaced.
  * NULL and *error. Routes are not copied. */
 struct http_server *http_create(struct event_base *base, const char *path, unsigned mode,

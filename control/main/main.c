@@ -28,6 +28,7 @@
 #include "control/api/api.h"
 #include "control/conf/conf.h"
 #include "control/main/kernel.h"
+#include "control/uapi/uapi.h"
 
 LOG_TYPE(main);
 
@@ -41,6 +42,7 @@ struct options {
 	const char *config;
 	const char *state_dir;
 	const char *run_dir;
+	const char *wireguard_dir;
 };
 
 struct daemon {
@@ -51,18 +53,20 @@ struct daemon {
 	struct kernel *kernel;
 	struct program *program;
 	struct http_server *http;
+	struct uapi *uapi;
 	struct api api;
 	int lock_fd;
 };
 
 static const char usage[] =
-	"usage: sallyportd [--config FILE] [--state-dir DIR] [--run-dir DIR]\n"
+	"usage: sallyportd [--config FILE] [--state-dir DIR] [--run-dir DIR] [...]\n"
 	"\n"
 	"The control process of Sallyport, in the foreground.\n"
 	"\n"
 	"  --config FILE    configuration (/etc/sallyport/sallyport.yaml)\n"
 	"  --state-dir DIR  keys and store (/var/lib/sallyport)\n"
 	"  --run-dir DIR    sockets: sallyport.sock, dataplane.sock (/run/sallyport)\n"
+	"  --wireguard-dir DIR  socket for wg(8): <interface>.sock (/var/run/wireguard)\n"
 	"  --foreground     the default and only way\n"
 	"  --log LEVEL      error, warn, info or debug (info)\n"
 	"  --version        print the version\n"
@@ -86,6 +90,7 @@ static int parse_options(int argc, char **argv, struct options *options, int *co
 		{"config", required_argument, NULL, 'c'},
 		{"state-dir", required_argument, NULL, 's'},
 		{"run-dir", required_argument, NULL, 'r'},
+		{"wireguard-dir", required_argument, NULL, 'w'},
 		{"foreground", no_argument, NULL, 'f'},
 		{"log", required_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'v'},
@@ -94,8 +99,8 @@ static int parse_options(int argc, char **argv, struct options *options, int *co
 	};
 	int c;
 
-	*options = (struct options){
-		"/etc/sallyport/sallyport.yaml", "/var/lib/sallyport", "/run/sallyport"};
+	*options = (struct options){"/etc/sallyport/sallyport.yaml", "/var/lib/sallyport",
+		"/run/sallyport", "/var/run/wireguard"};
 	*code = EXIT_USAGE;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
@@ -107,6 +112,9 @@ static int parse_options(int argc, char **argv, struct options *options, int *co
 			break;
 		case 'r':
 			options->run_dir = optarg;
+			break;
+		case 'w':
+			options->wireguard_dir = optarg;
 			break;
 		case 'f':
 			break;
@@ -288,11 +296,30 @@ static int start_http(struct daemon *d)
 	return d->http == NULL ? error : 0;
 }
 
+/* A gateway that `wg` cannot look into forwards no worse: that is said, and no reason to end. */
+static void start_uapi(struct daemon *d)
+{
+	const struct uapi_options options = {
+		.base = d->base,
+		.program = d->program,
+		.dir = d->options.wireguard_dir,
+		.interface = program_compiled(d->program)->model->wireguard.interface,
+		.state_dir = d->options.state_dir,
+	};
+	int error;
+
+	d->uapi = uapi_create(&options, &error);
+	if (d->uapi == NULL)
+		log_warn(main, "no socket for wg(8): %s/%s.sock: %s", options.dir,
+			options.interface, strerror(-error));
+}
+
 static void stop(struct daemon *d)
 {
 	http_destroy(&d->http);
 	kernel_attach(d->kernel, NULL);
 	program_destroy(&d->program);
+	uapi_destroy(&d->uapi);
 	kernel_destroy(&d->kernel);
 	store_close(&d->store);
 	for (size_t i = 0; i < 3; i++) {
@@ -332,6 +359,7 @@ int main(int argc, char **argv)
 	program_apply(d.program, model, reload_done, NULL);
 	if (program_compiled(d.program) == NULL || start_http(&d) < 0)
 		goto out;
+	start_uapi(&d);
 	log_info(main, "sallyportd " SP_VERSION " is up, configuration %s", d.options.config);
 	code = event_base_dispatch(d.base) < 0 ? EXIT_FAILED : EXIT_OK;
 out:

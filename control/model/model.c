@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control/model/model_priv.h"
+
 static const struct {
 	const char *noun, *key;
 } kinds[MODEL_KINDS] = {
@@ -23,6 +25,7 @@ struct model *model_create(void)
 	struct model *model = pool_alloc(pool, sizeof(*model));
 
 	model->pool = pool;
+	model->refs = 1;
 	model->gateway_name = "gateway";
 	model->dataplane.idle = MODEL_IDLE_ADAPTIVE;
 	model->wireguard.interface = "sp0";
@@ -38,13 +41,17 @@ void model_destroy(struct model **model)
 {
 	struct pool *pool;
 
-	if (*model == NULL)
+	struct model *dying = *model;
+
+	*model = NULL;
+	if (dying == NULL || --dying->refs > 0)
 		return;
 	for (size_t i = 0; i < MODEL_KINDS; i++)
-		HASH_CLEAR(hh, (*model)->tables[i].by_name);
-	pool = (*model)->pool; /* the model itself lies in its pool */
+		HASH_CLEAR(hh, dying->tables[i].by_name);
+	model_claims_clear(dying);
+	model_destroy(&dying->base);
+	pool = dying->pool; /* the model itself lies in its pool */
 	pool_destroy(&pool);
-	*model = NULL;
 }
 
 int model_add(struct model *model, enum model_kind kind, struct model_object *object)

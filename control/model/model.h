@@ -78,6 +78,12 @@ struct model_ifaddrs {
 	size_t n;
 };
 
+/* Who may change an object: the file's are changed there only. */
+enum model_origin {
+	MODEL_ORIGIN_FILE,
+	MODEL_ORIGIN_API,
+};
+
 enum model_idle {
 	MODEL_IDLE_ADAPTIVE,
 	MODEL_IDLE_POLL,
@@ -114,6 +120,7 @@ struct model_group {
 
 struct model_peer {
 	struct model_object object;
+	enum model_origin origin;
 	const char *description;
 	bool enabled;
 	bool has_public_key;
@@ -218,8 +225,13 @@ struct model_policy {
 	struct model_target to;
 };
 
+struct model_claim;
+
 struct model {
 	struct pool *pool;
+	unsigned refs;              /* the maker's, and one per extension */
+	struct model *base;         /* of an extension: what it extends, else NULL */
+	struct model_claim *claims; /* of an extension: keys and addresses that are taken */
 	const char *gateway_name;
 	struct model_dataplane dataplane;
 	struct model_wireguard wireguard;
@@ -231,6 +243,21 @@ struct model {
 /* With the defaults filled in. Never NULL. */
 struct model *model_create(void);
 void model_destroy(struct model **model);
+
+/*
+ * A model with everything that a checked model has, to which peers can be added: those that are
+ * in no file. Shares what is in the base's pool and keeps the base alive; of an extension, its
+ * base is extended. Never NULL.
+ */
+struct model *model_extend(struct model *base);
+
+/*
+ * Adds a copy of a peer of origin api, whose name, key and addresses are set, and which is in no
+ * group. 0; -EEXIST if its name, key or an address is another's, -EADDRNOTAVAIL if an address is
+ * outside the overlay; then *owner (may be NULL) says whose, or which.
+ */
+int model_extend_peer(struct model *model, const struct model_peer *peer, const char **owner)
+	__attribute__((warn_unused_result));
 
 /* Adds an object whose name is set; -EEXIST if the name is taken. The object lies in the pool. */
 int model_add(struct model *model, enum model_kind kind, struct model_object *object)

@@ -38,6 +38,8 @@ static void finish_trial(struct program *p, const struct program_result *result)
 	program_done *done = p->done;
 	void *arg = p->done_arg;
 
+	if (result->error == 0 || result->error == -EINPROGRESS)
+		added_save(p->store, p->current->model);
 	snapshot_put(&p->previous);
 	p->done = NULL;
 	if (done != NULL)
@@ -379,11 +381,46 @@ static struct compiled *compile(
 	return compiled;
 }
 
-static void try_model(struct program *p, struct model *model, program_done *done, void *arg)
+/* The file's objects and what is in no file; NULL and *error if an edit will not have it. Takes
+ * the waiter's model over. */
+static struct model *next_model(struct program *p, struct waiter *w, int *error)
 {
-	struct program_result result = {.error = -EINVAL};
-	struct snapshot *snapshot = check(calloc(1, sizeof(*snapshot)));
+	struct model *next;
+
+	*error = 0;
+	if (w->model != NULL) {
+		next = model_extend(w->model);
+		model_destroy(&w->model); /* the extension has it */
+		added_carry(p->store, p->current != NULL ? p->current->model : NULL, next);
+		return next;
+	}
+	if (p->current == NULL) {
+		*error = -EAGAIN;
+		return NULL;
+	}
+	next = model_extend(p->current->model);
+	*error = w->edit(p->current->compiled, next, w->arg);
+	if (*error < 0)
+		model_destroy(&next);
+	return next;
+}
+
+static void try_next(struct program *p, struct waiter *w)
+{
+	struct program_result result = {.text = ""};
+	struct snapshot *snapshot;
+	struct model *model = next_model(p, w, &result.error);
+	program_done *done = w->done;
+	void *arg = w->arg;
 	char text[192];
+
+	if (model == NULL) {
+		result.generation = link_generation(p->link);
+		done(&result, arg);
+		return;
+	}
+	result.error = -EINVAL;
+	snapshot = check(calloc(1, sizeof(*snapshot)));
 
 	result.text = text;
 	snapshot->refs = 1;
@@ -414,28 +451,43 @@ static void try_model(struct program *p, struct model *model, program_done *done
 
 static void next_waiting(struct program *p)
 {
-	struct waiter *waiter = p->waiting;
+	struct waiter *waiter;
 
-	if (waiter == NULL || p->sending != NULL || p->done != NULL)
-		return;
-	p->waiting = waiter->next;
-	try_model(p, waiter->model, waiter->done, waiter->arg);
-	free(waiter);
+	/* One that came to nothing must not keep the next one waiting. */
+	while ((waiter = p->waiting) != NULL && p->sending == NULL && p->done == NULL) {
+		p->waiting = waiter->next;
+		try_next(p, waiter);
+		free(waiter);
+	}
 }
 
-void program_apply(struct program *p, struct model *model, program_done *done, void *arg)
+/* In order of coming; what is under way ends first. */
+static void submit(struct program *p, const struct waiter *what)
 {
 	struct waiter *waiter, **end = &p->waiting;
 
 	if (p->sending == NULL && p->done == NULL && p->waiting == NULL) {
-		try_model(p, model, done, arg);
+		try_next(p, &(struct waiter){.model = what->model,
+				    .edit = what->edit,
+				    .done = what->done,
+				    .arg = what->arg});
 		return;
 	}
 	waiter = check(calloc(1, sizeof(*waiter)));
-	*waiter = (struct waiter){.done = done, .arg = arg, .model = model};
+	*waiter = *what;
 	while (*end != NULL)
 		end = &(*end)->next;
 	*end = waiter;
+}
+
+void program_apply(struct program *p, struct model *model, program_done *done, void *arg)
+{
+	submit(p, &(struct waiter){.model = model, .done = done, .arg = arg});
+}
+
+void program_edit_peers(struct program *p, program_edit *edit, program_done *done, void *arg)
+{
+	submit(p, &(struct waiter){.edit = edit, .done = done, .arg = arg});
 }
 
 const struct compiled *program_compiled(const struct program *program)

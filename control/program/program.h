@@ -63,6 +63,16 @@ void program_destroy(struct program **program);
  */
 void program_apply(struct program *program, struct model *model, program_done *done, void *arg);
 
+/*
+ * Other peers beside those of the file: when its turn comes, edit() adds to `next`, an extension
+ * of the configuration in force without its peers of origin api, those that there shall be. What
+ * it returns, if not 0, ends the attempt. Peers of origin api are kept in the store, and go with
+ * every later configuration that leaves their keys and addresses free.
+ */
+typedef int program_edit(const struct compiled *current, struct model *next, void *arg);
+
+void program_edit_peers(struct program *program, program_edit *edit, program_done *done, void *arg);
+
 /* The configuration in force, NULL before the first. Valid until the loop's next turn. */
 const struct compiled *program_compiled(const struct program *program);
 

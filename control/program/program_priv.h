@@ -77,6 +77,11 @@ int sending_start(struct program *program, struct state *from, struct state *to,
 	__attribute__((warn_unused_result));
 void sending_destroy(struct sending **sending); /* and its state, if it is still there */
 
+/* added.c: peers that are in no file. From the configuration in force (NULL: from the store) to
+ * the next; and to the store. */
+void added_carry(struct store *store, const struct model *current, struct model *next);
+void added_save(struct store *store, const struct model *model);
+
 struct peer_marks {
 	uint32_t peer;
 	struct store_marks marks;
@@ -87,7 +92,8 @@ struct peer_marks {
 struct waiter {
 	program_done *done;
 	void *arg;
-	struct model *model; /* of a configuration that waits its turn */
+	struct model *model; /* of a configuration that waits its turn, or: */
+	program_edit *edit;
 	struct waiter *next;
 };
 

@@ -66,6 +66,9 @@ static const char schema[] =
 	"  WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS committed (one INTEGER PRIMARY KEY CHECK (one = 1), "
 	"  instance INTEGER NOT NULL, generation INTEGER NOT NULL, digest BLOB NOT NULL);"
+	"CREATE TABLE IF NOT EXISTS peers (key TEXT PRIMARY KEY, name TEXT NOT NULL, "
+	"  addresses TEXT NOT NULL, endpoint TEXT NOT NULL, preshared_key_file TEXT, "
+	"  keepalive INTEGER NOT NULL) WITHOUT ROWID;"
 	"PRAGMA user_version = 1;";
 
 static void *check(void *memory)
@@ -359,6 +362,64 @@ bool store_marks_get(struct store *store, const char *key, struct store_marks *m
 	}
 	sqlite3_finalize(stmt);
 	return found;
+}
+
+static int peer_set(struct store *store, sqlite3_stmt *stmt, const struct store_peer *peer)
+{
+	int rc;
+
+	sqlite3_bind_text(stmt, 1, peer->public_key, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 2, peer->name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 3, peer->addresses, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 4, peer->endpoint, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 5, peer->preshared_key_file, -1, SQLITE_STATIC);
+	sqlite3_bind_int(stmt, 6, peer->persistent_keepalive);
+	rc = sqlite3_step(stmt) == SQLITE_DONE ? 0 : report(store, "writing peers");
+	sqlite3_reset(stmt);
+	return rc;
+}
+
+int store_peers_set(struct store *store, const struct store_peer *peers, size_t n)
+{
+	sqlite3_stmt *stmt = prepare(store,
+		"INSERT INTO peers (key, name, addresses, endpoint, preshared_key_file, keepalive) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+	int rc = stmt == NULL ? -EIO : 0;
+
+	store_batch_begin(store);
+	if (rc == 0 && sqlite3_exec(store->db, "DELETE FROM peers", NULL, NULL, NULL) != SQLITE_OK)
+		rc = report(store, "writing peers");
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = peer_set(store, stmt, &peers[i]);
+	sqlite3_finalize(stmt);
+	if (rc == 0)
+		return store_batch_end(store);
+	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}
+
+int store_peers_each(
+	struct store *store, void (*each)(const struct store_peer *peer, void *arg), void *arg)
+{
+	sqlite3_stmt *stmt = prepare(store,
+		"SELECT key, name, addresses, endpoint, preshared_key_file, keepalive FROM peers "
+		"ORDER BY key");
+	int rc = SQLITE_ERROR;
+
+	while (stmt != NULL && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		const struct store_peer peer = {
+			.public_key = (const char *)sqlite3_column_text(stmt, 0),
+			.name = (const char *)sqlite3_column_text(stmt, 1),
+			.addresses = (const char *)sqlite3_column_text(stmt, 2),
+			.endpoint = (const char *)sqlite3_column_text(stmt, 3),
+			.preshared_key_file = (const char *)sqlite3_column_text(stmt, 4),
+			.persistent_keepalive = (uint16_t)sqlite3_column_int(stmt, 5),
+		};
+
+		each(&peer, arg);
+	}
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_DONE ? 0 : report(store, "reading peers");
 }
 
 void store_batch_begin(struct store *store)

@@ -73,6 +73,24 @@ int store_marks_set(struct store *store, const char *key, const struct store_mar
 	__attribute__((warn_unused_result));
 bool store_marks_get(struct store *store, const char *key, struct store_marks *marks);
 
+/* A peer that is in no file. Texts; preshared_key_file NULL = none; endpoint "" = none. */
+struct store_peer {
+	const char *public_key;
+	const char *name;
+	const char *addresses; /* with commas between them */
+	const char *endpoint;
+	const char *preshared_key_file;
+	uint16_t persistent_keepalive;
+};
+
+/* Replaces all of them. 0 or -EIO: then nothing was changed. */
+int store_peers_set(struct store *store, const struct store_peer *peers, size_t n)
+	__attribute__((warn_unused_result));
+
+/* The texts are valid during the call. 0 or -EIO. */
+int store_peers_each(struct store *store, void (*each)(const struct store_peer *peer, void *arg),
+	void *arg) __attribute__((warn_unused_result));
+
 /* Many writes in one transaction of the database. */
 void store_batch_begin(struct store *store);
 int store_batch_end(struct store *store) __attribute__((warn_unused_result));
