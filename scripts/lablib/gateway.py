@@ -14,6 +14,17 @@ from .netns import LabError, run, wait_until
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+# The directory goes by way of /mnt, because /run, where it lies, is about to be covered.
+WITH_WIREGUARD_DIR = """
+mount --bind "$1" /mnt
+mount -t tmpfs tmpfs /run
+mkdir /run/wireguard
+mount --bind /mnt /run/wireguard
+shift
+exec wg "$@"
+"""
+
+
 def programs():
     """Where the programs are: build/bin, or $BUILD/bin."""
     return ROOT / os.environ.get("BUILD", "build") / "bin"
@@ -91,6 +102,7 @@ class Gateway:
         self.lab, self.logs = lab, Path(logs)
         self.bin = programs()
         self.run_dir, self.state_dir = lab.state / "run", lab.state / "var"
+        self.wireguard_dir = lab.state / "wireguard"
         self.config = Path(config)
         for folder in (self.run_dir, self.state_dir):
             folder.mkdir(mode=0o700)
@@ -100,7 +112,8 @@ class Gateway:
             "--workers", workers, "--idle", idle, *options], self.logs / "sallyport-dataplane.log")
         self.control = Service(lab, "gateway", "sallyportd", [
             self.bin / "sallyportd", "--config", self.config, "--state-dir", self.state_dir,
-            "--run-dir", self.run_dir], self.logs / "sallyportd.log")
+            "--run-dir", self.run_dir, "--wireguard-dir", self.wireguard_dir],
+            self.logs / "sallyportd.log")
         self.workers = workers
 
     def start(self):
@@ -149,6 +162,12 @@ class Gateway:
         answer = self.json("drops")
         rows = answer if isinstance(answer, list) else answer["drops"]
         return {row["name"]: row["packets"] for row in rows if row["packets"]}
+
+    def wg(self, *args, check=True, **options):
+        """wg(8) on the gateway, with the lab's own directory in the place of /run/wireguard.
+        Files under /run are out of its sight: give it /dev/stdin."""
+        return self.lab.run("gateway", "unshare", "-m", "sh", "-ec", WITH_WIREGUARD_DIR, "wg",
+                            self.wireguard_dir, *args, check=check, **options)
 
     def export(self, peer, key_file, full=False):
         """The wg-quick file of a peer, as the operator would hand it out."""
