@@ -72,10 +72,13 @@ bench: all ## run meson's benchmarks; figures also go to build/meson-logs/benchm
 	@meson test -C $(BUILD) --benchmark --no-rebuild --verbose
 
 .PHONY: analyze
-analyze: setup ## gcc's static analyzer over everything (advice, not a gate)
+analyze: all ## gcc's static analyzer (advice), the AEAD's machine code and 10^7 packets through it
 	@[ -f build-analyze/build.ninja ] || meson setup -Dc_args=-fanalyzer -Dtests=false build-analyze
 	@ninja -C build-analyze clean >/dev/null
 	@ninja -C build-analyze
+	@scripts/check-aead-asm $(BUILD)
+	@AEAD_TEST_PACKETS=10000000 AEAD_TEST_SEED=$$(date +%s) \
+		$(BUILD)/test/unit/dataplane/aead/test_aead_random
 
 .PHONY: coverage
 coverage: setup ## line coverage of the unit tests
