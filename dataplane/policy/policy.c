@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Policy rules, left-right. A query meets two lists in order of priority: the rules of its source
- * set and those of any set; the first match of both merged decides. Nothing matches: denied.
+ * Policy rules, left-right. The first rule in order of priority, then of id, that matches decides;
+ * nothing matches: denied.
+ *
+ * There may be a rule for each of 100,000 peers and routes, so they are not searched one by one:
+ * a hash table finds those of one source set and one destination prefix, and a query asks it for
+ * its own set and for any, each with "any destination" and with every length of prefix in use.
+ * The rules of one bucket are linked in their order, so the first match in it is its best.
+ * A rule enters and leaves by itself: applying many takes no step that is longer than another.
  */
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -12,6 +19,7 @@
 #include <string.h>
 
 #include <rte_common.h>
+#include <rte_jhash.h>
 
 #include "common/api/wireguard.h"
 #include "dataplane/main/feature.h"
@@ -24,6 +32,9 @@
 enum {
 	ICMP4_ECHO = 8,
 	ICMP6_ECHO = 128,
+	NONE = 0,          /* no rule has this id */
+	LENGTHS = 128 + 1, /* of prefixes, 0 included */
+	FAMILIES = 2,      /* IPv4, IPv6 */
 };
 
 struct rule {
@@ -34,21 +45,38 @@ struct rule {
 	uint16_t port_last;
 	uint8_t proto;
 	uint8_t verdict;
-	bool used;
+	uint32_t stamp; /* in use if it is the table's */
+	uint32_t next;  /* id of the next one of its bucket */
 	struct prefix src;
 	struct prefix dst;
 };
 
+/* Lengths of the destination prefixes of one family. */
+struct lengths {
+	uint32_t rules[LENGTHS]; /* how many rules have it */
+	uint8_t used[LENGTHS];   /* those that some rule has */
+	uint8_t count;
+};
+
 struct table {
 	struct rule *rules; /* by id */
-	uint32_t *order;    /* ids by set, then priority, then id: from end() on */
-	uint32_t *first;    /* of set s: order[first[s]] ... order[first[s + 1] - 1] */
-	uint32_t bound;     /* highest id that was ever used + 1 */
+	uint32_t *buckets;  /* the first rule of each */
+	struct lengths lengths[FAMILIES];
+	uint32_t stamp;
 	bool changed;
 };
 
+struct rule_key {
+	uint32_t set;
+	struct prefix dst; /* family ADDR_NONE = any */
+};
+
+_Static_assert(sizeof(struct rule_key) == 24, "hashed as bytes: no padding");
+
 static struct table tables[2];
 static uint32_t rules_max;
+static uint32_t bucket_mask;
+static uint32_t seed; /* addresses of packets must not choose buckets */
 
 static bool is_icmp(uint8_t proto)
 {
@@ -103,31 +131,52 @@ static bool is_before(const struct table *table, uint32_t a, uint32_t b)
 	return left != right ? left < right : a < b;
 }
 
+static uint32_t *bucket_of(const struct table *table, uint32_t set, const struct prefix *dst)
+{
+	const struct rule_key key = {.set = set, .dst = *dst};
+
+	return &table->buckets[rte_jhash(&key, sizeof(key), seed) & bucket_mask];
+}
+
+/* The better of `best` and the first match among the rules of this set and destination. */
+static uint32_t search(const struct table *table, uint32_t set, const struct prefix *dst,
+	const struct policy_query *query, uint32_t best)
+{
+	for (uint32_t id = *bucket_of(table, set, dst); id != NONE; id = table->rules[id].next) {
+		const struct rule *rule = &table->rules[id];
+
+		if (best != NONE && is_before(table, best, id))
+			return best;
+		if (rule->src_set == set && match(rule, query))
+			return id;
+	}
+	return best;
+}
+
 struct policy_answer policy_judge(unsigned copy, const struct policy_query *query)
 {
+	static const struct prefix any_dst;
 	const struct table *table = &tables[copy];
-	uint32_t any = table->first[0], any_end = table->first[1];
-	uint32_t own = 0, own_end = 0;
+	uint32_t own = query->set < API_SET_MAX ? query->set : 0;
+	uint32_t best = search(table, 0, &any_dst, query, NONE);
+	const struct lengths *lengths;
 
-	if (query->set != 0 && query->set < API_SET_MAX) {
-		own = table->first[query->set];
-		own_end = table->first[query->set + 1];
-	}
-	while (any < any_end || own < own_end) {
-		uint32_t id;
+	if (own != 0)
+		best = search(table, own, &any_dst, query, best);
+	lengths = &table->lengths[query->dst.family == ADDR_V6];
+	for (unsigned i = 0; i < lengths->count; i++) {
+		struct prefix dst = prefix_of_addr(&query->dst);
 
-		if (own == own_end ||
-			(any < any_end && is_before(table, table->order[any], table->order[own])))
-			id = table->order[any++];
-		else
-			id = table->order[own++];
-		if (match(&table->rules[id], query))
-			return (struct policy_answer){
-				.allow = table->rules[id].verdict == API_ALLOW,
-				.rule = id,
-			};
+		dst.length = lengths->used[i];
+		prefix_mask(&dst);
+		best = search(table, 0, &dst, query, best);
+		if (own != 0)
+			best = search(table, own, &dst, query, best);
 	}
-	return (struct policy_answer){0};
+	return (struct policy_answer){
+		.allow = best != NONE && table->rules[best].verdict == API_ALLOW,
+		.rule = best,
+	};
 }
 
 static int refuse(uint32_t *detail, size_t offset)
@@ -184,12 +233,58 @@ static int prepare(const struct txn *txn, uint64_t *index, uint32_t *detail, cha
 	return 0;
 }
 
+static void use_length(struct lengths *lengths, uint8_t length)
+{
+	if (lengths->rules[length]++ == 0)
+		lengths->used[lengths->count++] = length;
+}
+
+static void release_length(struct lengths *lengths, uint8_t length)
+{
+	if (--lengths->rules[length] != 0)
+		return;
+	for (unsigned i = 0; i < lengths->count; i++) {
+		if (lengths->used[i] == length)
+			lengths->used[i] = lengths->used[--lengths->count];
+	}
+}
+
+static void enter(struct table *table, uint32_t id)
+{
+	struct rule *rule = &table->rules[id];
+	uint32_t *link = bucket_of(table, rule->src_set, &rule->dst);
+
+	while (*link != NONE && is_before(table, *link, id))
+		link = &table->rules[*link].next;
+	rule->next = *link;
+	*link = id;
+	rule->stamp = table->stamp;
+	if (rule->dst.family != ADDR_NONE)
+		use_length(&table->lengths[rule->dst.family == ADDR_V6], rule->dst.length);
+}
+
+static void leave(struct table *table, uint32_t id)
+{
+	struct rule *rule = &table->rules[id];
+	uint32_t *link = bucket_of(table, rule->src_set, &rule->dst);
+
+	if (rule->stamp != table->stamp)
+		return;
+	while (*link != id)
+		link = &table->rules[*link].next;
+	*link = rule->next;
+	rule->stamp = 0;
+	if (rule->dst.family != ADDR_NONE)
+		release_length(&table->lengths[rule->dst.family == ADDR_V6], rule->dst.length);
+}
+
 static void apply_set(const void *message, unsigned copy, enum handler_pass pass)
 {
 	const struct api_policy_set *set = message;
 	struct table *table = &tables[copy];
 
 	(void)pass;
+	leave(table, set->rule);
 	table->rules[set->rule] = (struct rule){
 		.priority = set->priority,
 		.src_set = set->src_set,
@@ -198,11 +293,11 @@ static void apply_set(const void *message, unsigned copy, enum handler_pass pass
 		.port_last = set->port_last,
 		.proto = set->proto,
 		.verdict = set->verdict,
-		.used = true,
 		.src = set->src,
-		.dst = set->dst,
 	};
-	table->bound = RTE_MAX(table->bound, set->rule + 1);
+	if (set->dst.family != ADDR_NONE)
+		table->rules[set->rule].dst = set->dst;
+	enter(table, set->rule);
 	table->changed = true;
 }
 
@@ -211,39 +306,13 @@ static void apply_del(const void *message, unsigned copy, enum handler_pass pass
 	const struct api_policy_del *del = message;
 
 	(void)pass;
-	tables[copy].rules[del->rule].used = false;
+	if (del->rule >= rules_max)
+		return; /* never was */
+	leave(&tables[copy], del->rule);
 	tables[copy].changed = true;
 }
 
-static const struct table *sorting; /* qsort has no argument for it; main thread only */
-
-static int compare(const void *left, const void *right)
-{
-	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-	uint32_t set_a = sorting->rules[a].src_set, set_b = sorting->rules[b].src_set;
-
-	if (set_a != set_b)
-		return set_a < set_b ? -1 : 1;
-	return is_before(sorting, a, b) ? -1 : 1;
-}
-
-static void sort_rules(struct table *table)
-{
-	uint32_t count = 0, at = 0;
-
-	for (uint32_t id = 1; id < table->bound; id++) {
-		if (table->rules[id].used)
-			table->order[count++] = id;
-	}
-	sorting = table;
-	qsort(table->order, count, sizeof(*table->order), compare);
-	for (uint32_t set = 0; set <= API_SET_MAX; set++) {
-		while (at < count && table->rules[table->order[at]].src_set < set)
-			at++;
-		table->first[set] = at;
-	}
-}
-
+/* A new stamp, and no rule is in use. */
 static void begin(unsigned copy, enum handler_pass pass, bool full)
 {
 	struct table *table = &tables[copy];
@@ -251,24 +320,21 @@ static void begin(unsigned copy, enum handler_pass pass, bool full)
 	(void)pass;
 	if (!full)
 		return;
-	for (uint32_t id = 1; id < table->bound; id++)
-		table->rules[id].used = false;
-	table->bound = 0;
+	memset(table->buckets, 0, ((size_t)bucket_mask + 1) * sizeof(*table->buckets));
+	memset(table->lengths, 0, sizeof(table->lengths));
+	table->stamp++;
 	table->changed = true;
 }
 
 static void end(unsigned copy, enum handler_pass pass, bool full)
 {
 	struct table *table = &tables[copy];
-	bool changed = table->changed;
 
 	(void)full;
-	if (changed)
-		sort_rules(table);
-	table->changed = false;
 	/* only after the second pass does every worker read the new rules */
-	if (changed && pass == HANDLER_CATCH_UP)
+	if (table->changed && pass == HANDLER_CATCH_UP)
 		judge_generation_bump();
+	table->changed = false;
 }
 
 static const struct handler handlers[] = {
@@ -297,14 +363,17 @@ static void *take_zeroes(size_t bytes)
 int policy_init(void)
 {
 	rules_max = RTE_MIN(dp_config()->max_rules, (uint32_t)API_POLICY_MAX);
+	bucket_mask = rte_align32pow2(rules_max) - 1;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return -EIO;
 	for (unsigned copy = 0; copy < 2; copy++) {
 		struct table *table = &tables[copy];
 
 		table->rules = take_zeroes(rules_max * sizeof(*table->rules));
-		table->order = take_zeroes(rules_max * sizeof(*table->order));
-		table->first = take_zeroes((API_SET_MAX + 1) * sizeof(*table->first));
-		if (table->rules == NULL || table->order == NULL || table->first == NULL)
+		table->buckets = take_zeroes(((size_t)bucket_mask + 1) * sizeof(*table->buckets));
+		if (table->rules == NULL || table->buckets == NULL)
 			return -ENOMEM;
+		table->stamp = 1;
 	}
 	handler_register(&group);
 	return 0;

@@ -28,5 +28,5 @@ struct policy_answer {
 
 struct policy_answer policy_judge(unsigned copy, const struct policy_query *query);
 
-/* Memory and handlers; the feature's init. Main thread. 0 or -ENOMEM. */
+/* Memory and handlers; the feature's init. Main thread. 0 or -errno. */
 int policy_init(void) __attribute__((warn_unused_result));

@@ -153,46 +153,74 @@ static void bad_rules_are_refused(void **state)
 
 enum { RULES = 300, QUERIES = 20000 };
 
-static void random_rules_against_a_search(void **state)
+static struct api_policy_set rules[RULES]; /* header.type 0: deleted */
+
+static void set_random_rule(uint32_t id)
 {
-	static struct api_policy_set rules[RULES];
+	struct api_policy_set *rule = &rules[id];
 
-	srand(1812);
-	for (uint32_t i = 1; i < RULES; i++) {
-		struct api_policy_set *rule = &rules[i];
-
-		*rule = (struct api_policy_set){
-			.header = {.type = API_POLICY_SET, .length = sizeof(*rule)},
-			.rule = i,
-			.priority = (uint32_t)rand() % 40,
-			.src_set = (uint32_t)rand() % 6,
-			.proto = rand() % 2 ? IPPROTO_TCP : IPPROTO_UDP,
-			.verdict = (uint8_t)(rand() % 2),
-			.port_first = (uint16_t)(rand() % 50),
-		};
-		rule->port_last = (uint16_t)(rule->port_first + rand() % 50);
+	*rule = (struct api_policy_set){
+		.header = {.type = API_POLICY_SET, .length = sizeof(*rule)},
+		.rule = id,
+		.priority = (uint32_t)rand() % 40,
+		.src_set = (uint32_t)rand() % 6,
+		.proto = rand() % 2 ? IPPROTO_TCP : IPPROTO_UDP,
+		.verdict = (uint8_t)(rand() % 2),
+		.port_first = (uint16_t)(rand() % 50),
+	};
+	rule->port_last = (uint16_t)(rule->port_first + rand() % 50);
+	if (rand() % 5 != 0) {
 		rule->dst.family = ADDR_V4;
-		rule->dst.length = (uint8_t)(8 * (rand() % 3));
+		rule->dst.length = (uint8_t)(rand() % 4 ? 8 * (rand() % 3) : rand() % 33);
 		rule->dst.bytes[0] = (uint8_t)(rand() % 4);
 		rule->dst.bytes[1] = (uint8_t)(rand() % 4);
 		prefix_mask(&rule->dst);
-		assert_int_equal(fake_apply(rule), 0);
 	}
+	assert_int_equal(fake_apply(rule), 0);
+}
+
+/* Deletes a rule, or sets it anew: what was there before must leave no trace. */
+static void change_a_rule(void)
+{
+	uint32_t id = 1 + (uint32_t)rand() % (RULES - 1);
+	struct api_policy_del del = {
+		.header = {.type = API_POLICY_DEL, .length = sizeof(del)},
+		.rule = id,
+	};
+
+	if (rand() % 2) {
+		set_random_rule(id);
+		return;
+	}
+	assert_int_equal(fake_apply(&del), 0);
+	rules[id].header.type = 0;
+}
+
+static bool applies(const struct api_policy_set *rule, const struct policy_query *asked)
+{
+	return rule->header.type != 0 && (rule->src_set == 0 || rule->src_set == asked->set) &&
+	       rule->proto == asked->proto && asked->dport >= rule->port_first &&
+	       asked->dport <= rule->port_last &&
+	       (rule->dst.family == ADDR_NONE || prefix_contains(&rule->dst, &asked->dst));
+}
+
+static void random_rules_against_a_search(void **state)
+{
+	srand(1812);
+	for (uint32_t i = 1; i < RULES; i++)
+		set_random_rule(i);
 	for (unsigned i = 0; i < QUERIES; i++) {
-		struct policy_query asked = query((uint32_t)rand() % 7, "1.2.3.4",
+		struct policy_query asked = query((uint32_t)rand() % 7, "1.2.0.0",
 			rand() % 2 ? IPPROTO_TCP : IPPROTO_UDP, (uint16_t)(rand() % 120));
 		uint32_t best = 0;
 
+		if (i % 20 == 0)
+			change_a_rule();
 		asked.dst.bytes[0] = (uint8_t)(rand() % 4);
 		asked.dst.bytes[1] = (uint8_t)(rand() % 4);
 		for (uint32_t id = 1; id < RULES; id++) {
-			const struct api_policy_set *rule = &rules[id];
-
-			if ((rule->src_set == 0 || rule->src_set == asked.set) &&
-				rule->proto == asked.proto && asked.dport >= rule->port_first &&
-				asked.dport <= rule->port_last &&
-				prefix_contains(&rule->dst, &asked.dst) &&
-				(best == 0 || rule->priority < rules[best].priority))
+			if (applies(&rules[id], &asked) &&
+				(best == 0 || rules[id].priority < rules[best].priority))
 				best = id;
 		}
 		assert_int_equal(policy_judge(fake_copy, &asked).rule, best);
