@@ -3,8 +3,10 @@
 #include "dataplane/route/route.h"
 
 #include <rte_common.h>
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "dataplane/main/config.h"
 #include "dataplane/main/feature.h"
@@ -12,6 +14,8 @@
 #include "dataplane/main/txn.h"
 #include "dataplane/route/hold.h"
 #include "dataplane/route/route_priv.h"
+
+enum { CHECKS_AT_ONCE = 4096 }; /* messages in one call of prepare(): tens of microseconds */
 
 /* Written by the main thread, read by workers once per flow lookup. */
 static _Atomic uint32_t generation = 1;
@@ -70,40 +74,61 @@ static const struct handler handlers[] = {
 		touch_allowed_del_apply},
 };
 
+/* Where prepare() stands in a long transaction: main thread. */
+static struct {
+	bool started;
+	struct txn_cursor cursor;
+	uint32_t routes[2], allowed, local, neigh; /* entries that there is still room for */
+} check;
+
+static uint32_t *room_for(const struct api_header *header)
+{
+	if (header->type == API_ROUTE_SET)
+		return &check.routes[((const struct api_route_set *)header)->table];
+	if (header->type == API_ALLOWED_SET)
+		return &check.allowed;
+	if (header->type == API_LOCAL_SET)
+		return &check.local;
+	if (header->type == API_NEIGH_SET && !neigh_known((const struct api_neigh_set *)header))
+		return &check.neigh;
+	return NULL;
+}
+
+static void start_check(bool full)
+{
+	memset(&check, 0, sizeof(check));
+	check.started = true;
+	check.routes[0] = routes_room(0, full);
+	check.routes[1] = routes_room(1, full);
+	check.allowed = allowed_room(full);
+	check.local = local_room(full);
+	check.neigh = neigh_room();
+}
+
 /* Counts a "set" of a route as a new entry: off only for a table that is nearly full. */
 static int prepare(const struct txn *txn, uint64_t *index, uint32_t *detail, char text[96])
 {
-	bool full = txn_is_full(txn);
-	uint32_t room_routes[2] = {routes_room(0, full), routes_room(1, full)};
-	uint32_t room_allowed = allowed_room(full);
-	uint32_t room_local = local_room(full);
-	uint32_t room_neigh = neigh_room();
-	struct txn_cursor cursor = {0};
 	const struct api_header *header;
 
-	while ((header = txn_next_like(txn, &cursor, API_ROUTE_SET)) != NULL) {
-		uint32_t *room = NULL;
+	if (!check.started)
+		start_check(txn_is_full(txn));
+	for (unsigned i = 0; i < CHECKS_AT_ONCE; i++) {
+		uint32_t *room;
 
-		if (header->type == API_ROUTE_SET)
-			room = &room_routes[((const struct api_route_set *)header)->table];
-		else if (header->type == API_ALLOWED_SET)
-			room = &room_allowed;
-		else if (header->type == API_LOCAL_SET)
-			room = &room_local;
-		else if (header->type == API_NEIGH_SET &&
-			 !neigh_known((const struct api_neigh_set *)header))
-			room = &room_neigh;
-		if (room == NULL)
+		header = txn_next_like(txn, &check.cursor, API_ROUTE_SET);
+		check.started = header != NULL;
+		if (header == NULL)
+			return API_OK;
+		room = room_for(header);
+		if (room == NULL || (*room)-- > 0)
 			continue;
-		if (*room == 0) {
-			*index = cursor.index;
-			snprintf(text, 96, "table of %s is full: raise --max-routes",
-				cursor.handler->name);
-			return API_E_LIMIT;
-		}
-		--*room;
+		check.started = false;
+		*index = check.cursor.index;
+		snprintf(text, 96, "table of %s is full: raise --max-routes",
+			check.cursor.handler->name);
+		return API_E_LIMIT;
 	}
-	return API_OK;
+	return -EAGAIN;
 }
 
 static void begin(unsigned copy, enum handler_pass pass, bool full)

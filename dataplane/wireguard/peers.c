@@ -363,7 +363,9 @@ static int prepare(const struct txn *txn, uint64_t *index, uint32_t *detail, cha
 			new_peers += wg_peer_get(peer->peer) == NULL;
 			code = have[peer->interface] ? secret_check(&peer->preshared_key)
 						     : API_E_MISSING;
-			snprintf(text, 96, "peer %u: interface %u", peer->peer, peer->interface);
+			if (code != API_OK)
+				snprintf(text, 96, "peer %u: interface %u", peer->peer,
+					peer->interface);
 		}
 	}
 	if (code == API_OK && !memory_for(new_peers)) {
