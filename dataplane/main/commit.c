@@ -10,8 +10,16 @@
 #include <string.h>
 
 #include "common/api/table.h"
+#include "common/base/log.h"
 #include "dataplane/main/handler.h"
 #include "dataplane/main/txn.h"
+
+LOG_TYPE(commit);
+
+enum {
+	TOLD_FROM = 1000, /* messages of a transaction that is worth a line in the log */
+	NS_PER_MS = 1000000,
+};
 
 enum phase {
 	PHASE_PREPARE,
@@ -34,6 +42,8 @@ struct commit {
 	uint64_t received;  /* object messages, refused ones included */
 	uint64_t generation;
 	uint64_t next_generation;
+	uint64_t begun_ns;   /* TXN_BEGIN came */
+	uint64_t started_ns; /* TXN_COMMIT came */
 	struct api_reply result;
 };
 
@@ -99,6 +109,7 @@ void commit_begin(struct commit *commit, const struct api_txn_begin *begin)
 {
 	assert(commit->state == COMMIT_IDLE);
 	commit->state = COMMIT_STAGING;
+	commit->begun_ns = commit->options.clock_ns(commit->options.arg);
 	commit->announced = begin->count;
 	commit->received = 0;
 	commit->result = (struct api_reply){0};
@@ -163,6 +174,7 @@ void commit_start(struct commit *commit, const struct api_txn_commit *message)
 		fail(commit, API_E_STATE, commit->received, 0,
 			"%" PRIu64 " messages announced, %" PRIu64 " sent", commit->announced,
 			commit->received);
+	commit->started_ns = commit->options.clock_ns(commit->options.arg);
 	commit->next_generation = message->generation;
 	commit->state = commit->result.code == API_OK ? COMMIT_RUNNING : COMMIT_DONE;
 	commit->phase = PHASE_PREPARE;
@@ -259,8 +271,22 @@ static void publish(struct commit *commit)
 	commit->phase = PHASE_GRACE;
 }
 
+static void tell(const struct commit *commit)
+{
+	uint64_t now_ns = commit->options.clock_ns(commit->options.arg);
+
+	if (commit->received >= TOLD_FROM)
+		log_info(commit,
+			"generation %" PRIu64 ": %" PRIu64 " messages, received in %" PRIu64
+			" ms, applied in %" PRIu64 " ms",
+			commit->next_generation, commit->received,
+			(commit->started_ns - commit->begun_ns) / NS_PER_MS,
+			(now_ns - commit->started_ns) / NS_PER_MS);
+}
+
 static void complete(struct commit *commit)
 {
+	tell(commit);
 	txn_reset(commit->txn, false);
 	commit->generation = commit->next_generation;
 	if (commit->options.committed != NULL)

@@ -76,6 +76,14 @@ class Round:
     def log(self):
         return (self.bare.logs / "sallyportd.log").read_text(errors="replace")
 
+    def split(self, name):
+        """What the logs say of the last transaction: how long the data plane took to receive and
+        to apply it; the rest of the time went by before."""
+        text = (self.bare.logs / "sallyport-dataplane.log").read_text(errors="replace")
+        received, applied = re.findall(r"received in (\d+) ms, applied in (\d+) ms", text)[-1]
+        self.times[f"{name}.transfer"] = int(received) / 1000
+        self.times[f"{name}.apply"] = int(applied) / 1000
+
     def generation_lines(self):
         return re.findall(r"generation \d+: (\d+) set, (\d+) deleted", self.log())
 
@@ -116,9 +124,11 @@ class Round:
         self.gateway.config.write_text(large(self.port, self.args.peers, self.args.routes))
         self.timed("check", lambda: self.gateway.cli("check", self.gateway.config, timeout=120))
         self.timed("apply", self.apply)
+        self.split("apply")
         self.timed("again", self.apply)
         self.timed("control", self.restart_control)
         self.timed("dataplane", self.restart_dataplane)
+        self.split("dataplane")
         self.sets = max(int(sets) for sets, _ in self.generation_lines())
         return self.times
 
@@ -147,7 +157,7 @@ def main():
     print(f"{cpu_name()}, {os.cpu_count()} CPUs; {args.peers} peers, {args.routes} routes, "
           f"{scale.sets} objects; medians of {args.rounds}")
     for name, seconds in medians.items():
-        print(f"{name:12} {seconds:8.2f} s")
+        print(f"{name:20} {seconds:8.2f} s")
     out = ROOT / "build" / "bench" / "program_scale.json"
     out.write_text(json.dumps({"peers": args.peers, "routes": args.routes, "objects": scale.sets,
                                "cpu": cpu_name(), "rounds": results}, indent=2) + "\n")
