@@ -5,7 +5,8 @@
   agent.py echo PORT                          UDP, answers every datagram
   agent.py stream HOST PORT RATE SECONDS      sequence-numbered datagrams to an echo; prints JSON
   agent.py raw INTERFACE HEX...               IP packets (or frames) straight onto an interface
-  agent.py udp HOST PORT SOURCE_PORT SECONDS  one datagram; prints the answers that come, as JSON
+  agent.py udp HOST PORT SOURCE_PORT SECONDS [SIZE]
+                                              one datagram; prints the answers that come, as JSON
 """
 import json
 import select
@@ -77,10 +78,10 @@ def raw(interface, *packets):
             ethernet.sendto(data, (interface, 0))
 
 
-def udp(host, port, source_port, seconds):
+def udp(host, port, source_port, seconds, size=8):
     sock = socket.socket(family_of(host), socket.SOCK_DGRAM)
     sock.bind(("", source_port))
-    sock.sendto(b"question", (host, port))
+    sock.sendto(b"question".ljust(size, b"?"), (host, port))
     print("sent", flush=True)
     answers, end = [], time.monotonic() + seconds
     while select.select([sock], [], [], max(0, end - time.monotonic()))[0]:
@@ -97,4 +98,5 @@ elif verb == "stream":
 elif verb == "raw":
     raw(*arguments)
 elif verb == "udp":
-    udp(arguments[0], int(arguments[1]), int(arguments[2]), float(arguments[3]))
+    udp(arguments[0], int(arguments[1]), int(arguments[2]), float(arguments[3]),
+        *(int(a) for a in arguments[4:]))

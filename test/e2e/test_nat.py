@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the NAT owes to fragments and errors, seen from real clients behind the exit node.
+
+On af_xdp ports: before an af_packet port the kernel reassembles IPv4 fragments."""
+import json
+import re
+
+import config as configs
+import pytest
+from conftest import WORKERS, log_folder, needs_programs
+from lablib import topology
+from lablib.netns import wait_until
+from scapy.layers.inet import IP
+from world import ECHO_PORT, World
+
+FAMILIES = ("v4", "v6")
+
+
+def xdp_exit_node(clients, workers=1):
+    config = configs.exit_node(clients, workers)
+    for name, port in config["ports"].items():
+        port["device"] = f"net_af_xdp_{name},iface={name},start_queue=0,queue_count=1"
+    return config
+
+
+@pytest.fixture(scope="module", params=WORKERS)
+def exit_world(request):
+    needs_programs()
+    world = World(log_folder(request) / f"workers-{request.param}", xdp_exit_node,
+                  workers=request.param)
+    request.node.worlds = getattr(request.node, "worlds", []) + [world]
+    try:
+        yield world.up().connect()
+    finally:
+        world.down()
+
+
+def answers(world, family, size, source_port):
+    """What the echo on the internet sends back to one datagram of this size."""
+    output = world.agent("client1", "udp", topology.INTERNET[family], ECHO_PORT, source_port, 1,
+                         size)
+    return json.loads(output.splitlines()[-1])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("size", [1393, 4000, 8000])
+def test_large_pings(exit_world, family, size):
+    """Fragments out and back. In IPv6 the first answer may only teach the path's MTU."""
+    client, host = exit_world.clients["client1"], topology.INTERNET[family]
+    wait_until(lambda: client.pings(host, 1, 1, "-s", size), 10, "the path's MTU", 0.1)
+    output = client.run("ping", "-n", "-c", "10", "-i", "0.05", "-W", "2", "-s", size,
+                        host).stdout
+    assert "10 received" in output, output
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_large_datagrams(exit_world, family):
+    wait_until(lambda: answers(exit_world, family, 3000, 40300), 10, "an answer", 0.1)
+    got = answers(exit_world, family, 3000, 40300)
+    assert len(got) == 1 and len(got[0]["data"]) == 2 * 3000
+
+
+def test_answers_are_cut_to_the_tunnel(exit_world):
+    """No fragment that reaches the client is larger than its tunnel."""
+    with exit_world.capture("client1", "wg0", f"ip dst {configs.overlay(1)}") as capture:
+        assert exit_world.clients["client1"].pings(topology.INTERNET["v4"], 1, 2, "-s", 4000)
+        # 1,500 + 1,500 + 1,068 bytes on the wire, the first two of them cut in two
+        wait_until(lambda: len(capture.packets()) >= 5, 5, "five pieces", 0.1)
+    assert all(len(p) <= 1420 for p in capture.packets())
+
+
+def test_identifications_are_the_gateways(exit_world):
+    """RFC 6864: what leaves in pieces has a number that two clients cannot both have chosen."""
+    filter_ = "src net 203.0.113.4/30 and ip[6:2] & 0x1fff = 0 and ip[6:2] & 0x2000 != 0"
+    with exit_world.capture("internet", "eth0", filter_) as capture:
+        for name in ("client1", "client2"):
+            assert exit_world.clients[name].pings(topology.INTERNET["v4"], 4, 2, "-s", 3000)
+        wait_until(lambda: len(capture.packets()) >= 8, 5, "eight first fragments", 0.1)
+    numbers = [p["IP"].id for p in capture.packets()]
+    assert len(set(numbers)) == len(numbers)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_traceroute_shows_the_gateway(exit_world, family):
+    output = exit_world.clients["client1"].run(
+        "traceroute", f"-{family[1]}", "-n", "-q", "2", "-w", "2", "-m", "4",
+        topology.INTERNET[family], timeout=40).stdout
+    hops = [re.findall(r"^ *\d+ +([0-9a-f.:]+)", line) for line in output.splitlines()[1:]]
+    gateway = {"v4": "100.64.0.1", "v6": "fd64::1"}[family]
+    assert hops == [[gateway], [topology.INTERNET[family]]], output
+
+
+def test_fragments_go_between_workers(exit_world):
+    before = exit_world.handoffs()
+    assert exit_world.clients["client1"].pings(topology.INTERNET["v4"], 3, 2, "-s", 4000)
+    assert (exit_world.handoffs() > before) == (exit_world.workers > 1)
+
+
+def test_late_fragments_end_counted(exit_world):
+    """Later fragments without a first one do not stay, and leave a trace."""
+    packets = [IP(src=configs.overlay(1), dst=topology.INTERNET["v4"], id=7, frag=100 * i,
+                  proto=17) / bytes(800) for i in (1, 2, 3)]
+    exit_world.expect_drops("flow.fragment_late",
+                            lambda: exit_world.send_raw("client1", "wg0", *packets), at_least=3)
