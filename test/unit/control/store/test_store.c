@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,48 @@ static void test_commit_and_marks(void **state)
 	store_close(&store);
 }
 
+static void expect_peer(const struct store_peer *peer, void *arg)
+{
+	unsigned *n = arg;
+
+	assert_string_equal(peer->public_key, *n == 0 ? "A=" : "B=");
+	assert_string_equal(peer->name, *n == 0 ? "a" : "b");
+	assert_string_equal(peer->addresses, *n == 0 ? "100.64.0.5,fd64::5" : "");
+	assert_string_equal(peer->endpoint, *n == 0 ? "192.0.2.1:7" : "");
+	assert_int_equal(peer->persistent_keepalive, *n == 0 ? 25 : 0);
+	if (*n == 0)
+		assert_string_equal(peer->preshared_key_file, "a.psk");
+	else
+		assert_null(peer->preshared_key_file);
+	++*n;
+}
+
+static void test_peers_are_kept(void **state)
+{
+	static const struct store_peer peers[] = {
+		{"B=", "b", "", "", NULL, 0},
+		{"A=", "a", "100.64.0.5,fd64::5", "192.0.2.1:7", "a.psk", 25},
+	};
+	static const struct store_peer doubled[] = {
+		{"C=", "c", "", "", NULL, 0},
+		{"C=", "d", "", "", NULL, 0},
+	};
+	struct store *store = open_file();
+	unsigned n = 0;
+
+	assert_int_equal(store_peers_set(store, peers, 2), 0);
+	store_close(&store);
+	store = open_file();
+	/* What cannot be written whole is not written at all. */
+	assert_int_equal(store_peers_set(store, doubled, 2), -EIO);
+	assert_int_equal(store_peers_each(store, expect_peer, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(store_peers_set(store, NULL, 0), 0);
+	assert_int_equal(store_peers_each(store, expect_peer, &n), 0);
+	assert_int_equal(n, 2);
+	store_close(&store);
+}
+
 static int set_up(void **state)
 {
 	if (mkdtemp(dir) == NULL)
@@ -110,6 +153,7 @@ int main(void)
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_commit_and_marks),
+		cmocka_unit_test(test_peers_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
