@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Any bytes as they come in on wg(8)'s socket: the end of a request is found in pieces as in one
  * go, and the request is parsed or refused with a reason. */
+#include <sodium.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *why;
 	char *copy;
 
+	if (sodium_init() < 0)
+		abort();
 	for (size_t n = 1; n <= size && !found; n++)
 		found = uapi_find_end(text, n, &from, &length);
 	if (found != uapi_find_end(text, size, &again, &whole) || length != whole)
