@@ -109,9 +109,10 @@ class Round:
             raise LabError(f"apply: {answer.stdout[-2000:]}{answer.stderr[-2000:]}")
 
     def restart_control(self):
+        count = self.log().count("resumed")
         old = self.gateway.control.kill()
         self.gateway.control.restarted(old)
-        self.wait_for("resumed", 1, 120)
+        self.wait_for("resumed", count + 1, 120)
 
     def restart_dataplane(self):
         count = self.log().count("(full)")
