@@ -82,52 +82,77 @@ static void gather(unsigned worker, uint16_t id, struct rte_mbuf *mbuf)
 		flush(worker, id);
 }
 
+/* What packets to one port and next hop have in common; looked at once for each run of them. */
+struct way {
+	const struct port *port; /* NULL = deleted */
+	uint16_t port_id;
+	bool ours;  /* this worker sends for it */
+	bool known; /* the next hop's address */
+	uint32_t adjacency;
+	struct rte_ether_hdr header; /* but for the type */
+};
+
+static struct way find_way(unsigned worker, const struct packet *packet)
+{
+	struct way way = {.port_id = packet->port_out, .adjacency = packet->adjacency};
+
+	way.port = port_get(way.port_id);
+	if (way.port == NULL)
+		return way;
+	way.ours = way.port->tx_worker[worker] == worker;
+	way.header.src_addr = way.port->mac;
+	/* Without one for PACKET_KEEP_L2, which needs none. */
+	way.known = way.adjacency != 0 && neigh_mac(way.adjacency, &way.header.dst_addr);
+	return way;
+}
+
 /* The layer-2 header in front of data. 0 or a drop reason. */
-static uint16_t put_header(const struct port *port, struct rte_mbuf *mbuf)
+static inline uint16_t put_header(const struct way *way, struct rte_mbuf *mbuf)
 {
 	const struct packet *packet = packet_of(mbuf);
-	struct rte_ether_addr mac;
 	struct rte_ether_hdr *ether;
 
-	if (packet->flags & PACKET_KEEP_L2) {
+	if (unlikely(packet->flags & PACKET_KEEP_L2)) {
 		if (rte_pktmbuf_prepend(mbuf, packet->l2_len) == NULL)
 			return DROP(port, HEADROOM);
 		return DROP_NONE;
 	}
-	if (!neigh_mac(packet->adjacency, &mac))
+	if (unlikely(!way->known))
 		return DROP(port, NO_NEIGHBOUR);
 	ether = (struct rte_ether_hdr *)rte_pktmbuf_prepend(mbuf, sizeof(*ether));
-	if (ether == NULL)
+	if (unlikely(ether == NULL))
 		return DROP(port, HEADROOM);
-	ether->dst_addr = mac;
-	ether->src_addr = port->mac;
+	*ether = way->header;
 	ether->ether_type = packet->family == ADDR_V6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6)
 						      : RTE_BE16(RTE_ETHER_TYPE_IPV4);
 	return DROP_NONE;
 }
 
 /* True: the packet was gathered; else *edge says where it goes. */
-static bool send_one(unsigned worker, struct rte_mbuf *mbuf, uint16_t *edge)
+static inline bool send_one(
+	unsigned worker, const struct way *way, struct rte_mbuf *mbuf, uint16_t *edge)
 {
 	struct packet *packet = packet_of(mbuf);
-	const struct port *port = port_get(packet->port_out);
+	uint16_t reason;
 
 	*edge = edge_drop;
-	if (port == NULL) {
+	if (unlikely(way->port == NULL)) {
 		packet->drop = DROP(port, GONE);
 		return false;
 	}
-	if (port->tx_worker[worker] != worker) {
-		packet->to = port->tx_worker[worker];
+	if (unlikely(!way->ours)) {
+		packet->to = way->port->tx_worker[worker];
 		packet->next = GRAPH_SEND;
 		*edge = edge_handoff;
 		return false;
 	}
-	packet->drop = rte_pktmbuf_pkt_len(mbuf) > port->mtu ? DROP(port, TOO_BIG)
-							     : put_header(port, mbuf);
-	if (packet->drop != DROP_NONE)
+	reason = rte_pktmbuf_pkt_len(mbuf) > way->port->mtu ? DROP(port, TOO_BIG)
+							    : put_header(way, mbuf);
+	if (unlikely(reason != DROP_NONE)) {
+		packet->drop = reason;
 		return false;
-	gather(worker, port->id, mbuf);
+	}
+	gather(worker, way->port_id, mbuf);
 	return true;
 }
 
@@ -135,6 +160,7 @@ static uint16_t port_tx_process(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
 {
 	unsigned worker = worker_self()->id;
+	struct way way;
 
 	for (uint16_t first = 0; first < n;) {
 		uint16_t edges[BURST], left = 0;
@@ -142,7 +168,12 @@ static uint16_t port_tx_process(
 		uint16_t end = (uint16_t)RTE_MIN(first + BURST, n);
 
 		for (; first < end; first++) {
-			if (!send_one(worker, objs[first], &edges[left]))
+			const struct packet *packet = packet_of(objs[first]);
+
+			if (first == 0 || packet->port_out != way.port_id ||
+				packet->adjacency != way.adjacency)
+				way = find_way(worker, packet);
+			if (!send_one(worker, &way, objs[first], &edges[left]))
 				others[left++] = objs[first];
 		}
 		graph_enqueue(graph, node, others, edges, left);
