@@ -33,3 +33,14 @@ struct api_export {
 char *api_export_peer(const struct compiled *compiled, const char *name,
 	const struct key *gateway_public_key, const struct api_export *options, int *error)
 	__attribute__((warn_unused_result));
+
+struct why_query;
+
+/* Why a flow is allowed or denied (control/why); `list` as why_judge() takes it. A new reference.
+ */
+json_t *api_why(const struct compiled *compiled, const struct desired *list,
+	const struct why_query *query, const char *file);
+
+/* src, dst, proto, as (the last two may be NULL) to a query; NULL, or what is wrong with them. */
+const char *api_why_read(
+	const struct compiled *compiled, const char *const words[4], struct why_query *query);

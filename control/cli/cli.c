@@ -28,6 +28,13 @@ const struct cli_command cli_commands[] = {
 		"Only reasons that have counted something, unless --all is given.", cli_run_drops},
 	{"policy", "", 0, 0, 0, "policies in their order, with what they matched",
 		"The first policy that matches decides; nothing matches = denied.", cli_run_policy},
+	{"why", "SRC DST[:PORT]", 2, 2, CLI_PROTO | CLI_AS,
+		"what becomes of a flow, and by which rule",
+		"Sends nothing: says from what the data plane was given who the sender is, which "
+		"route "
+		"and policy decide, with which address it leaves and by which next hop. SRC is an "
+		"address or the name of a peer. Exits with 1 if the flow is denied.",
+		cli_run_why},
 	{"check", "FILE", 1, 1, CLI_STATE_DIR, "look for errors in a configuration",
 		"Needs no daemon and changes nothing. Shows every error in one pass; exits with 2 "
 		"if there is one. Key files are looked at if --state-dir is given.",
@@ -72,6 +79,8 @@ static const struct {
 	{CLI_STATE_DIR, 'S', "state-dir", "DIR", "look at key files there as well"},
 	{CLI_MAX, 'M', "max", "N", "at most so many (1000)"},
 	{CLI_PEER, 'P', "peer", "NAME", "only of this peer"},
+	{CLI_PROTO, 'T', "proto", "PROTO", "tcp, udp or icmp (tcp with a port, else icmp)"},
+	{CLI_AS, 'U', "as", "PEER", "as if it came from this peer's tunnel"},
 	{CLI_ALL, 'A', "all", NULL, "also what has counted nothing"},
 };
 
@@ -215,6 +224,12 @@ static void take_option(struct cli *cli, int letter, unsigned mask)
 		break;
 	case 'P':
 		cli->peer = optarg;
+		break;
+	case 'T':
+		cli->proto = optarg;
+		break;
+	case 'U':
+		cli->as = optarg;
 		break;
 	default:
 		break;

@@ -30,6 +30,8 @@ enum cli_option {
 	CLI_MAX = 1 << 4,
 	CLI_PEER = 1 << 5,
 	CLI_ALL = 1 << 6,
+	CLI_PROTO = 1 << 7,
+	CLI_AS = 1 << 8,
 };
 
 struct cli {
@@ -37,7 +39,7 @@ struct cli {
 	bool json;
 	bool colour;
 	unsigned columns; /* 0 = not a terminal */
-	const char *endpoint, *private_key_file, *state_dir, *max, *peer;
+	const char *endpoint, *private_key_file, *state_dir, *max, *peer, *proto, *as;
 	unsigned given; /* enum cli_option */
 	int n_args;
 	char **args; /* beyond the command's own words */
@@ -105,6 +107,7 @@ int cli_run_egress(struct cli *cli);
 int cli_run_flows(struct cli *cli);
 int cli_run_drops(struct cli *cli);
 int cli_run_policy(struct cli *cli);
+int cli_run_why(struct cli *cli);
 int cli_run_check(struct cli *cli);
 int cli_run_apply(struct cli *cli);
 int cli_run_explain(struct cli *cli);

@@ -311,6 +311,7 @@ static void conf_read_policies(struct conf_reader *r, const struct conf_node *no
 		const char *name;
 
 		policy->enabled = true;
+		policy->line = child->mark.line;
 		conf_read_map(r, child, policy_fields, policy);
 		name = policy->object.name;
 		/* Kept under another name, so that indices count as the file does. */

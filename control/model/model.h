@@ -216,6 +216,7 @@ struct model_port_ranges {
 
 struct model_policy {
 	struct model_object object;
+	uint32_t line; /* in the file; 0 = unknown */
 	const char *description;
 	bool enabled;
 	bool allow;

@@ -495,6 +495,15 @@ const struct compiled *program_compiled(const struct program *program)
 	return program->current == NULL ? NULL : program->current->compiled;
 }
 
+const struct desired *program_desired(const struct program *program)
+{
+	if (program->sent != NULL)
+		return &program->sent->desired;
+	if (program->sending != NULL && program->sending->state != NULL)
+		return &program->sending->state->desired;
+	return program->current == NULL ? NULL : &program->current->compiled->desired;
+}
+
 struct link *program_link(const struct program *program)
 {
 	return program->link;

@@ -76,6 +76,9 @@ void program_edit_peers(struct program *program, program_edit *edit, program_don
 /* The configuration in force, NULL before the first. Valid until the loop's next turn. */
 const struct compiled *program_compiled(const struct program *program);
 
+/* The list that the data plane has, or would be sent now. Valid until the loop's next turn. */
+const struct desired *program_desired(const struct program *program);
+
 struct link *program_link(const struct program *program);
 
 /* Why there is no connection, or "". */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The way of a flow, one line per step, the verdict last. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/cli/cli.h"
+
+enum { LIST_TEXT = 512 };
+
+static bool has(const json_t *object, const char *key)
+{
+	return json_is_string(json_object_get(object, key));
+}
+
+static void print_route(const json_t *route)
+{
+	if (json_is_true(json_object_get(route, "host")))
+		puts("route     the gateway itself");
+	else if (has(route, "prefix"))
+		printf("route     %s%s%s\n", cli_text(route, "prefix"),
+			has(route, "by") ? "  " : "",
+			has(route, "by") ? cli_text(route, "by") : "");
+	else
+		puts("route     none");
+	if (has(route, "closed_prefix"))
+		printf("closed    %s  %s\n", cli_text(route, "closed_prefix"),
+			cli_text(route, "closed_by"));
+}
+
+static void print_steps(const json_t *json)
+{
+	const json_t *source = json_object_get(json, "source");
+	const json_t *policy = json_object_get(json, "policy");
+	const json_t *egress = json_object_get(json, "egress");
+	const json_t *hop = json_object_get(json, "next_hop");
+	char text[LIST_TEXT];
+
+	printf("source    %s  %s %s  set %s\n", cli_text(source, "address"),
+		has(source, "peer") ? "peer" : "port",
+		cli_text(source, has(source, "peer") ? "peer" : "port"), cli_text(source, "set"));
+	print_route(json_object_get(json, "route"));
+	if (json_is_object(policy))
+		printf("policy    %s  %s%s%s\n", cli_text(policy, "action"),
+			has(policy, "rule") ? cli_text(policy, "rule") : "no rule matches",
+			has(policy, "place") ? "  " : "",
+			has(policy, "place") ? cli_text(policy, "place") : "");
+	if (json_is_object(egress))
+		printf("egress    %s  pool %s\n", cli_list(egress, "addresses", text, sizeof(text)),
+			cli_text(egress, "pool"));
+	if (json_is_object(hop))
+		printf("next hop  %s %s%s%s  MTU %lld\n", has(hop, "peer") ? "peer" : "port",
+			cli_text(hop, has(hop, "peer") ? "peer" : "port"),
+			has(hop, "address") ? "  " : "",
+			has(hop, "address") ? cli_text(hop, "address") : "",
+			(long long)cli_int(hop, "mtu"));
+	if (has(json, "drop"))
+		printf("counted   %s\n", cli_text(json, "drop"));
+	printf("verdict   %s\n", cli_text(json, "verdict"));
+}
+
+/* Words go into the path of a request as they are. */
+static bool is_plain(const char *word)
+{
+	return word == NULL ||
+	       strspn(word, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "-_.:[]") == strlen(word);
+}
+
+int cli_run_why(struct cli *cli)
+{
+	char path[512];
+	json_t *json;
+	int code;
+
+	if (!is_plain(cli->args[0]) || !is_plain(cli->args[1]) || !is_plain(cli->proto) ||
+		!is_plain(cli->as)) {
+		fputs("sallyport: not an address, a name or a protocol\n", stderr);
+		return CLI_USAGE;
+	}
+	snprintf(path, sizeof(path), "/api/why?src=%.64s&dst=%.64s%s%.16s%s%.64s", cli->args[0],
+		cli->args[1],
+		cli->proto == NULL ? "" : "&proto=", cli->proto == NULL ? "" : cli->proto,
+		cli->as == NULL ? "" : "&as=", cli->as == NULL ? "" : cli->as);
+	json = cli_get(cli, path, &code);
+	if (json == NULL)
+		return code;
+	code = json_is_true(json_object_get(json, "allowed")) ? CLI_OK : CLI_FAILED;
+	if (cli->json)
+		cli_print_json(json);
+	else
+		print_steps(json);
+	json_decref(json);
+	return code;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/why/why.h"
+
+#include <string.h>
+
+struct asking {
+	const struct compiled *compiled;
+	const struct desired *list;
+	const struct why_query *query;
+	struct why_answer *answer;
+};
+
+#define FOR_EACH(a, variable, type_id)                                                             \
+	for (size_t i_ = 0; i_ < (a)->list->n; i_++)                                               \
+		if ((variable = (const void *)(a)->list->messages[i_])->header.type == (type_id))
+
+/* The longest prefix that any peer may send from and that holds the address; 0 = none. */
+static uint32_t longest_owner(const struct asking *a, const struct addr *addr, uint32_t peer)
+{
+	const struct api_allowed_set *message, *best = NULL;
+
+	FOR_EACH(a, message, API_ALLOWED_SET)
+	{
+		if (!prefix_contains(&message->prefix, addr))
+			continue;
+		if (best == NULL || message->prefix.length > best->prefix.length ||
+			(message->prefix.length == best->prefix.length && message->peer == peer))
+			best = message;
+	}
+	return best == NULL ? 0 : best->peer;
+}
+
+static const struct model_peer *peer_of_id(const struct asking *a, uint32_t id)
+{
+	const struct model *m = a->compiled->model;
+
+	for (size_t i = 0; id != 0 && i < m->tables[MODEL_PEER].n; i++) {
+		if (a->compiled->peer_ids[i] == id)
+			return model_peer_at(m, i);
+	}
+	return NULL;
+}
+
+static const struct compile_set *set_of_port(const struct asking *a, const struct model_port *port)
+{
+	for (size_t i = 0; i < a->compiled->n_sets; i++) {
+		if (a->compiled->sets[i]->port == port)
+			return a->compiled->sets[i];
+	}
+	return NULL;
+}
+
+static bool is_local(const struct asking *a, const struct addr *addr)
+{
+	const struct api_local_set *message;
+
+	FOR_EACH(a, message, API_LOCAL_SET)
+	{
+		if (addr_equal(&message->addr, addr))
+			return true;
+	}
+	return false;
+}
+
+static enum why_verdict judge_sender(struct asking *a)
+{
+	struct why_answer *answer = a->answer;
+	const struct addr *src = &a->query->src;
+	uint32_t asked = 0, owner;
+
+	if (a->query->as != NULL)
+		asked = a->compiled->peer_ids[a->query->as->object.index];
+	owner = longest_owner(a, src, asked);
+	answer->from_peer = a->query->as != NULL ? a->query->as : peer_of_id(a, owner);
+	if (answer->from_peer != NULL) {
+		if (!answer->from_peer->enabled)
+			return WHY_PEER_DISABLED;
+		answer->set = a->compiled->set_of_peer[answer->from_peer->object.index];
+		return asked != 0 && owner != asked ? WHY_SPOOFED : WHY_ALLOWED;
+	}
+	answer->from_port = model_port_of(a->compiled->model, src);
+	if (answer->from_port == NULL)
+		return WHY_UNKNOWN_SENDER;
+	answer->set = set_of_port(a, answer->from_port);
+	return WHY_ALLOWED;
+}
+
+static bool is_unsolicited(const struct asking *a)
+{
+	const struct why_query *q = a->query;
+	const struct api_egress_addr_set *message;
+
+	if (q->protocol != MODEL_TCP && q->protocol != MODEL_UDP)
+		return false;
+	FOR_EACH(a, message, API_EGRESS_ADDR_SET)
+	{
+		if (addr_equal(&message->addr, &q->dst))
+			return q->port >= message->port_first && q->port <= message->port_last;
+	}
+	return false;
+}
+
+/* RFC 3927 2.7, RFC 4291 2.5.6. */
+static bool is_link_local(const struct addr *addr)
+{
+	if (addr->family == ADDR_V4)
+		return addr->bytes[0] == 169 && addr->bytes[1] == 254;
+	return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
+}
+
+/* The longest entry shorter than `below` that holds the destination. Of two with one prefix the
+ * set's own; one that is another set's closes, so it counts too. */
+static const struct api_route_set *longest_route(
+	const struct asking *a, enum api_route_table table, uint32_t set, int below)
+{
+	const struct api_route_set *message, *best = NULL;
+
+	FOR_EACH(a, message, API_ROUTE_SET)
+	{
+		if (message->table != table || message->prefix.length >= below ||
+			!prefix_contains(&message->prefix, &a->query->dst))
+			continue;
+		if (best == NULL || message->prefix.length > best->prefix.length ||
+			(message->prefix.length == best->prefix.length && best->set_id != set &&
+				(message->set_id == set || message->set_id == 0)))
+			best = message;
+	}
+	return best;
+}
+
+/* What a longer prefix closes is not for an exit node, but a shorter route may lead there. */
+static enum why_verdict find_route(struct asking *a)
+{
+	struct why_answer *answer = a->answer;
+	uint32_t set = answer->set == NULL ? 0 : answer->set->id;
+	const struct api_route_set *entry;
+	int below = 129;
+
+	while ((entry = longest_route(a, API_TABLE_OVERLAY, set, below)) != NULL) {
+		below = entry->prefix.length;
+		if (entry->next == API_NEXT_CLOSED ||
+			(entry->set_id != set && entry->set_id != 0)) {
+			if (answer->closed == NULL)
+				answer->closed = entry;
+			continue;
+		}
+		answer->route = entry;
+		if (answer->closed != NULL && (entry->flags & API_ROUTE_EXIT) != 0)
+			return WHY_EXIT_CLOSED;
+		answer->closed = NULL;
+		break;
+	}
+	if (answer->route == NULL && answer->from_port == NULL)
+		return WHY_NO_ROUTE;
+	if (answer->route != NULL && answer->route->next != API_NEXT_UNDERLAY)
+		return WHY_ALLOWED;
+	answer->underlay = longest_route(a, API_TABLE_UNDERLAY, 0, 129);
+	return answer->underlay == NULL ? WHY_NO_ROUTE : WHY_ALLOWED;
+}
+
+static bool rule_matches(
+	const struct asking *a, const struct api_policy_set *rule, bool to_host, bool to_exit)
+{
+	const struct why_query *q = a->query;
+	uint32_t set = a->answer->set == NULL ? 0 : a->answer->set->id;
+	bool any_port = rule->port_first == 0 && rule->port_last == UINT16_MAX;
+	bool has_ports = q->protocol == MODEL_TCP || q->protocol == MODEL_UDP;
+
+	return (rule->src_set == 0 || rule->src_set == set) &&
+	       (rule->proto == API_PROTO_ANY || rule->proto == q->protocol) &&
+	       (any_port ||
+		       (has_ports && q->port >= rule->port_first && q->port <= rule->port_last)) &&
+	       ((rule->flags & API_POLICY_TO_HOST) == 0 || to_host) &&
+	       ((rule->flags & API_POLICY_TO_EXIT) == 0 || to_exit) &&
+	       (rule->src.family == ADDR_NONE || prefix_contains(&rule->src, &q->src)) &&
+	       (rule->dst.family == ADDR_NONE || prefix_contains(&rule->dst, &q->dst));
+}
+
+static enum why_verdict ask_policy(struct asking *a, bool to_host, bool to_exit)
+{
+	const struct api_policy_set *rule, *best = NULL;
+
+	a->answer->to_host = to_host;
+	/* The list is sorted by id, which decides between equal priorities. */
+	FOR_EACH(a, rule, API_POLICY_SET)
+	{
+		if ((best == NULL || rule->priority < best->priority) &&
+			rule_matches(a, rule, to_host, to_exit))
+			best = rule;
+	}
+	a->answer->rule = best;
+	return best != NULL && best->verdict == API_ALLOW ? WHY_ALLOWED : WHY_POLICY;
+}
+
+static void collect_candidates(struct asking *a)
+{
+	struct why_answer *answer = a->answer;
+	const struct api_egress_addr_set *address;
+
+	for (uint16_t k = 0; k < answer->pool->count; k++) {
+		FOR_EACH(a, address, API_EGRESS_ADDR_SET)
+		{
+			if (address->egress == answer->pool->egress[k] &&
+				address->addr.family == a->query->src.family)
+				answer->candidates[answer->n_candidates++] = address->addr;
+		}
+	}
+}
+
+static enum why_verdict ask_egress(struct asking *a)
+{
+	struct why_answer *answer = a->answer;
+	uint32_t set = answer->set == NULL ? 0 : answer->set->id;
+	const struct api_egress_rule_set *rule;
+	const struct api_egress_pool_set *pool;
+
+	FOR_EACH(a, rule, API_EGRESS_RULE_SET)
+	{
+		if ((rule->src_set == 0 || rule->src_set == set) &&
+			(rule->dst.family == ADDR_NONE ||
+				prefix_contains(&rule->dst, &a->query->dst)) &&
+			(answer->egress == NULL || rule->priority < answer->egress->priority))
+			answer->egress = rule;
+	}
+	FOR_EACH(a, pool, API_EGRESS_POOL_SET)
+	{
+		if (answer->egress != NULL && pool->pool == answer->egress->pool)
+			answer->pool = pool;
+	}
+	if (answer->pool != NULL)
+		collect_candidates(a);
+	return answer->n_candidates == 0 ? WHY_EGRESS_REFUSED : WHY_ALLOWED;
+}
+
+static enum why_verdict judge(struct asking *a)
+{
+	struct why_answer *answer = a->answer;
+	const struct api_route_set *route;
+	enum why_verdict verdict = judge_sender(a);
+
+	if (verdict != WHY_ALLOWED)
+		return verdict;
+	if (is_unsolicited(a))
+		return WHY_UNSOLICITED;
+	if (is_local(a, &a->query->dst))
+		return ask_policy(a, true, false);
+	if (is_link_local(&a->query->src) || is_link_local(&a->query->dst))
+		return WHY_LINK_LOCAL;
+	verdict = find_route(a);
+	if (verdict != WHY_ALLOWED)
+		return verdict;
+	route = answer->underlay != NULL ? answer->underlay : answer->route;
+	if (route->next == API_NEXT_HOST)
+		return ask_policy(a, true, false);
+	verdict = ask_policy(
+		a, false, answer->route != NULL && (answer->route->flags & API_ROUTE_EXIT) != 0);
+	answer->masquerade =
+		answer->route != NULL && (answer->route->flags & API_ROUTE_MASQUERADE) != 0;
+	if (verdict != WHY_ALLOWED || !answer->masquerade)
+		return verdict;
+	return ask_egress(a);
+}
+
+void why_judge(const struct compiled *compiled, const struct desired *list,
+	const struct why_query *query, struct why_answer *answer)
+{
+	struct asking asking = {compiled, list, query, answer};
+
+	memset(answer, 0, sizeof(*answer));
+	answer->verdict = judge(&asking);
+}
+
+const char *why_drop_name(const struct why_answer *answer)
+{
+	switch (answer->verdict) {
+	case WHY_SPOOFED:
+		return "flow.spoofed_inner";
+	case WHY_UNSOLICITED:
+		return "flow.unsolicited";
+	case WHY_LINK_LOCAL:
+		return "flow.link_local";
+	case WHY_NO_ROUTE:
+		return "flow.no_route";
+	case WHY_EXIT_CLOSED:
+		return "flow.exit_closed";
+	case WHY_POLICY:
+		return answer->to_host ? "flow.policy_host" : "flow.policy";
+	case WHY_EGRESS_REFUSED:
+		return "flow.egress_refused";
+	default:
+		return NULL;
+	}
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the data plane would do with the first packet of a flow, and which objects of the
+ * configuration make it so. Judged from the messages that the data plane was given, in the order
+ * in which it judges itself: sender, gateway's own addresses, route, policy, egress address.
+ * No packet is sent. Loop's thread.
+ */
+#pragma once
+
+#include "common/api/egress.h"
+#include "common/api/policy.h"
+#include "common/api/route.h"
+#include "control/compile/compile.h"
+
+/* A new flow; of ICMP an echo request. */
+struct why_query {
+	struct addr src, dst; /* of one family */
+	enum model_protocol protocol;
+	uint16_t port;               /* 0 = none */
+	const struct model_peer *as; /* whose tunnel it comes from; NULL = found by src */
+};
+
+enum why_verdict {
+	WHY_ALLOWED,
+	WHY_UNKNOWN_SENDER, /* no peer and no port's network has this address */
+	WHY_PEER_DISABLED,
+	WHY_SPOOFED,     /* not an address of the peer's */
+	WHY_UNSOLICITED, /* to the NAT's own share of an egress address */
+	WHY_LINK_LOCAL,
+	WHY_NO_ROUTE,
+	WHY_EXIT_CLOSED,
+	WHY_POLICY,
+	WHY_EGRESS_REFUSED,
+};
+
+/* Everything found on the way to the verdict; what was not reached is NULL. Points into the
+ * compiled configuration and the list. */
+struct why_answer {
+	enum why_verdict verdict;
+	const struct model_peer *from_peer;
+	const struct model_port *from_port;
+	const struct compile_set *set; /* NULL: a port that no rule names */
+	bool to_host;
+	const struct api_route_set *route;  /* of the overlay, or underlay for plain senders */
+	const struct api_route_set *closed; /* the entry that keeps the exit node out */
+	const struct api_route_set *underlay;
+	const struct api_policy_set *rule; /* NULL after WHY_POLICY: none matched */
+	bool masquerade;
+	const struct api_egress_rule_set *egress;
+	const struct api_egress_pool_set *pool;
+	struct addr candidates[API_EGRESS_POOL_ADDRS]; /* of the flow's family */
+	size_t n_candidates;
+};
+
+/* list: what the data plane has, as desired_make() or desired_merge() gave it. */
+void why_judge(const struct compiled *compiled, const struct desired *list,
+	const struct why_query *query, struct why_answer *answer);
+
+/* The counter that the data plane counts this verdict under ("flow.policy"), or NULL. */
+const char *why_drop_name(const struct why_answer *answer);

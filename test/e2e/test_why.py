@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`sallyport why` against real packets: it says what then happens."""
+import json
+
+import config as configs
+from lablib import topology
+
+LAN_HOST, GATEWAY = "10.20.0.10", "100.64.0.1"
+
+
+def why(world, *words):
+    answer = world.gateway.cli("why", *words, "-j", check=False)
+    result = json.loads(answer.stdout)
+    assert answer.returncode == (0 if result["allowed"] else 1)
+    return result
+
+
+def tcp_try(world, name, host, port):
+    return lambda: world.lab.run(name, "timeout", "2", "bash", "-c",
+                                 f"exec 3<>/dev/tcp/{host}/{port}", check=False)
+
+
+def test_why_agrees_with_packets(make_world):
+    world = make_world().connect()
+    client = world.clients["client1"]
+    internet = topology.INTERNET["v4"]
+
+    result = why(world, "client1", f"{internet}:80")
+    assert result["allowed"] and result["route"]["by"] == "exit node internet"
+    assert result["policy"]["rule"] == "policy:internet"
+    seen = client.seen_address(internet)
+    assert result["egress"]["addresses"] == [seen]
+
+    assert why(world, "client1", internet)["allowed"]
+    assert client.pings(internet, 1, 2)
+    assert why(world, configs.overlay(1), GATEWAY)["route"]["host"]
+    assert why(world, "client1", GATEWAY)["allowed"] and client.pings(GATEWAY, 1, 2)
+
+    denied = {
+        LAN_HOST: ("flow.exit_closed", "port lan names 10.20.0.0/24"),
+        configs.overlay(2): ("flow.policy", "no policy allows it"),
+    }
+    for host, (drop, reason) in denied.items():
+        result = why(world, "client1", host)
+        assert not result["allowed"] and result["drop"] == drop and reason in result["verdict"]
+        world.expect_drops(drop, lambda host=host: client.pings(host, 1, 1))
+
+    result = why(world, "client1", f"{GATEWAY}:22")
+    assert not result["allowed"] and result["drop"] == "flow.policy_host"
+    world.expect_drops("flow.policy_host", tcp_try(world, "client1", GATEWAY, 22))
+    text = world.gateway.cli("why", "client1", LAN_HOST, check=False).stdout
+    assert text.splitlines()[-1].startswith("verdict   denied") and max(
+        map(len, text.splitlines())) <= 80
