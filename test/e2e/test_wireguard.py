@@ -1,0 +1,409 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""WireGuard as it is on the wire, with wireguard-go at the other end. The router between sees, and
+says again, what both of them send."""
+import re
+import time
+
+import config as configs
+import pytest
+from conftest import log_folder, needs_programs
+from lablib import topology
+from lablib.netns import run, wait_until
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from world import World
+
+PORT = topology.LISTEN_PORT
+INITIATION, RESPONSE, DATA = 1, 2, 4
+SIZES = {INITIATION: 148, RESPONSE: 92}
+MTU = 1420
+HANDSHAKE_TOS = 0x88
+ECT1, ECT0, CE = 1, 2, 3
+FROM_GATEWAY = f"udp and src port {PORT}"
+TO_GATEWAY = f"udp and dst port {PORT}"
+STRANGER = 33333  # a port that no client has
+
+
+def config_of(clients, workers):
+    """client2 has a preshared key; the gateway keeps the tunnel to client3 alive, each second."""
+    config = configs.exit_node(clients, workers)
+    config["peers"]["client2"]["preshared_key_file"] = "client2.psk"
+    config["peers"]["client3"]["persistent_keepalive"] = 1
+    return config
+
+
+@pytest.fixture(scope="module")
+def world(request):
+    """client1 is connected; the handshake that did it is world.first_handshake."""
+    needs_programs()
+    world = World(log_folder(request), config_of, clients=3)
+    request.node.worlds = [world]
+    try:
+        world.up(start=False)
+        world.preshared = run(["wg", "genpsk"]).stdout
+        key = world.gateway.state_dir / "client2.psk"
+        key.touch(mode=0o600)
+        key.write_text(world.preshared)
+        world.gateway.start()
+        with world.capture("router", "uplink", f"udp port {PORT}") as capture:
+            world.connect("client1")
+            assert world.clients["client1"].pings(topology.INTERNET["v4"], 3)
+        world.first_handshake = capture.packets()
+        yield world
+    finally:
+        world.down()
+
+
+def payload(packet):
+    return bytes(packet[UDP].payload)
+
+
+def of_kind(packets, kind):
+    """The messages of a kind among captured packets; with data, those longer than a keepalive."""
+    return [p for p in packets if UDP in p and len(payload(p)) >= SIZES.get(kind, 33) and
+            payload(p)[:4] == bytes([kind, 0, 0, 0])]
+
+
+def tos(packet):
+    return packet[IP].tos if IP in packet else packet[IPv6].tc
+
+
+def ttl(packet):
+    return packet[IP].ttl if IP in packet else packet[IPv6].hlim
+
+
+def wg(client, *args, **options):
+    return client.run("wg", *args, **options).stdout.split()
+
+
+def gateway_key(client):
+    return wg(client, "show", client.interface, "peers")[0]
+
+
+def port_of(client):
+    """Its port, which the router leaves as it is."""
+    return int(wg(client, "show", client.interface, "listen-port")[0])
+
+
+def row_of(world, name):
+    return next(p for p in world.gateway.json("peers")["peers"] if p["name"] == name)
+
+
+def endpoint_of(world, name):
+    return row_of(world, name)["endpoint"]
+
+
+def again(packet, change=lambda data: data, sport=None):
+    """A captured packet with its payload changed, to be sent once more."""
+    copy = Ether(bytes(packet))
+    ip, udp = copy.payload, copy[UDP]
+    data = change(payload(packet))
+    udp.remove_payload()
+    if sport is not None:
+        udp.sport = sport
+    for layer, fields in ((ip, ("len", "plen", "chksum")), (udp, ("len", "chksum"))):
+        for field in fields:
+            if field in layer.fields:
+                layer.delfieldval(field)
+    return copy / data
+
+
+def data_to_gateway(world):
+    """A sealed packet of client1 that the gateway has had."""
+    with world.capture("router", "uplink", TO_GATEWAY) as capture:
+        assert world.clients["client1"].pings(topology.INTERNET["v4"], 1)
+        wait_until(lambda: of_kind(capture.packets(), DATA), 5, "a data packet")
+    return of_kind(capture.packets(), DATA)[0]
+
+
+def endpoint(world, address):
+    """Where client1 is to send to from now on."""
+    client = world.clients["client1"]
+    wg(client, "set", client.interface, "peer", gateway_key(client), "endpoint",
+       f"{address}:{PORT}")
+
+
+def lives(world, name="client1"):
+    return all(world.clients[name].pings(host, 3) for host in topology.INTERNET.values())
+
+
+# -- roaming --------------------------------------------------------------------------------------
+
+
+def roams(world, act, expected):
+    """act() moves client1; the gateway follows with the next data packet, without a handshake."""
+    client = world.clients["client1"]
+    assert lives(world)
+    before, handshake = endpoint_of(world, "client1"), client.handshake()
+    assert not re.fullmatch(expected, before), before
+    act()
+    assert lives(world)
+    wait_until(lambda: re.fullmatch(expected, endpoint_of(world, "client1")), 5,
+               f"the endpoint {expected}, not {endpoint_of(world, 'client1')}", 0.1)
+    assert client.handshake() == handshake
+
+
+def test_the_port_roams(world):
+    client = world.clients["client1"]
+    roams(world, lambda: wg(client, "set", client.interface, "listen-port", 40001),
+          r"198\.51\.100\.1:40001")
+
+
+def test_the_address_roams(world):
+    """The client gets another address at home, and leaves by another one of the router's."""
+    client = world.clients["client1"]
+    home, other, outside = "192.168.77.11", "192.168.77.111", "198.51.100.7"
+    default = f"route replace default via {topology.ROUTER['home'][0].split('/')[0]}"
+
+    def move(old, new):
+        world.lab.ip_batch("client1", f"addr del {old}/24 dev eth0", f"addr add {new}/24 dev eth0",
+                           default)
+        # wireguard-go would hold on to the source address that it has spoken from.
+        endpoint(world, topology.WAN["v4"])
+
+    world.lab.ip_batch("router", f"addr add {outside}/24 dev uplink")
+    world.lab.run("router", "nft", "insert", "rule", "ip", "nat", "out", "oifname", "uplink",
+                  "ip", "saddr", other, "snat", "to", outside)
+    roams(world, lambda: move(home, other), r"198\.51\.100\.7:\d+")
+    roams(world, lambda: move(other, home), r"198\.51\.100\.1:\d+")
+
+
+def test_the_family_roams(world):
+    """The old way is closed: what is under way on it would call wireguard-go back."""
+    def move(old, address):
+        world.lab.run("router", "nft", "-f", "-", input=(
+            "table inet gone; delete table inet gone; table inet gone { chain c { type filter hook "
+            f"forward priority 0; meta nfproto {old} udp sport {PORT} drop; }}; }}"))
+        endpoint(world, address)
+
+    try:
+        roams(world, lambda: move("ipv4", f"[{topology.WAN['v6']}]"),
+              r"\[2001:db8:100::1\]:\d+")
+        roams(world, lambda: move("ipv6", topology.WAN["v4"]), r"198\.51\.100\.1:\d+")
+    finally:
+        world.lab.run("router", "nft", "delete", "table", "inet", "gone")
+
+
+# -- headers and lengths --------------------------------------------------------------------------
+
+
+def test_the_first_handshake(world):
+    """One initiation, one response and then data; both outer headers say what they should."""
+    packets = world.first_handshake
+    assert len(of_kind(packets, INITIATION)) == len(of_kind(packets, RESPONSE)) == 1
+    response = of_kind(packets, RESPONSE)[0]
+    assert len(payload(response)) == SIZES[RESPONSE]
+    assert (tos(response), ttl(response)) == (HANDSHAKE_TOS, 64)
+    assert response[IP].src == topology.WAN["v4"]
+
+
+@pytest.mark.parametrize("family, head", [("v4", 28), ("v6", 48)])
+def test_padding(world, family, head):
+    """To 16 bytes, but not beyond the MTU, and taken off again where it arrives."""
+    client = world.clients["client1"]
+    sizes = [*range(8, 26), MTU - head - 1, MTU - head]
+    with world.capture("router", "uplink", FROM_GATEWAY) as sealed, \
+            world.capture("internet", "eth0", "icmp or icmp6") as opened:
+        for size in sizes:
+            assert client.pings(topology.INTERNET[family], 1, 2, "-s", size)
+    lengths = [len(payload(p)) for p in of_kind(sealed.packets(), DATA)]
+    assert lengths == [min(-(-(size + head) // 16) * 16, MTU) + 32 for size in sizes]
+    inner = [len(bytes(p.payload)) for p in opened.packets()
+             if p.payload.dst == topology.INTERNET[family] and p.payload.fields.get("nh") != 6 and
+             bytes(p.payload)[head - 8] in (8, 128)]
+    assert inner == [size + head for size in sizes]
+
+
+@pytest.mark.parametrize("family", ["v4", "v6"])
+@pytest.mark.parametrize("inner, outer", [(0, 0), (0xb8, 0), (ECT0, ECT0), (0xb8 | ECT1, ECT1)])
+def test_ecn_is_copied_and_dscp_is_not(world, family, inner, outer):
+    with world.capture("router", "uplink", FROM_GATEWAY) as sealed, \
+            world.capture("internet", "eth0", "icmp or icmp6") as opened:
+        assert world.clients["client1"].pings(topology.INTERNET[family], 3, 2, "-Q", inner)
+    answers = [p for p in opened.packets() if p.payload.src == topology.INTERNET[family] and
+               p.payload.dst == topology.EGRESS["client1"][family]]
+    assert inner in {tos(p) for p in answers}, "the internet host answers in kind"
+    data = of_kind(sealed.packets(), DATA)
+    assert len(data) >= 3
+    assert {(tos(p), ttl(p)) for p in data} == {(outer, 64)}
+
+
+def test_congestion_outside_shows_inside(world):
+    """RFC 6040: CE on the tunnel's path marks what can carry it, and costs what cannot."""
+    client, host = world.clients["client1"], topology.INTERNET["v4"]
+    rules = (f"table ip marks {{ chain c {{ type filter hook forward priority mangle; udp dport "
+             f"{PORT} ip ecn set ce; }}; }}")
+    world.lab.run("router", "nft", "-f", "-", input=rules)
+    try:
+        with world.capture("internet", "eth0", "icmp[icmptype] == icmp-echo") as opened:
+            assert client.pings(host, 3, 2, "-Q", ECT0)
+        assert {tos(p) for p in opened.packets()} == {CE}
+        world.expect_drops("wireguard.bad_ecn", lambda: client.pings(host, 2, 0.5), at_least=2)
+    finally:
+        world.lab.run("router", "nft", "delete", "table", "ip", "marks")
+    assert lives(world)
+
+
+# -- what must not get in -------------------------------------------------------------------------
+
+
+def refused(world, reason, *packets):
+    """Sent from the router, each is dropped for this reason, unanswered, and the tunnel lives."""
+    before = endpoint_of(world, "client1")
+    with world.capture("router", "uplink", f"{FROM_GATEWAY} and dst port {STRANGER}") as answers:
+        world.expect_drops(reason, lambda: world.send_raw("router", "uplink", *packets),
+                           at_least=len(packets))
+        assert lives(world)
+    assert len(answers.packets()) == 0
+    assert endpoint_of(world, "client1") == before
+
+
+def test_replayed_data(world):
+    packet = data_to_gateway(world)
+    refused(world, "wireguard.replayed", again(packet), again(packet, sport=STRANGER))
+
+
+def test_forged_data(world):
+    """The last has a counter far ahead: if it moved the window, what comes next would be lost."""
+    packet = data_to_gateway(world)
+
+    def counter(n):
+        return lambda data: data[:8] + n.to_bytes(8, "little") + data[16:]
+
+    refused(world, "wireguard.bad_tag",
+            again(packet, lambda data: counter(1 << 20)(data)[:-1] + bytes([data[-1] ^ 1])),
+            again(packet, counter(1 << 20), STRANGER), again(packet, counter(1 << 40), STRANGER))
+
+
+def test_unknown_receiver(world):
+    packet = data_to_gateway(world)
+    refused(world, "wireguard.unknown_index",
+            *(again(packet, lambda data, b=bit: data[:4] + (int.from_bytes(
+                data[4:8], "little") ^ 1 << b).to_bytes(4, "little") + data[8:], STRANGER)
+              for bit in (0, 13, 31)))
+
+
+def test_malformed_messages(world):
+    initiation = of_kind(world.first_handshake, INITIATION)[0]
+    data = data_to_gateway(world)
+    changes = [(initiation, lambda d: d[:-1]), (initiation, lambda d: d + b"\0"),
+               (initiation, lambda d: d[:1] + b"\1" + d[2:]), (initiation, lambda d: b"\5" + d[1:]),
+               (initiation, lambda d: b"\0" + d[1:]), (initiation, lambda d: d[:3]),
+               (initiation, lambda d: b""), (data, lambda d: d[:31]),
+               (data, lambda d: d[:3] + b"\1" + d[4:])]
+    refused(world, "wireguard.malformed", *(again(p, c, STRANGER) for p, c in changes))
+
+
+def test_a_length_that_lies(world):
+    """UDP says more than IP; and less, which cuts a message short."""
+    packet = data_to_gateway(world)
+    longer, shorter = again(packet, sport=STRANGER), again(packet, sport=STRANGER)
+    longer[UDP].len, shorter[UDP].len = len(payload(packet)) + 9, 8 + 31
+    refused(world, "packet.udp", longer)
+    refused(world, "wireguard.malformed", shorter)
+
+
+def test_replayed_initiation(world):
+    """The gateway answers a later initiation of somebody else; it was in the same queue."""
+    initiation = of_kind(world.first_handshake, INITIATION)[0]
+    before = endpoint_of(world, "client1")
+    with world.capture("router", "uplink", FROM_GATEWAY) as capture:
+        world.send_raw("router", "uplink", again(initiation), again(initiation, sport=STRANGER))
+        world.connect("client3")
+        world.clients["client3"].wait_handshake()
+    assert [p[UDP].dport for p in of_kind(capture.packets(), RESPONSE)] == \
+        [port_of(world.clients["client3"])]
+    assert endpoint_of(world, "client1") == before
+    assert lives(world)
+    world.clients["client3"].down()
+
+
+# -- clients with something of their own ----------------------------------------------------------
+
+
+def test_preshared_key(world):
+    """With a wrong one the gateway answers, but nothing comes of it; with the right one it does."""
+    client = world.clients["client2"]
+    exported = world.gateway.export("client2", client.key_file)
+    assert world.preshared.strip() not in exported and "PresharedKey = ..." in exported
+    wrong = run(["wg", "genpsk"]).stdout.strip()
+    with world.capture("router", "uplink", FROM_GATEWAY) as capture:
+        client.up(re.sub(r"(?m)^(PublicKey.*)$", rf"\1\nPresharedKey = {wrong}", exported))
+        wait_until(lambda: of_kind(capture.packets(), RESPONSE), 10, "a response")
+        assert not client.pings(topology.INTERNET["v4"], 1, 1)
+    assert client.handshake() == 0
+    assert row_of(world, "client2")["last_handshake"] in (0, None)
+    key = client.folder / "psk"
+    key.write_text(world.preshared)
+    wg(client, "set", client.interface, "peer", gateway_key(client), "preshared-key", key)
+    client.wait_handshake(15)
+    assert lives(world, "client2")
+    wait_until(lambda: row_of(world, "client2")["last_handshake"], 5, "the gateway's word for it")
+    client.down()
+
+
+def test_persistent_keepalive_of_the_gateway(world):
+    """Each second of silence, and not sooner, though nothing is heard of the client."""
+    client = world.clients["client3"]
+    exported = world.gateway.export("client3", client.key_file)
+    client.up(re.sub(r"(?m)^PersistentKeepalive.*\n", "", exported))
+    assert client.pings("100.64.0.1", 3)  # begins the session
+    port = port_of(client)
+    with world.capture("router", "uplink", f"{FROM_GATEWAY} and dst port {port}") as capture:
+        wait_until(lambda: len(capture.packets()) >= 4, 10, "four keepalives", 0.1)
+    packets = capture.packets()
+    assert {len(payload(p)) for p in packets} == {32}
+    times = [float(p.time) for p in packets]
+    gaps = [b - a for a, b in zip(times, times[1:])]
+    assert all(0.9 < gap < 2.5 for gap in gaps), gaps
+    client.down()
+
+
+def reconnect(world, family):
+    """client1 comes anew, over this family outside."""
+    client = world.clients["client1"]
+    where = f"[{topology.WAN['v6']}]" if family == "v6" else topology.WAN["v4"]
+    client.up(world.gateway.cli("peer", "export", "client1", "--private-key-file", client.key_file,
+                                "--endpoint", f"{where}:{PORT}").stdout)
+    return client
+
+
+def test_tunnel_over_ipv6(world):
+    """All of it: handshake and data over IPv6 outside, both families inside."""
+    world.clients["client1"].down()
+    with world.capture("router", "uplink", f"udp port {PORT}") as capture:
+        client = reconnect(world, "v6")
+        assert lives(world)
+        for family in ("v4", "v6"):
+            assert client.seen_address(topology.INTERNET[family]) == \
+                topology.EGRESS["client1"][family]
+        assert client.pings(topology.INTERNET["v6"], 2, 2, "-s", MTU - 48)
+    packets = [p for p in capture.packets() if p[UDP].dport == port_of(client)]
+    assert {p.payload.src for p in packets} == {topology.WAN["v6"]}
+    assert len(of_kind(packets, DATA)) > 10
+    assert {(tos(p), ttl(p)) for p in of_kind(packets, RESPONSE)} == {(HANDSHAKE_TOS, 64)}
+    for packet in packets:  # UDP needs its checksum here (RFC 8200, 8.1)
+        assert Ether(bytes(again(packet)))[UDP].chksum == packet[UDP].chksum
+
+
+@pytest.mark.parametrize("family", ["v6", "v4"])
+def test_exact_byte_counters(world, family):
+    """Both ends count the same: whole messages, handshakes and keepalives, too."""
+    def there():
+        row = row_of(world, "client1")
+        return row["wire_tx_bytes"], row["wire_rx_bytes"]
+
+    world.clients["client1"].down()
+    time.sleep(2)  # figures are published now and then, and nothing says that these are the last
+    start = there()
+    client = reconnect(world, family)
+    assert client.pings(topology.INTERNET["v4"], 10)
+
+    def both():
+        here = tuple(int(n) for n in wg(client, "show", client.interface, "transfer")[1:])
+        return here, tuple(now - then for now, then in zip(there(), start))
+
+    wait_until(lambda: both()[0] == both()[1], 5, f"the same figures, not {both()}", 0.1)
+    sent_to_us, _ = both()[0]
+    assert sent_to_us == SIZES[RESPONSE] + 10 * (96 + 32)
