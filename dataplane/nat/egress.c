@@ -51,6 +51,7 @@ struct table {
 	struct rule rules[RULES_MAX]; /* by priority, then id, from end() on */
 	uint32_t rule_count;
 	bool unsorted;
+	bool changed; /* in the transaction under way */
 };
 
 static struct table *tables[2];
@@ -271,6 +272,12 @@ static int prepare(const struct txn *txn, uint64_t *index, uint32_t *detail, cha
 	return 0;
 }
 
+static struct table *table_to_change(unsigned copy)
+{
+	tables[copy]->changed = true;
+	return tables[copy];
+}
+
 static void apply_addr_set(const void *message, unsigned copy, enum handler_pass pass)
 {
 	const struct api_egress_addr_set *set = message;
@@ -279,7 +286,7 @@ static void apply_addr_set(const void *message, unsigned copy, enum handler_pass
 	(void)pass;
 	address->port_first = set->port_first;
 	address->port_last = set->port_last;
-	tables[copy]->by_id[set->egress] = address;
+	table_to_change(copy)->by_id[set->egress] = address;
 }
 
 static void apply_addr_del(const void *message, unsigned copy, enum handler_pass pass)
@@ -287,13 +294,13 @@ static void apply_addr_del(const void *message, unsigned copy, enum handler_pass
 	const struct api_egress_addr_del *del = message;
 
 	(void)pass;
-	tables[copy]->by_id[del->egress] = NULL;
+	table_to_change(copy)->by_id[del->egress] = NULL;
 }
 
 static void apply_pool_set(const void *message, unsigned copy, enum handler_pass pass)
 {
 	const struct api_egress_pool_set *set = message;
-	struct pool *pool = &tables[copy]->pool[set->pool];
+	struct pool *pool = &table_to_change(copy)->pool[set->pool];
 
 	(void)pass;
 	pool->count = set->count;
@@ -305,7 +312,7 @@ static void apply_pool_del(const void *message, unsigned copy, enum handler_pass
 	const struct api_egress_pool_del *del = message;
 
 	(void)pass;
-	tables[copy]->pool[del->pool].count = 0;
+	table_to_change(copy)->pool[del->pool].count = 0;
 }
 
 static void append_rule(struct table *table, const struct rule *rule)
@@ -328,7 +335,7 @@ static void apply_rule_set(const void *message, unsigned copy, enum handler_pass
 	};
 
 	(void)pass;
-	append_rule(tables[copy], &rule);
+	append_rule(table_to_change(copy), &rule);
 }
 
 static void apply_rule_del(const void *message, unsigned copy, enum handler_pass pass)
@@ -337,7 +344,7 @@ static void apply_rule_del(const void *message, unsigned copy, enum handler_pass
 	struct rule rule = {.id = del->rule, .deleted = true};
 
 	(void)pass;
-	append_rule(tables[copy], &rule);
+	append_rule(table_to_change(copy), &rule);
 }
 
 static int compare_ids(const void *left, const void *right)
@@ -405,6 +412,7 @@ static void begin(unsigned copy, enum handler_pass pass, bool full)
 	(void)pass;
 	if (!full)
 		return;
+	table->changed = true;
 	memset(table->by_id, 0, sizeof(table->by_id));
 	memset(table->pool, 0, sizeof(table->pool));
 	table->rule_count = 0;
@@ -412,7 +420,13 @@ static void begin(unsigned copy, enum handler_pass pass, bool full)
 
 static void end(unsigned copy, enum handler_pass pass, bool full)
 {
+	bool changed = tables[copy]->changed;
+
 	(void)full;
+	/* A transaction about neighbours alone must not have every flow judged anew. */
+	if (!changed)
+		return;
+	tables[copy]->changed = false;
 	sort_rules(tables[copy]);
 	index_addresses(tables[copy]);
 	if (pass == HANDLER_SHADOW)
