@@ -52,7 +52,7 @@ struct uapi {
 	char *state_dir;
 	char path[PATH_MAX];
 	struct evconnlistener *listener;
-	TAILQ_HEAD(, connection) connections;
+	TAILQ_HEAD(connection_list, connection) connections;
 	unsigned n;
 };
 
