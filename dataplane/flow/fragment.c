@@ -7,6 +7,7 @@
  */
 #include "dataplane/flow/fragment.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -311,6 +312,7 @@ static struct entry *make(struct flow_worker *w, const struct fragment_key *key,
 	uint32_t index;
 	struct entry *entry;
 
+	assert(f != NULL); /* made with the worker */
 	if (f->free[class] == 0)
 		release(w, f->oldest[class], DROP(flow, FRAGMENT_FULL));
 	index = f->free[class];
@@ -342,6 +344,7 @@ static uint8_t hold(struct flow_worker *w, struct rte_mbuf *mbuf, struct entry *
 	struct flow_fragments *f = w->fragments;
 	uint32_t ident = packet_of(mbuf)->ingress;
 
+	assert(f != NULL); /* made with the worker */
 	if (f->held == HELD_MAX ||
 		f->held_by[find_source(w, &piece->key, ident)] == HELD_PER_SOURCE)
 		return flow_drop(mbuf, DROP(flow, FRAGMENT_FULL));
