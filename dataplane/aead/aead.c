@@ -58,6 +58,38 @@ enum {
 
 static struct choice selected = {.ops = &aead_sodium, .description = "sodium"};
 
+static void seal_burst(
+	const struct aead_ops *ops, void *state, struct aead_packet *packets, unsigned n)
+{
+	uint8_t nonce[AEAD_NONCE_SIZE];
+
+	if (ops->seal) {
+		ops->seal(state, packets, n);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct aead_message message = aead_message_of(&packets[i], nonce);
+
+		ops->seal_message(state, &message);
+	}
+}
+
+static void open_burst(
+	const struct aead_ops *ops, void *state, struct aead_packet *packets, unsigned n)
+{
+	uint8_t nonce[AEAD_NONCE_SIZE];
+
+	if (ops->open) {
+		ops->open(state, packets, n);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct aead_message message = aead_message_of(&packets[i], nonce);
+
+		packets[i].ok = ops->open_message(state, &message);
+	}
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -80,7 +112,7 @@ static uint64_t try_one(const struct aead_ops *ops, struct aead_packet *packets,
 		uint64_t start = now_ns(), took;
 
 		for (unsigned i = 0; i < TRIAL_PACKETS; i += n)
-			ops->seal(state, packets + i, n);
+			seal_burst(ops, state, packets + i, n);
 		took = now_ns() - start;
 		if (took < best)
 			best = took;
@@ -221,9 +253,9 @@ void aead_seal(struct aead *aead, struct aead_packet *packets, unsigned n)
 {
 	assert(n <= AEAD_BURST_MAX);
 	if (n <= aead->few)
-		aead->few_ops->seal(aead->few_state, packets, n);
+		seal_burst(aead->few_ops, aead->few_state, packets, n);
 	else
-		aead->ops->seal(aead->state, packets, n);
+		seal_burst(aead->ops, aead->state, packets, n);
 }
 
 unsigned aead_open(struct aead *aead, struct aead_packet *packets, unsigned n)
@@ -232,9 +264,9 @@ unsigned aead_open(struct aead *aead, struct aead_packet *packets, unsigned n)
 
 	assert(n <= AEAD_BURST_MAX);
 	if (n <= aead->few)
-		aead->few_ops->open(aead->few_state, packets, n);
+		open_burst(aead->few_ops, aead->few_state, packets, n);
 	else
-		aead->ops->open(aead->state, packets, n);
+		open_burst(aead->ops, aead->state, packets, n);
 	for (unsigned i = 0; i < n; i++)
 		genuine += packets[i].ok;
 	return genuine;

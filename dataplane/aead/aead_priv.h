@@ -13,8 +13,8 @@ struct aead_ops {
 	bool (*is_supported)(void);
 	void *(*create)(int *error);
 	void (*destroy)(void *state); /* wipes and frees */
+	/* Bursts; open sets ok in each packet. NULL: packet by packet, with the two below. */
 	void (*seal)(void *state, struct aead_packet *packets, unsigned n);
-	/* Sets ok in each packet. */
 	void (*open)(void *state, struct aead_packet *packets, unsigned n);
 	void (*seal_message)(void *state, const struct aead_message *message);
 	/* False: not genuine; the caller wipes dst. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The AEAD by AVX2: blocks of different packets side by side in vector lanes. */
-#include <errno.h>
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/aead/aead_priv.h"
@@ -21,20 +19,12 @@ static bool is_supported(void)
 
 static void *create(int *error)
 {
-	struct state *state = aligned_alloc(64, (sizeof(struct state) + 63) / 64 * 64);
-
-	if (!state) {
-		*error = -ENOMEM;
-		return NULL;
-	}
-	memset(state, 0, sizeof(*state));
-	return state;
+	return burst_create(sizeof(struct state), error);
 }
 
 static void destroy(void *state)
 {
-	sodium_memzero(state, sizeof(struct state));
-	free(state);
+	burst_destroy(state, sizeof(struct state));
 }
 
 /* The state of a pass is put together from the layout itself. */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The AEAD by AVX-512: blocks of different packets side by side in vector lanes. */
-#include <errno.h>
-#include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/aead/aead_priv.h"
@@ -21,26 +18,14 @@ static bool is_supported(void)
 	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512ifma");
 }
 
-enum { PAGE = 4096 };
-
 static void *create(int *error)
 {
-	/* Of whole pages: what lies at the same offset in other pages (the caller's packets, the
-	 * stack) delays loads, and where the heap puts this by chance made 20 cycles per packet. */
-	struct state *state = aligned_alloc(PAGE, (sizeof(struct state) + PAGE - 1) / PAGE * PAGE);
-
-	if (!state) {
-		*error = -ENOMEM;
-		return NULL;
-	}
-	memset(state, 0, sizeof(*state));
-	return state;
+	return burst_create(sizeof(struct state), error);
 }
 
 static void destroy(void *state)
 {
-	sodium_memzero(state, sizeof(struct state));
-	free(state);
+	burst_destroy(state, sizeof(struct state));
 }
 
 static void fill(struct burst_work *work)

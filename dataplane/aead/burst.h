@@ -40,6 +40,12 @@ struct burst {
 	uint8_t owner[BURST_LANES_MAX + BURST_OVERHANG]; /* packet of each lane; beyond: any */
 };
 
+/* A kernel's zeroed state. NULL and *error (a negative errno) on failure. */
+void *burst_create(size_t size, int *error) __attribute__((warn_unused_result));
+
+/* Wipes and frees it. */
+void burst_destroy(void *state, size_t size);
+
 /* Lays out as many of the packets as fit a part; returns how many (>= 1 if n >= 1). */
 unsigned burst_plan(struct burst *burst, struct aead_packet *packets, unsigned n);
 

@@ -71,35 +71,11 @@ static bool open_message(void *state, const struct aead_message *m)
 	return EVP_CipherFinal_ex(state, unused, &size) == 1;
 }
 
-static void seal(void *state, struct aead_packet *packets, unsigned n)
-{
-	uint8_t nonce[AEAD_NONCE_SIZE];
-
-	for (unsigned i = 0; i < n; i++) {
-		struct aead_message m = aead_message_of(&packets[i], nonce);
-
-		seal_message(state, &m);
-	}
-}
-
-static void open(void *state, struct aead_packet *packets, unsigned n)
-{
-	uint8_t nonce[AEAD_NONCE_SIZE];
-
-	for (unsigned i = 0; i < n; i++) {
-		struct aead_message m = aead_message_of(&packets[i], nonce);
-
-		packets[i].ok = open_message(state, &m);
-	}
-}
-
 const struct aead_ops aead_openssl = {
 	.name = "openssl",
 	.is_supported = is_supported,
 	.create = create,
 	.destroy = destroy,
-	.seal = seal,
-	.open = open,
 	.seal_message = seal_message,
 	.open_message = open_message,
 };
