@@ -208,11 +208,9 @@ static __attribute__((noinline)) void roam_ask(struct wg_peer *peer, struct rte_
 {
 	struct wg_event event = {.kind = WG_EVENT_ROAM, .peer = peer->id};
 
-	if (atomic_exchange_explicit(&peer->roaming, true, memory_order_acq_rel))
-		return;
 	read_source(mbuf, &event.source);
-	if (!events_put(&event))
-		atomic_store_explicit(&peer->roaming, false, memory_order_relaxed);
+	if (roam_begin(&peer->roam, &event.source) && !events_put(&event))
+		roam_end(&peer->roam); /* the next packet tries again */
 }
 
 /* The endpoint is where the last authentic packet came from. */

@@ -60,9 +60,8 @@ static void header_make(struct wg_path *path)
 }
 
 /* Fills all but remote and local.port. `learned`: speak from this address if it is still ours. */
-static void plan(struct wg_path *path, const struct addr *learned)
+static void plan(struct wg_path *path, unsigned copy, const struct addr *learned)
 {
-	unsigned copy = tables_active();
 	struct route_hop hop;
 	uint16_t port;
 	bool keep;
@@ -110,10 +109,22 @@ void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct 
 		return; /* the old path stays; the next packet or timer tries again */
 	path->remote = *remote;
 	path->local.port = peer->interface->listen_port;
-	plan(path, local);
+	plan(path, tables_active(), local);
 	publish(peer, path);
 	if (path->adjacency != 0)
 		hold_release(); /* packets may wait for this very path */
+}
+
+bool path_roamed(const struct wg_peer *peer, unsigned copy, struct wg_path *path)
+{
+	struct handshake_source source;
+
+	if (!roam_read(&peer->roam, &source))
+		return false;
+	*path = (struct wg_path){
+		.remote = source.remote, .local = {.port = peer->interface->listen_port}};
+	plan(path, copy, &source.local);
+	return true;
 }
 
 void path_refresh(struct wg_peer *peer)
@@ -181,7 +192,7 @@ bool path_send(const struct endpoint *remote, const struct endpoint *local, cons
 	uint16_t total;
 	char *data;
 
-	plan(&path, &local->addr);
+	plan(&path, tables_active(), &local->addr);
 	if (path.local.addr.family == ADDR_NONE || (path.adjacency == 0 && received == NULL))
 		return false;
 	mbuf = rte_pktmbuf_alloc(packet_pool());

@@ -25,7 +25,12 @@
 
 _Static_assert(RTE_GRAPH_BURST_SIZE <= AEAD_BURST_MAX, "a node's burst is sealed in one call");
 
-enum { ECN_MASK = 3, ECN_CE = 3, ECN_ECT0 = 2 };
+enum {
+	ECN_MASK = 3,
+	ECN_CE = 3,
+	ECN_ECT0 = 2,
+	ROAMED_MAX = 8, /* peers of one burst that are just moving */
+};
 
 static uint16_t edge_drop, edge_send, edge_handoff, edge_hold;
 
@@ -62,6 +67,8 @@ struct burst {
 	struct aead_packet aead[RTE_GRAPH_BURST_SIZE];
 	uint16_t next[RTE_GRAPH_BURST_SIZE];
 	unsigned count; /* of sealing and aead */
+	struct wg_path roamed[ROAMED_MAX];
+	unsigned roamed_count;
 };
 
 static uint16_t drop(struct rte_mbuf *mbuf, uint16_t reason)
@@ -120,7 +127,24 @@ static uint8_t inner_ecn(const struct rte_mbuf *mbuf)
 	return ecn == ECN_CE ? ECN_ECT0 : ecn;
 }
 
-static struct way find_way(struct wg_peer *peer, const struct worker *worker)
+/* While the handshake thread has yet to publish the path to a peer's new endpoint, it is made here
+ * for each run of packets. False: there is no room for one more, these wait for the thread. */
+static __attribute__((noinline)) bool take_roamed(
+	struct burst *burst, struct way *way, unsigned copy)
+{
+	struct wg_path *path = &burst->roamed[burst->roamed_count];
+
+	way->state = WAY_NO_NEIGHBOUR;
+	if (burst->roamed_count == ROAMED_MAX)
+		return false;
+	if (!path_roamed(way->peer, copy, path))
+		return true; /* it has been published just now */
+	burst->roamed_count++;
+	way->path = path;
+	return true;
+}
+
+static struct way find_way(struct burst *burst, struct wg_peer *peer, const struct worker *worker)
 {
 	struct way way = {.peer = peer, .state = WAY_NO_PEER};
 
@@ -130,7 +154,10 @@ static struct way find_way(struct wg_peer *peer, const struct worker *worker)
 	if (dp_config()->cores_shared && peer->home != worker->id)
 		return way;
 	way.state = WAY_NO_ENDPOINT;
-	way.path = atomic_load_explicit(&peer->path, memory_order_acquire);
+	if (unlikely(roam_pending(&peer->roam)) && !take_roamed(burst, &way, worker->copy))
+		return way;
+	if (way.path == NULL)
+		way.path = atomic_load_explicit(&peer->path, memory_order_acquire);
 	if (way.path == NULL)
 		return way;
 	way.state = WAY_NO_KEY;
@@ -342,7 +369,7 @@ static void prepare_all(
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (i == 0 || peers[i] != way.peer)
-			way = find_way(peers[i], worker);
+			way = find_way(burst, peers[i], worker);
 		burst->next[i] = prepare(burst, mbufs[i], &way, (uint16_t)i);
 	}
 }
@@ -354,6 +381,7 @@ static void process_burst(
 	struct burst burst;
 
 	burst.count = 0;
+	burst.roamed_count = 0;
 	prepare_all(&burst, mbufs, n, worker);
 	if (burst.count != 0) {
 		nonces_take(&burst, worker->now_ms);

@@ -497,7 +497,7 @@ static void event_run(const struct wg_event *event)
 		break;
 	case WG_EVENT_ROAM:
 		path_set(peer, &event->source.remote, &event->source.local);
-		atomic_store_explicit(&peer->roaming, false, memory_order_release);
+		roam_end(&peer->roam);
 		peer->event_due = true;
 		break;
 	case WG_EVENT_PATH:

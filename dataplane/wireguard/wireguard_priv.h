@@ -29,6 +29,7 @@
 #include "dataplane/wireguard/handshake.h"
 #include "dataplane/wireguard/peer.h"
 #include "dataplane/wireguard/replay.h"
+#include "dataplane/wireguard/roam.h"
 #include "dataplane/wireguard/wheel.h"
 
 #define WG_DROPS(X)                                                                                \
@@ -93,8 +94,8 @@ struct wg_peer {
 	_Atomic(struct wg_path *) path;    /* NULL = no endpoint */
 	/* Workers tell (one event per flag that goes up), the handshake thread lowers them. */
 	_Atomic bool watched; /* it looks at the activity by itself, no event needed */
-	_Atomic bool roaming; /* an event about a new endpoint is under way */
 	_Atomic bool stale;   /* an event about the path is under way */
+	struct roam roam;     /* goes before `path` while it is pending */
 	struct timers_activity activity __rte_cache_aligned;
 
 	/* Handshake thread. */
@@ -138,7 +139,7 @@ enum wg_event_kind {
 	WG_EVENT_MESSAGE,   /* mbuf: a handshake message, data at the layer-3 header */
 	WG_EVENT_ACTIVITY,  /* look at the peer's timers */
 	WG_EVENT_CONFIRMED, /* index: the first packet came on this responder's keypair */
-	WG_EVENT_ROAM,      /* an authentic packet came from `source` */
+	WG_EVENT_ROAM,      /* an authentic packet came from `source`; peer->roam has it, too */
 	WG_EVENT_PATH,      /* the path is stale, or its next hop unresolved */
 	WG_EVENT_STAGE,     /* mbuf: waits for a key */
 };
@@ -216,7 +217,10 @@ void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf);
 void staged_flush(struct wg_peer *peer);
 void staged_drop(struct wg_peer *peer);
 
-/* paths.c: handshake thread. */
+/* paths.c: handshake thread, but for the first. */
+/* Any reader: the way to where a peer is moving, of the copy's tables; false if it is not, and
+ * peer->path, read after this, is the way. */
+bool path_roamed(const struct wg_peer *peer, unsigned copy, struct wg_path *path);
 void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct addr *local);
 void path_refresh(struct wg_peer *peer);
 void path_forget_source(struct wg_peer *peer);

@@ -7,6 +7,7 @@ import time
 import config as configs
 import pytest
 from conftest import log_folder, needs_programs
+from freeze import frozen
 from lablib import topology
 from lablib.netns import run, wait_until
 from scapy.layers.inet import IP, UDP
@@ -183,6 +184,32 @@ def test_the_family_roams(world):
         roams(world, lambda: move("ipv6", topology.WAN["v4"]), r"198\.51\.100\.1:\d+")
     finally:
         world.lab.run("router", "nft", "delete", "table", "inet", "gone")
+
+
+def moves(client, port, address):
+    """To another port of its own, and to another address of the gateway's."""
+    wg(client, "set", client.interface, "listen-port", port, "peer", gateway_key(client),
+       "endpoint", f"{address}:{PORT}")
+
+
+@pytest.mark.parametrize("port, address, expected", [
+    (40011, topology.WAN["v4"], r"198\.51\.100\.1:40011"),
+    (40012, f"[{topology.WAN['v6']}]", r"\[2001:db8:100::1\]:40012"),
+    (40013, topology.WAN["v4"], r"198\.51\.100\.1:40013")])
+def test_it_roams_at_once(world, port, address, expected):
+    """Answers take the new way before the handshake thread has made a path of it, and the old one,
+    which still works, does not call the client back."""
+    client = world.clients["client1"]
+    assert lives(world)
+    with frozen(world.gateway.dataplane.pid(), "sp-handshake"):
+        moves(client, port, address)
+        with world.capture("router", "uplink", FROM_GATEWAY) as answers:
+            assert all(client.pings(host, 3) for host in topology.INTERNET.values())
+            data = wait_until(lambda: of_kind(answers.packets(), DATA), 5, "answers")
+        assert {(p[UDP].dport, p.payload.src) for p in data} == {(port, address.strip("[]"))}
+    wait_until(lambda: re.fullmatch(expected, endpoint_of(world, "client1")), 5,
+               f"the endpoint {expected}, not {endpoint_of(world, 'client1')}", 0.1)
+    assert lives(world)
 
 
 # -- headers and lengths --------------------------------------------------------------------------
