@@ -234,12 +234,10 @@ void api_get_status(struct http_request *request, void *arg)
 	struct api *api = arg;
 	const struct compiled *c = program_compiled(api->program);
 	json_t *json = json_object(), *dataplane = dataplane_json(api);
-	bool good = c != NULL && json_is_true(json_object_get(dataplane, "connected")) &&
-		    json_integer_value(json_object_get(dataplane, "generation")) != 0;
+	json_t *problems;
 
 	json_object_set_new(json, "schema", json_integer(1));
 	json_object_set_new(json, "version", json_string(SP_VERSION));
-	json_object_set_new(json, "state", json_string(good ? "ok" : "degraded"));
 	json_object_set_new(json, "started", json_integer(api->started_s));
 	json_object_set_new(json, "config_file", json_string(api->config_file));
 	json_object_set_new(json, "dataplane", dataplane);
@@ -250,6 +248,10 @@ void api_get_status(struct http_request *request, void *arg)
 	}
 	json_object_set_new(json, "workers", workers_json(api));
 	json_object_set_new(json, "drops", api_json_count(drops_total(api)));
+	problems = api_problems(api, c, json_object_get(json, "ports"));
+	json_object_set_new(json, "state",
+		json_string(c != NULL && !api_has_error(problems) ? "ok" : "degraded"));
+	json_object_set_new(json, "problems", problems);
 	http_reply(request, 200, json);
 }
 

@@ -25,6 +25,10 @@ json_t *api_json_text(const char *text); /* null for NULL */
 /* The configuration in force; answers 503 and returns NULL if there is none. */
 const struct compiled *api_need_config(struct api *api, struct http_request *request);
 
+/* What `status` shows first: [{code, severity, message, next}]. ports: as the status has them. */
+json_t *api_problems(struct api *api, const struct compiled *c, const json_t *ports);
+bool api_has_error(const json_t *problems);
+
 void api_get_status(struct http_request *request, void *arg);
 void api_get_drops(struct http_request *request, void *arg);
 void api_get_flows(struct http_request *request, void *arg);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* Exit codes, for scripts. */
 enum cli_exit {
@@ -32,7 +33,12 @@ enum cli_option {
 	CLI_ALL = 1 << 6,
 	CLI_PROTO = 1 << 7,
 	CLI_AS = 1 << 8,
+	CLI_DETAILS = 1 << 9,
+	CLI_CHECK = 1 << 10,
+	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
 };
+
+enum { CLI_OPTIONS_MAX = 64 };
 
 struct cli {
 	const char *socket;
@@ -40,14 +46,20 @@ struct cli {
 	bool colour;
 	unsigned columns; /* 0 = not a terminal */
 	const char *endpoint, *private_key_file, *state_dir, *max, *peer, *proto, *as;
-	unsigned given; /* enum cli_option */
+	const char *output, *check;
+	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
+	unsigned given;     /* enum cli_option */
 	int n_args;
 	char **args; /* beyond the command's own words */
 };
 
+/*
+ * The words that stand for arguments and values say what is completed there: PEER, EXIT-NODE,
+ * ROUTE, POOL, POLICY, CODE, COMMAND, FILE, DIR, or the choices themselves ("bash|zsh|fish").
+ */
 struct cli_command {
 	const char *words; /* "peer export"; NULL ends the table */
-	const char *args;  /* "NAME", "" */
+	const char *args;  /* "PEER", "" */
 	int min_args, max_args;
 	unsigned options; /* enum cli_option */
 	const char *summary;
@@ -56,6 +68,22 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_commands[];
+
+/* Also the manual's list of options: mask 0 = every command takes it. */
+struct cli_option_row {
+	unsigned mask;
+	int letter;
+	const char *name; /* NULL ends the table */
+	const char *value, *help;
+};
+
+extern const struct cli_option_row cli_options[];
+
+/* The command whose words begin the arguments, and how many words that is; or NULL. */
+const struct cli_command *cli_find_command(char *const *args, int n, int *words);
+
+void cli_print_usage(void);
+int cli_print_help_on(const struct cli_command *command);
 
 /* All of sallyport but main(): for tests too. Returns an exit code. */
 int cli_main(int argc, char **argv);
@@ -73,7 +101,16 @@ json_t *cli_get(struct cli *cli, const char *path, int *code);
 /* Prints what a problem+json says; returns the code to exit with. */
 int cli_problem(struct cli *cli, int status, const char *body);
 
+/* output.c. As JSON, or as YAML under `-o yaml`. */
 void cli_print_json(const json_t *json);
+
+/* Follows --json and --output; false if the latter is none of its words. */
+bool cli_set_output(struct cli *cli);
+
+/* From now on what is printed goes through $PAGER, if this is a terminal and nothing says
+ * otherwise. The process, or -1. */
+pid_t cli_pager_start(struct cli *cli);
+void cli_pager_end(pid_t pager);
 
 /* table.c: rows of text in aligned columns, cut to the terminal. */
 struct cli_table;
@@ -98,6 +135,9 @@ const char *cli_text(const json_t *object, const char *key);
 json_int_t cli_int(const json_t *object, const char *key);
 const char *cli_list(const json_t *object, const char *key, char *text, size_t size);
 
+/* show.c: the table of peers, of /api/peers. */
+void cli_print_peers(struct cli *cli, const json_t *json);
+
 /* the commands */
 int cli_run_status(struct cli *cli);
 int cli_run_peers(struct cli *cli);
@@ -117,3 +157,5 @@ int cli_run_schema(struct cli *cli);
 int cli_run_version(struct cli *cli);
 int cli_run_help(struct cli *cli);
 int cli_run_man(struct cli *cli);
+int cli_run_completion(struct cli *cli);
+int cli_run_complete(struct cli *cli);

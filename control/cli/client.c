@@ -20,10 +20,10 @@ static int unreachable(const struct cli *cli, const char *why)
 	return 0;
 }
 
-static int connect_to(const char *path)
+static int connect_to(const char *path, unsigned timeout_s)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	struct timeval timeout = {.tv_sec = timeout_s == 0 ? TIMEOUT_S : timeout_s};
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path))
@@ -86,7 +86,7 @@ int cli_request(struct cli *cli, const char *method, const char *path, const cha
 	const char *content, size_t size, char **body)
 {
 	char *head = NULL, *answer = NULL, *end;
-	int fd = connect_to(cli->socket), status = 0;
+	int fd = connect_to(cli->socket, cli->timeout_s), status = 0;
 
 	*body = NULL;
 	if (fd < 0)
@@ -110,12 +110,6 @@ int cli_request(struct cli *cli, const char *method, const char *path, const cha
 	if (*body == NULL)
 		return unreachable(cli, "out of memory");
 	return status;
-}
-
-void cli_print_json(const json_t *json)
-{
-	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-	putchar('\n');
 }
 
 int cli_problem(struct cli *cli, int status, const char *body)

@@ -22,108 +22,15 @@ static json_t *get(struct cli *cli, const char *path, int *code)
 	return NULL;
 }
 
-static void print_ports(struct cli *cli, const json_t *status)
-{
-	static const char *const headers[] = {
-		"PORT", "LINK", ">RX", ">TX", ">MISSED", "ADDRESSES", NULL};
-	const json_t *ports = json_object_get(status, "ports"), *port;
-	struct cli_table *table = cli_table_create(headers);
-	char rx[16], tx[16], text[LIST_TEXT];
-	size_t i;
-
-	json_array_foreach((json_t *)ports, i, port)
-	{
-		cli_table_cell(table, "%s", cli_text(port, "name"));
-		cli_table_cell(table, "%s",
-			json_is_string(json_object_get(port, "failed"))  ? "failed"
-			: json_is_true(json_object_get(port, "link_up")) ? "up"
-									 : "down");
-		cli_table_cell(table, "%s", cli_bytes(cli_int(port, "rx_bytes"), rx));
-		cli_table_cell(table, "%s", cli_bytes(cli_int(port, "tx_bytes"), tx));
-		cli_table_cell(table, "%lld", (long long)cli_int(port, "rx_missed"));
-		cli_table_cell(table, "%s", cli_list(port, "addresses", text, sizeof(text)));
-	}
-	cli_table_print(cli, &table);
-}
-
-static void print_workers(struct cli *cli, const json_t *status)
-{
-	static const char *const headers[] = {
-		">WORKER", ">CPU", ">BUSY", ">FLOWS", ">HANDED OFF", ">TAKEN", NULL};
-	const json_t *workers = json_object_get(status, "workers"), *worker;
-	struct cli_table *table = cli_table_create(headers);
-	size_t i;
-
-	json_array_foreach((json_t *)workers, i, worker)
-	{
-		cli_table_cell(table, "%lld", (long long)cli_int(worker, "worker"));
-		cli_table_cell(table, "%lld", (long long)cli_int(worker, "cpu"));
-		cli_table_cell(
-			table, "%.0f %%", 100 * json_real_value(json_object_get(worker, "busy")));
-		cli_table_cell(table, "%lld", (long long)cli_int(worker, "flows"));
-		cli_table_cell(table, "%lld", (long long)cli_int(worker, "handoff_out"));
-		cli_table_cell(table, "%lld", (long long)cli_int(worker, "handoff_in"));
-	}
-	cli_table_print(cli, &table);
-}
-
-int cli_run_status(struct cli *cli)
-{
-	int code;
-	json_t *status = cli_get(cli, "/api/status", &code);
-	const json_t *dataplane = json_object_get(status, "dataplane");
-	const json_t *peers = json_object_get(status, "peers");
-	bool connected = json_is_true(json_object_get(dataplane, "connected"));
-	bool good;
-	char up[16], age[16];
-
-	if (status == NULL)
-		return code;
-	good = strcmp(cli_text(status, "state"), "ok") == 0;
-	if (cli->json) {
-		cli_print_json(status);
-		json_decref(status);
-		return good ? CLI_OK : CLI_DEGRADED;
-	}
-	snprintf(up, sizeof(up), "%s", cli_age(cli_int(status, "started"), age));
-	printf("sallyport %s  %s  %s%s%s  up %s\n", cli_text(status, "version"),
-		cli_text(status, "gateway"),
-		!cli->colour ? ""
-		: good       ? "\033[32m"
-			     : "\033[1;31m",
-		good ? "OK" : "DEGRADED", cli->colour ? "\033[0m" : "", up);
-	if (connected)
-		printf("data plane  generation %lld  up %s  cipher %s  drops %lld\n",
-			(long long)cli_int(dataplane, "generation"),
-			cli_age(cli_int(dataplane, "started"), age), cli_text(dataplane, "aead"),
-			(long long)cli_int(status, "drops"));
-	else
-		printf("data plane  not connected: %s\n", cli_text(dataplane, "reason"));
-	printf("peers       %lld: %lld live, %lld idle, %lld never seen\n\n",
-		(long long)cli_int(peers, "total"), (long long)cli_int(peers, "live"),
-		(long long)cli_int(peers, "idle"), (long long)cli_int(peers, "never"));
-	print_ports(cli, status);
-	if (connected) {
-		putchar('\n');
-		print_workers(cli, status);
-	}
-	json_decref(status);
-	return good ? CLI_OK : CLI_DEGRADED;
-}
-
-int cli_run_peers(struct cli *cli)
+void cli_print_peers(struct cli *cli, const json_t *json)
 {
 	static const char *const headers[] = {
 		"NAME", "STATE", "ADDRESSES", "ENDPOINT", ">HANDSHAKE", ">RX", ">TX", NULL};
-	int code;
-	json_t *json = get(cli, "/api/peers", &code), *peer;
-	struct cli_table *table;
+	struct cli_table *table = cli_table_create(headers);
 	char text[LIST_TEXT], age[16], rx[16], tx[16];
+	const json_t *peer;
 	size_t i;
 
-	if (json == NULL)
-		return code;
-	table = cli_table_create(headers);
 	json_array_foreach(json_object_get(json, "peers"), i, peer)
 	{
 		cli_table_cell(table, "%s", cli_text(peer, "name"));
@@ -135,6 +42,16 @@ int cli_run_peers(struct cli *cli)
 		cli_table_cell(table, "%s", cli_bytes(cli_int(peer, "tx_bytes"), tx));
 	}
 	cli_table_print(cli, &table);
+}
+
+int cli_run_peers(struct cli *cli)
+{
+	int code;
+	json_t *json = get(cli, "/api/peers", &code);
+
+	if (json == NULL)
+		return code;
+	cli_print_peers(cli, json);
 	json_decref(json);
 	return CLI_OK;
 }

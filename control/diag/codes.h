@@ -2,7 +2,7 @@
 /*
  * Every code of a finding: number, name, severity, title, explanation. Numbers are for ever: a
  * retired one is not used again. 01xx: the file as YAML; 02xx: a value; 03xx: what objects say
- * about each other; 04xx: files of keys; 05xx: warnings.
+ * about each other; 04xx: files of keys; 05xx: warnings; 11xx: the state of a running gateway.
  */
 #pragma once
 
@@ -124,4 +124,22 @@
 	X(504, EGRESS_OFF_LINK, DIAG_WARNING, "an egress address on no port's network",            \
 		"Answers reach the gateway only if the next router has a route for this address "  \
 		"to "                                                                              \
-		"the gateway.")
+		"the gateway.")                                                                    \
+	X(1101, NO_DATAPLANE, DIAG_ERROR, "no data plane",                                         \
+		"sallyportd runs and nothing forwards: sallyport-dataplane is not running, or "    \
+		"its "                                                                             \
+		"socket is another. Look at its log; `sallyport doctor` looks at what it needs.")  \
+	X(1102, NOT_FORWARDING, DIAG_ERROR, "the data plane has no configuration",                 \
+		"It has started and waits for its first configuration. If one was refused, the "   \
+		"log of sallyportd says which object; correct it and `sallyport apply`.")          \
+	X(1103, PORT_FAILED, DIAG_ERROR, "a port could not be started",                            \
+		"The device of the port is absent, is in use by something else, or its driver "    \
+		"refused it. Other ports go on; this one is tried again.")                         \
+	X(1104, PORT_DOWN, DIAG_WARNING, "a port has no link",                                     \
+		"The other end is off, the cable is out, or the device is not up.")                \
+	X(1105, EGRESS_REFUSED, DIAG_WARNING, "flows were refused for want of a port",             \
+		"All ports of an egress address were in use, so new flows were refused rather "    \
+		"than sent from another address. Give the pool another address.")                  \
+	X(1106, EGRESS_FULL, DIAG_WARNING, "an egress address is nearly used up",                  \
+		"Eight in ten of its port blocks are taken. When all are, flows are refused: "     \
+		"give the pool another address in time.")

@@ -31,9 +31,11 @@ static pid_t server;
 static void get_status(struct http_request *request, void *arg)
 {
 	http_reply(request, 200,
-		json_pack("{s:s, s:s, s:{s:b, s:s}, s:{s:i}, s:[], s:[]}", "state", "degraded",
-			"gateway", "gw", "dataplane", "connected", 0, "reason", "gone", "peers",
-			"total", 3, "ports", "workers"));
+		json_pack("{s:s, s:s, s:{s:b, s:s}, s:{s:i}, s:[], s:[], s:[{s:s, s:s, s:s, s:s}]}",
+			"state", "degraded", "gateway", "gw", "dataplane", "connected", 0, "reason",
+			"gone", "peers", "total", 3, "ports", "workers", "problems", "code",
+			"SP1101", "severity", "error", "message", "no data plane: gone", "next",
+			"sallyport doctor"));
 }
 
 static void get_drops(struct http_request *request, void *arg)
@@ -42,6 +44,13 @@ static void get_drops(struct http_request *request, void *arg)
 		json_pack("{s:[{s:s, s:s, s:i}, {s:s, s:s, s:i}]}", "drops", "name", "flow.policy",
 			"text", "no policy", "packets", 7, "name", "flow.none", "text", "never",
 			"packets", 0));
+}
+
+static void get_peers(struct http_request *request, void *arg)
+{
+	http_reply(request, 200,
+		json_pack("{s:[{s:s, s:s, s:b}, {s:s, s:s, s:b}]}", "peers", "name", "anna",
+			"state", "live", "open", 1, "name", "no", "state", "1.5", "open", 0));
 }
 
 static void post_apply(struct http_request *request, void *arg)
@@ -65,6 +74,7 @@ static void get_export(struct http_request *request, void *arg)
 static const struct http_route routes[] = {
 	{"GET", "/api/status", get_status},
 	{"GET", "/api/drops", get_drops},
+	{"GET", "/api/peers", get_peers},
 	{"POST", "/api/config/apply", post_apply},
 	{"GET", "/api/peers/{name}/export", get_export},
 	{NULL, NULL, NULL},
@@ -130,6 +140,20 @@ static void test_show(void **state)
 	assert_int_equal(run("status", NULL), CLI_DEGRADED);
 	assert_shows("DEGRADED");
 	assert_shows("not connected: gone");
+	assert_true(strstr(output, "ERROR  SP1101") < strstr(output, "data plane"));
+	assert_shows("-> sallyport doctor");
+	assert_int_equal(run("status", "--details", NULL), CLI_DEGRADED);
+	assert_shows("anna");
+	for (size_t i = 0; i < 4; i++) {
+		static const struct {
+			const char *word;
+			int code;
+		} checks[] = {{"live", CLI_OK}, {"ready", CLI_DEGRADED}, {"startup", CLI_DEGRADED},
+			{"asleep", CLI_USAGE}};
+
+		assert_int_equal(run("status", "--check", checks[i].word, NULL), checks[i].code);
+		assert_true((output[0] == '\0') == (checks[i].code != CLI_USAGE));
+	}
 	assert_int_equal(run("status", "-j", NULL), CLI_DEGRADED);
 	json = json_loads(output, 0, NULL);
 	assert_string_equal(cli_text(json, "gateway"), "gw");
@@ -173,7 +197,7 @@ static void test_exit_codes(void **state)
 {
 	assert_int_equal(run("apply", NULL), CLI_USAGE);
 	assert_shows("x.yaml:1:1: error[SP0201]: text");
-	assert_int_equal(run("peers", NULL), CLI_USAGE); /* a path the server does not know */
+	assert_int_equal(run("routes", NULL), CLI_USAGE); /* a path the server does not know */
 	assert_int_equal(run("nonsense", NULL), CLI_USAGE);
 	assert_int_equal(run("peer", "nonsense", NULL), CLI_USAGE);
 	assert_int_equal(run("status", "surplus", NULL), CLI_USAGE);
@@ -186,6 +210,83 @@ static void test_exit_codes(void **state)
 	assert_int_equal(run("check", "/nowhere.yaml", NULL), CLI_USAGE);
 	assert_int_equal(run("dataplane-args", SAMPLE, NULL), CLI_OK);
 	assert_string_equal(output, "--workers=1 --idle=adaptive\n");
+}
+
+/* A value that YAML readers would take for something else stays what it is. */
+static void test_yaml(void **state)
+{
+	assert_int_equal(run("peers", "-o", "yaml", NULL), CLI_OK);
+	assert_string_equal(output, "peers:\n- name: \"anna\"\n  state: \"live\"\n  open: true\n"
+				    "- name: \"no\"\n  state: \"1.5\"\n  open: false\n");
+	assert_int_equal(run("peers", "-o", "json", NULL), CLI_OK);
+	assert_shows("\"name\": \"anna\"");
+	assert_int_equal(run("peers", "-o", "text", NULL), CLI_OK);
+	assert_shows("NAME  STATE");
+	assert_int_equal(run("peers", "-o", "xml", NULL), CLI_USAGE);
+}
+
+static void test_completion(void **state)
+{
+	static const struct {
+		const char *words[4];
+		const char *shown;
+	} cases[] = {
+		{{"sta"}, "status\tthe gateway on one screen\n"},
+		{{"peer", "exp"}, "export\tthe wg-quick file of a peer\n"},
+		{{"peer", "export", ""}, "anna\tlive\nno\t1.5\n"}, /* the daemon's names */
+		{{"peer", "export", "--full", "a"}, "anna\tlive\n"},
+		{{"flows", "--peer", "a"}, "anna\tlive\n"},
+		{{"why", "--as", "n"}, "no\t1.5\n"},
+		{{"why", "anna", ""}, ""},
+		{{"peer", "export", "anna", ""}, ""}, /* enough arguments */
+		{{"drops", "--al"}, "--all\talso what has counted nothing\n"},
+		{{"status", "--al"}, ""}, /* not an option of this command */
+		{{"status", "-o", "y"}, "yaml\t\n"},
+		{{"check", ""}, ":files\n"},
+		{{"completion", "b"}, "bash\t\n"},
+		{{"explain", "SP0201"}, "SP0201\tunknown key\n"},
+		{{"nonsense", ""}, ""},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *const *words = cases[i].words;
+
+		assert_int_equal(
+			run("complete", "--", words[0], words[1], words[2], words[3], NULL),
+			CLI_OK);
+		assert_string_equal(output, cases[i].shown);
+	}
+	assert_int_equal(run("complete", "--", "--socket", "/nowhere", "why", "", NULL), CLI_OK);
+	assert_null(strstr(output, "anna")); /* the socket that was typed */
+	assert_int_equal(run("completion", "tcsh", NULL), CLI_USAGE);
+}
+
+/* The script in a real bash, with this test's server behind it. */
+static void test_completion_in_bash(void **state)
+{
+	char script[80], command[512], line[64];
+	FILE *out;
+
+	assert_int_equal(run("completion", "bash", NULL), CLI_OK);
+	snprintf(script, sizeof(script), "%s/script", dir);
+	out = fopen(script, "we");
+	assert_non_null(out);
+	fputs(output, out);
+	fclose(out);
+	snprintf(command, sizeof(command),
+		". %s; COMP_WORDS=(" PROGRAM " --socket %s peer export a); COMP_CWORD=5; "
+		"_sallyport; echo \"${COMPREPLY[@]}\"; COMP_WORDS=(" PROGRAM " exi); COMP_CWORD=1; "
+		"_sallyport; echo \"${COMPREPLY[@]}\"",
+		script, socket_path);
+	setenv("SCRIPT", command, 1);
+	out = popen("bash -c \"$SCRIPT\"", "re");
+	assert_non_null(out);
+	assert_non_null(fgets(line, sizeof(line), out));
+	assert_string_equal(line, "anna\n");
+	assert_non_null(fgets(line, sizeof(line), out));
+	assert_string_equal(line, "exit-nodes\n");
+	assert_int_equal(pclose(out), 0);
+	unlink(script);
 }
 
 static char *read_all(const char *path)
@@ -253,6 +354,9 @@ int main(void)
 		cmocka_unit_test(test_show),
 		cmocka_unit_test(test_export),
 		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_yaml),
+		cmocka_unit_test(test_completion),
+		cmocka_unit_test(test_completion_in_bash),
 		cmocka_unit_test(test_schema),
 		cmocka_unit_test(test_every_command_is_documented),
 	};

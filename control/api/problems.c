@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is wrong with the running gateway, worst first, each with what to type next. */
+#include "control/api/api_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	BLOCKS_FULL_PERCENT = 80, /* of an address's port blocks: more is coming to an end */
+};
+
+struct problems {
+	json_t *errors, *warnings;
+};
+
+static void add(struct problems *problems, enum diag_code code, json_t *message, const char *next)
+{
+	const struct diag_code_info *info;
+	char text[DIAG_CODE_TEXT_MAX];
+	bool error;
+
+	diag_code_format(code, text);
+	info = diag_explain(text);
+	error = info == NULL || info->severity == DIAG_ERROR;
+	json_array_append_new(error ? problems->errors : problems->warnings,
+		json_pack("{s:s, s:s, s:o, s:s}", "code", text, "severity",
+			error ? "error" : "warning", "message", message, "next", next));
+}
+
+static void look_at_dataplane(struct problems *problems, struct api *api)
+{
+	struct link *link = program_link(api->program);
+
+	if (!link_is_connected(link))
+		add(problems, DIAG_NO_DATAPLANE,
+			json_sprintf("no data plane: %s", program_link_reason(api->program)),
+			"sallyport doctor");
+	else if (link_generation(link) == 0)
+		add(problems, DIAG_NOT_FORWARDING,
+			json_string("the data plane has no configuration: nothing is forwarded"),
+			"sallyport apply");
+}
+
+static void look_at_ports(struct problems *problems, const json_t *ports)
+{
+	const json_t *port;
+	size_t i;
+
+	json_array_foreach((json_t *)ports, i, port)
+	{
+		const char *name = json_string_value(json_object_get(port, "name"));
+		const char *failed = json_string_value(json_object_get(port, "failed"));
+
+		if (failed != NULL)
+			add(problems, DIAG_PORT_FAILED,
+				json_sprintf("port %s has failed: %s", name, failed),
+				"sallyport doctor");
+		else if (!json_is_true(json_object_get(port, "link_up")))
+			add(problems, DIAG_PORT_DOWN, json_sprintf("port %s has no link", name),
+				"sallyport doctor");
+	}
+}
+
+static void look_at_egress(struct problems *problems, struct api *api, const struct compiled *c)
+{
+	uint32_t n;
+	struct api_count_egress *rows = api_read_rows(api, API_SECTION_EGRESS, sizeof(*rows), &n);
+
+	for (size_t i = 0; i < c->model->tables[MODEL_POOL].n; i++) {
+		const struct model_pool *pool = model_pool_at(c->model, i);
+
+		for (size_t k = 0; k < pool->addresses.n; k++) {
+			uint32_t id = c->pool_address_ids[i][k];
+			char text[ADDR_TEXT_MAX];
+
+			if (id == 0 || id >= n || rows[id].blocks_total == 0)
+				continue;
+			addr_format(&pool->addresses.items[k], text);
+			if (rows[id].refused > 0)
+				add(problems, DIAG_EGRESS_REFUSED,
+					json_sprintf("egress %s has refused %llu flows: no port "
+						     "was free",
+						text, (unsigned long long)rows[id].refused),
+					"sallyport egress");
+			else if (rows[id].blocks_used * 100 >=
+				 rows[id].blocks_total * BLOCKS_FULL_PERCENT)
+				add(problems, DIAG_EGRESS_FULL,
+					json_sprintf("egress %s: %llu of %llu port blocks are used",
+						text, (unsigned long long)rows[id].blocks_used,
+						(unsigned long long)rows[id].blocks_total),
+					"sallyport egress");
+		}
+	}
+	free(rows);
+}
+
+json_t *api_problems(struct api *api, const struct compiled *c, const json_t *ports)
+{
+	struct problems problems = {json_array(), json_array()};
+
+	look_at_dataplane(&problems, api);
+	if (link_is_connected(program_link(api->program)))
+		look_at_ports(&problems, ports);
+	if (c != NULL)
+		look_at_egress(&problems, api, c);
+	json_array_extend(problems.errors, problems.warnings);
+	json_decref(problems.warnings);
+	return problems.errors;
+}
+
+bool api_has_error(const json_t *problems)
+{
+	const json_t *first = json_array_get(problems, 0); /* the worst */
+
+	return first != NULL &&
+	       strcmp(json_string_value(json_object_get(first, "severity")), "error") == 0;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Help and the manual page, of the tables of commands and options. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/cli/cli.h"
+
+/* "-j, ", or "": the letters below 'Z' are names for getopt only. */
+static const char *short_form(const struct cli_option_row *option, char text[8])
+{
+	text[0] = '\0';
+	if (strchr("jod", option->letter) != NULL)
+		snprintf(text, 8, "-%c, ", option->letter);
+	return text;
+}
+
+static void print_options(unsigned mask)
+{
+	for (size_t i = 0; cli_options[i].name != NULL; i++) {
+		char left[48], flag[8];
+
+		if (cli_options[i].mask != 0 && (cli_options[i].mask & mask) == 0)
+			continue;
+		snprintf(left, sizeof(left), "%s--%s%s%s", short_form(&cli_options[i], flag),
+			cli_options[i].name, cli_options[i].value == NULL ? "" : " ",
+			cli_options[i].value == NULL ? "" : cli_options[i].value);
+		printf("  %-26s %s\n", left, cli_options[i].help);
+	}
+}
+
+void cli_print_usage(void)
+{
+	puts("usage: sallyport COMMAND [OPTION ...] [ARGUMENT ...]\n\ncommands:");
+	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+		char left[48];
+
+		snprintf(left, sizeof(left), "%s %s", c->words, c->args);
+		printf("  %-26s %s\n", left, c->summary);
+	}
+	puts("\noptions of every command:");
+	print_options(0);
+	puts("\nexit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 nothing to do,\n"
+	     "  4 degraded, 5 no daemon. More on one: sallyport help COMMAND");
+}
+
+int cli_print_help_on(const struct cli_command *command)
+{
+	printf("usage: sallyport %s%s%s [OPTION ...]\n\n%s.\n", command->words,
+		command->args[0] == '\0' ? "" : " ", command->args, command->summary);
+	if (command->about[0] != '\0')
+		printf("%s\n", command->about);
+	puts("\noptions:");
+	print_options(command->options);
+	return CLI_OK;
+}
+
+int cli_run_help(struct cli *cli)
+{
+	const struct cli_command *command;
+	int words;
+
+	if (cli->n_args == 0) {
+		cli_print_usage();
+		return CLI_OK;
+	}
+	command = cli_find_command(cli->args, cli->n_args, &words);
+	if (command != NULL)
+		return cli_print_help_on(command);
+	fprintf(stderr, "sallyport: there is no command '%s'\n", cli->args[0]);
+	return CLI_USAGE;
+}
+
+int cli_run_version(struct cli *cli)
+{
+	if (cli->json)
+		puts("{\"version\": \"" SP_VERSION "\"}");
+	else
+		puts("sallyport " SP_VERSION);
+	return CLI_OK;
+}
+
+int cli_run_man(struct cli *cli)
+{
+	char flag[8];
+
+	puts("sallyport(1)\n\n# NAME\n\nsallyport - operate a Sallyport gateway\n\n# SYNOPSIS\n\n"
+	     "*sallyport* _command_ [option ...] [argument ...]\n\n# COMMANDS\n");
+	for (const struct cli_command *c = cli_commands; c->words != NULL; c++)
+		printf("*%s*%s%s%s\n\t%c%s. %s\n\n", c->words, c->args[0] == '\0' ? "" : " _",
+			c->args, c->args[0] == '\0' ? "" : "_", c->summary[0] - 'a' + 'A',
+			c->summary + 1, c->about);
+	puts("# OPTIONS\n");
+	for (size_t i = 0; cli_options[i].name != NULL; i++)
+		printf("*%s--%s*%s%s%s\n\t%s\n\n", short_form(&cli_options[i], flag),
+			cli_options[i].name, cli_options[i].value == NULL ? "" : " _",
+			cli_options[i].value == NULL ? "" : cli_options[i].value,
+			cli_options[i].value == NULL ? "" : "_", cli_options[i].help);
+	puts("# EXIT STATUS\n\n0: done. 1: failed. 2: wrong usage, or errors in the configuration. "
+	     "3: nothing to do.\n4: degraded. 5: no daemon.\n\n# FILES\n\n"
+	     "_/etc/sallyport/sallyport.yaml_, _/run/sallyport/sallyport.sock_");
+	return CLI_OK;
+}

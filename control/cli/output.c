@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The forms of what is printed: JSON, YAML of the same, and a pager on a terminal. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <yaml.h>
+
+#include "control/cli/cli.h"
+
+static bool as_yaml; /* one command per process */
+
+bool cli_set_output(struct cli *cli)
+{
+	as_yaml = false;
+	if (cli->output == NULL || strcmp(cli->output, "text") == 0)
+		return true;
+	as_yaml = strcmp(cli->output, "yaml") == 0;
+	cli->json = as_yaml || strcmp(cli->output, "json") == 0;
+	return cli->json;
+}
+
+static bool emit_scalar(yaml_emitter_t *emitter, const char *text, bool is_text)
+{
+	yaml_event_t event;
+
+	/* A text that a reader would take for a number or a truth value keeps its quotes. */
+	return yaml_scalar_event_initialize(&event, NULL,
+		       (const yaml_char_t *)(is_text ? YAML_STR_TAG : NULL),
+		       (const yaml_char_t *)text, (int)strlen(text), !is_text, is_text,
+		       is_text ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE) &&
+	       yaml_emitter_emit(emitter, &event);
+}
+
+static bool emit(yaml_emitter_t *emitter, const json_t *json);
+
+static bool emit_array(yaml_emitter_t *emitter, const json_t *json)
+{
+	yaml_event_t event;
+	const json_t *item;
+	size_t i;
+
+	if (!yaml_sequence_start_event_initialize(
+		    &event, NULL, NULL, 1, YAML_BLOCK_SEQUENCE_STYLE) ||
+		!yaml_emitter_emit(emitter, &event))
+		return false;
+	json_array_foreach((json_t *)json, i, item)
+	{
+		if (!emit(emitter, item))
+			return false;
+	}
+	return yaml_sequence_end_event_initialize(&event) && yaml_emitter_emit(emitter, &event);
+}
+
+static bool emit_object(yaml_emitter_t *emitter, const json_t *json)
+{
+	yaml_event_t event;
+	const char *key;
+	json_t *value;
+
+	if (!yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE) ||
+		!yaml_emitter_emit(emitter, &event))
+		return false;
+	json_object_foreach((json_t *)json, key, value)
+	{
+		bool plain = strspn(key, "abcdefghijklmnopqrstuvwxyz_") == strlen(key) &&
+			     strlen(key) > 3; /* longer than y, no, yes, on, off */
+
+		if (!emit_scalar(emitter, key, !plain) || !emit(emitter, value))
+			return false;
+	}
+	return yaml_mapping_end_event_initialize(&event) && yaml_emitter_emit(emitter, &event);
+}
+
+static bool emit(yaml_emitter_t *emitter, const json_t *json)
+{
+	char *text;
+	bool done;
+
+	if (json_is_object(json))
+		return emit_object(emitter, json);
+	if (json_is_array(json))
+		return emit_array(emitter, json);
+	if (json_is_string(json))
+		return emit_scalar(emitter, json_string_value(json), true);
+	text = json_dumps(json, JSON_ENCODE_ANY);
+	done = text != NULL && emit_scalar(emitter, text, false);
+	free(text);
+	return done;
+}
+
+static void print_yaml(const json_t *json)
+{
+	yaml_emitter_t emitter;
+	yaml_event_t event;
+
+	if (!yaml_emitter_initialize(&emitter))
+		return;
+	yaml_emitter_set_output_file(&emitter, stdout);
+	yaml_emitter_set_unicode(&emitter, 1);
+	yaml_emitter_set_width(&emitter, -1);
+	if (!yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) ||
+		!yaml_emitter_emit(&emitter, &event) ||
+		!yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) ||
+		!yaml_emitter_emit(&emitter, &event) || !emit(&emitter, json) ||
+		!yaml_document_end_event_initialize(&event, 1) ||
+		!yaml_emitter_emit(&emitter, &event) || !yaml_emitter_flush(&emitter))
+		fprintf(stderr, "sallyport: cannot print YAML: %s\n", emitter.problem);
+	yaml_emitter_delete(&emitter);
+}
+
+void cli_print_json(const json_t *json)
+{
+	if (as_yaml) {
+		print_yaml(json);
+		return;
+	}
+	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	putchar('\n');
+}
+
+pid_t cli_pager_start(struct cli *cli)
+{
+	const char *program = getenv("PAGER");
+	int ends[2];
+	pid_t pid;
+
+	if (cli->columns == 0 || cli->json || cli->given & CLI_CHECK)
+		return -1;
+	if (program == NULL)
+		program = "command -v less >/dev/null && exec less; exec cat";
+	if (program[0] == '\0' || strcmp(program, "cat") == 0 || pipe(ends) < 0)
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		/* Ends by itself if all fits on the screen, and keeps colours. */
+		setenv("LESS", "FRX", 0);
+		dup2(ends[0], STDIN_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		execl("/bin/sh", "sh", "-c", program, (char *)NULL);
+		_exit(127);
+	}
+	if (pid > 0)
+		dup2(ends[1], STDOUT_FILENO);
+	close(ends[0]);
+	close(ends[1]);
+	return pid;
+}
+
+void cli_pager_end(pid_t pager)
+{
+	if (pager <= 0)
+		return;
+	fclose(stdout); /* the pager reads to the end */
+	while (waitpid(pager, NULL, 0) < 0 && errno == EINTR)
+		;
+}
