@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/bench/rig.h"
+
+#include <rte_cycles.h>
+#include <rte_eth_ring.h>
+#include <rte_graph_worker.h>
+#include <rte_ip.h>
+#include <rte_ring.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/api/egress.h"
+#include "common/api/policy.h"
+#include "common/api/port.h"
+#include "common/api/route.h"
+#include "dataplane/aead/aead.h"
+#include "dataplane/bench/direct.h"
+#include "dataplane/graph/graph.h"
+#include "dataplane/graph/handoff.h"
+#include "dataplane/graph/packet.h"
+#include "dataplane/main/dataplane.h"
+#include "dataplane/main/eal.h"
+#include "dataplane/main/feature.h"
+#include "dataplane/main/reader.h"
+#include "dataplane/main/worker.h"
+#include "dataplane/port/port.h"
+#include "dataplane/port/port_tx.h"
+#include "dataplane/wireguard/wireguard_priv.h"
+
+enum {
+	PEER = 1,
+	SET = 1,
+	MTU = 1500,
+};
+
+void rig_die(const char *what, int rc)
+{
+	fprintf(stderr, "path-bench: %s: %s\n", what, strerror(-rc));
+	exit(EXIT_FAILURE);
+}
+
+static struct addr v4(uint32_t host)
+{
+	struct addr addr = {.family = ADDR_V4};
+	uint32_t big = rte_cpu_to_be_32(host);
+
+	memcpy(addr.bytes, &big, sizeof(big));
+	return addr;
+}
+
+static struct prefix net(uint32_t host, uint8_t length)
+{
+	struct addr addr = v4(host);
+	struct prefix prefix = prefix_of_addr(&addr);
+
+	prefix.length = length;
+	prefix_mask(&prefix);
+	return prefix;
+}
+
+static struct wire wire_create(const char *name)
+{
+	struct wire wire;
+	char text[32];
+
+	snprintf(text, sizeof(text), "%s_in", name);
+	wire.to_port =
+		rte_ring_create(text, RIG_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	snprintf(text, sizeof(text), "%s_out", name);
+	wire.from_port =
+		rte_ring_create(text, RIG_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (wire.to_port == NULL || wire.from_port == NULL)
+		rig_die(name, -ENOMEM);
+	if (rte_eth_from_rings(name, &wire.to_port, 1, &wire.from_port, 1, 0) < 0)
+		rig_die(name, -EIO);
+	return wire;
+}
+
+static void program_ports(struct rig *rig)
+{
+	rig->wan = wire_create("wan");
+	rig->inet = wire_create("inet");
+	DIRECT_COMMIT(rig->worker, API_PORT_SET, api_port_set, .port = RIG_PORT_WAN, .mtu = MTU,
+		.name = "wan", .device = "net_ring_wan");
+	DIRECT_COMMIT(rig->worker, API_PORT_SET, api_port_set, .port = RIG_PORT_INET, .mtu = MTU,
+		.name = "inet", .device = "net_ring_inet");
+	DIRECT_COMMIT(rig->worker, API_LOCAL_SET, api_local_set, .addr = v4(RIG_WAN_ADDR),
+		.port = RIG_PORT_WAN);
+	DIRECT_COMMIT(rig->worker, API_LOCAL_SET, api_local_set, .addr = v4(RIG_INET_ADDR),
+		.port = RIG_PORT_INET);
+	DIRECT_COMMIT(rig->worker, API_NEIGH_SET, api_neigh_set, .addr = v4(RIG_CLIENT_ADDR),
+		.port = RIG_PORT_WAN, .mac = {2, 0, 0, 0, 0, 9});
+	DIRECT_COMMIT(rig->worker, API_NEIGH_SET, api_neigh_set, .addr = v4(RIG_SERVER_ADDR),
+		.port = RIG_PORT_INET, .mac = {2, 0, 0, 0, 0, 80});
+	DIRECT_COMMIT(rig->worker, API_ROUTE_SET, api_route_set, .table = API_TABLE_UNDERLAY,
+		.prefix = net(RIG_WAN_ADDR, 24), .next = API_NEXT_PORT, .port = RIG_PORT_WAN);
+	DIRECT_COMMIT(rig->worker, API_ROUTE_SET, api_route_set, .table = API_TABLE_UNDERLAY,
+		.prefix = net(RIG_INET_ADDR, 24), .next = API_NEXT_PORT, .port = RIG_PORT_INET);
+}
+
+static void program_gateway(struct rig *rig)
+{
+	DIRECT_COMMIT(rig->worker, API_WG_INTERFACE_SET, api_wg_interface_set, .interface = 1,
+		.listen_port = RIG_LISTEN, .mtu = RIG_TUNNEL_MTU);
+	DIRECT_COMMIT(rig->worker, API_PEER_SET, api_peer_set, .peer = PEER, .interface = 1,
+		.set_id = SET, .public_key = {.bytes = {1}});
+	DIRECT_COMMIT(rig->worker, API_ALLOWED_SET, api_allowed_set,
+		.prefix = net(RIG_INSIDE_NET, 10), .peer = PEER);
+	for (unsigned half = 0; half < 2; half++)
+		DIRECT_COMMIT(rig->worker, API_ROUTE_SET, api_route_set, .table = API_TABLE_OVERLAY,
+			.prefix = net(half << 31, 1), .next = API_NEXT_UNDERLAY, .set_id = SET,
+			.flags = API_ROUTE_MASQUERADE | API_ROUTE_EXIT, .route_id = 1);
+	DIRECT_COMMIT(rig->worker, API_POLICY_SET, api_policy_set, .rule = 1, .priority = 1,
+		.src_set = SET, .verdict = API_ALLOW, .flags = API_POLICY_TO_EXIT,
+		.port_last = UINT16_MAX);
+	DIRECT_COMMIT(rig->worker, API_EGRESS_ADDR_SET, api_egress_addr_set, .egress = 1,
+		.addr = v4(RIG_EGRESS_ADDR), .port_first = 1024, .port_last = UINT16_MAX);
+	DIRECT_COMMIT(rig->worker, API_EGRESS_POOL_SET, api_egress_pool_set, .pool = 1, .count = 1,
+		.egress = {1});
+	DIRECT_COMMIT(rig->worker, API_EGRESS_RULE_SET, api_egress_rule_set, .rule = 1,
+		.priority = 1, .src_set = SET, .pool = 1);
+}
+
+/* A session with known keys instead of a handshake; the path to the client's endpoint. */
+static void program_session(struct rig *rig)
+{
+	struct wg_peer *peer = wg_peer_get(PEER);
+	struct endpoint remote = {.addr = v4(RIG_CLIENT_ADDR), .port = RIG_CLIENT_PORT};
+	struct addr local = v4(RIG_WAN_ADDR);
+	struct noise_keys keys = {.remote_index = 77, .initiator = true};
+
+	memset(rig->key_up, 0x11, sizeof(rig->key_up));
+	memset(rig->key_down, 0x22, sizeof(rig->key_down));
+	memcpy(keys.receive.bytes, rig->key_up, sizeof(rig->key_up));
+	memcpy(keys.send.bytes, rig->key_down, sizeof(rig->key_down));
+	path_set(peer, &remote, &local);
+	if (index_table_take(peer, 0, &keys.local_index) != 0)
+		rig_die("index", -ENOSPC);
+	rig->local_index = keys.local_index;
+	keypair_install(peer, &keys, clock_ms());
+	peer->watched = true; /* there is no handshake thread to tell */
+}
+
+void rig_start(struct rig *rig, struct args *args, const char *aead)
+{
+	int rc = eal_start(args);
+
+	if (rc == 0)
+		rc = reader_create();
+	if (rc == 0)
+		rc = packet_pool_create();
+	if (rc == 0)
+		rc = handoff_create_all(1);
+	if (rc == 0)
+		rc = aead_select(aead);
+	if (rc == 0)
+		rc = feature_init_all();
+	if (rc == 0)
+		rc = worker_create_all();
+	if (rc == 0)
+		rc = graph_create_all(1);
+	if (rc == 0)
+		rc = feature_worker_init_all(worker_get(0));
+	if (rc == 0)
+		rig->aead = aead_create(&rc);
+	if (rc != 0)
+		rig_die("cannot start", rc);
+	rig->worker = worker_get(0);
+	RTE_PER_LCORE(worker) = rig->worker;
+	reader_register(0);
+	program_ports(rig);
+	program_gateway(rig);
+	program_session(rig);
+}
+
+uint64_t rig_walk(struct rig *rig)
+{
+	uint64_t start;
+
+	rig->worker->now_ms = clock_ms();
+	rig->worker->copy = (uint16_t)tables_active();
+	start = rte_rdtsc_precise();
+	rte_graph_walk(graph_of(0));
+	port_tx_drain(0);
+	return rte_rdtsc_precise() - start;
+}
