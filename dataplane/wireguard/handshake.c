@@ -69,6 +69,7 @@ void handshake_destroy(struct handshake **handshake)
 {
 	if (*handshake == NULL)
 		return;
+	noise_identity_wipe(&(*handshake)->identity);
 	blake2s_destroy(&(*handshake)->blake2s);
 	ratelimit_destroy(&(*handshake)->ratelimit);
 	sodium_memzero(*handshake, sizeof(**handshake));
@@ -94,9 +95,12 @@ int handshake_set_private_key(struct handshake *handshake, const struct key *pri
 	rc = cookie_checker_init(&checker, &identity.public_key, handshake->blake2s);
 	if (rc < 0)
 		goto out;
+	noise_identity_wipe(&handshake->identity);
 	handshake->identity = identity;
 	handshake->checker = checker;
 	handshake->has_identity = true;
+	/* What it owns has moved. */
+	identity.x25519 = NULL;
 out:
 	noise_identity_wipe(&identity);
 	return rc;
@@ -163,9 +167,33 @@ void handshake_peer_down(struct handshake *handshake, struct handshake_peer *pee
 int handshake_make_fresh(
 	struct handshake *handshake, struct handshake_peer *peer, struct noise_fresh *fresh)
 {
+	struct ephemeral pair;
+
 	memset(fresh, 0, sizeof(*fresh));
-	handshake->ops.random(handshake->context, fresh->ephemeral.bytes, KEY_SIZE);
+	if (ephemerals_take(&handshake->ephemerals, &pair)) {
+		fresh->ephemeral = pair.private_key;
+		fresh->ephemeral_public = pair.public_key;
+		fresh->has_public = true;
+		sodium_memzero(&pair, sizeof(pair));
+	} else {
+		handshake->ops.random(handshake->context, fresh->ephemeral.bytes, KEY_SIZE);
+	}
 	return handshake->ops.alloc_index(handshake->context, peer, &fresh->local_index);
+}
+
+bool handshake_idle(struct handshake *handshake)
+{
+	struct ephemeral pair;
+	struct key random;
+
+	if (!handshake->has_identity || ephemerals_are_full(&handshake->ephemerals))
+		return false;
+	handshake->ops.random(handshake->context, random.bytes, sizeof(random.bytes));
+	if (ephemeral_make(&pair, &random) == 0)
+		ephemerals_put(&handshake->ephemerals, &pair);
+	sodium_memzero(&pair, sizeof(pair));
+	key_wipe(&random);
+	return true;
 }
 
 /* Not a secret, and drawn at every look at a peer, so not worth a system call: xorshift64*. */

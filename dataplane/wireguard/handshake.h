@@ -164,3 +164,7 @@ uint64_t handshake_peer_run(
  * nothing was sent: -EAGAIN (too soon), -EDESTADDRREQ, -EINVAL (low order), -ENOKEY (no identity),
  * or another negative errno. */
 int handshake_initiate(struct handshake *handshake, struct handshake_peer *peer, uint64_t now_ms);
+
+/* Makes something ready for handshakes to come, in less than 0.1 ms; call it while there is nothing
+ * else to do. False: there is nothing more to make. */
+bool handshake_idle(struct handshake *handshake);

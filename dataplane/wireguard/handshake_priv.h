@@ -6,6 +6,7 @@
 #pragma once
 
 #include "dataplane/wireguard/blake2s.h"
+#include "dataplane/wireguard/ephemerals.h"
 #include "dataplane/wireguard/handshake.h"
 #include "dataplane/wireguard/ratelimit.h"
 
@@ -16,6 +17,7 @@ struct handshake {
 	struct ratelimit *ratelimit;
 	struct noise_identity identity;
 	struct cookie_checker checker;
+	struct ephemerals ephemerals;
 	uint64_t jitter_state; /* 0 = not seeded yet */
 	bool has_identity;
 };

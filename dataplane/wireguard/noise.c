@@ -6,8 +6,8 @@
  *   <- e, ee, se, psk, {}
  *
  * Every function copies the transcript (chaining key and hash) it starts from, works on the copy,
- * and stores it only when the whole message held. X25519 is libsodium's, which refuses a result of
- * all zeros, so a key of low order fails wherever it turns up.
+ * and stores it only when the whole message held. X25519 refuses a result of all zeros, so a key of
+ * low order fails wherever it turns up.
  */
 #include "dataplane/wireguard/noise.h"
 
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "dataplane/wireguard/blake2s.h"
+#include "dataplane/wireguard/x25519.h"
 
 static const char construction[] = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
 static const char identifier[] = "WireGuard v1 zx2c4 Jason@zx2c4.com";
@@ -42,17 +43,30 @@ static void mix_key(struct transcript *t, const struct key *secret)
 		(struct blake2s_bytes){secret->bytes, KEY_SIZE});
 }
 
-static int mix_dh(struct transcript *t, const struct key *private_key, const struct key *public_key)
+/* Mixes what our static or our ephemeral key shares with the other side's. */
+static int mix_dh(struct transcript *t, const struct noise_identity *identity,
+	int (*multiply)(struct x25519 *own, const struct key *remote, struct key *shared),
+	const struct key *remote)
 {
 	struct key shared;
-	int rc = -EINVAL;
+	int rc = multiply(identity->x25519, remote, &shared);
 
-	if (crypto_scalarmult(shared.bytes, private_key->bytes, public_key->bytes) == 0) {
+	if (rc == 0)
 		mix_key(t, &shared);
-		rc = 0;
-	}
 	key_wipe(&shared);
 	return rc;
+}
+
+/* Makes the ephemeral pair ready, and its public half if need be. */
+static int open_ephemeral(const struct noise_identity *identity, const struct noise_fresh *fresh,
+	struct key *public_key)
+{
+	int rc = 0;
+
+	*public_key = fresh->ephemeral_public;
+	if (!fresh->has_public)
+		rc = key_public(&fresh->ephemeral, public_key);
+	return rc < 0 ? rc : x25519_set_ephemeral(identity->x25519, &fresh->ephemeral, public_key);
 }
 
 /* With a preshared key in the pattern, Noise mixes ephemerals into the key as well. */
@@ -137,15 +151,23 @@ static void derive_keys(struct transcript *t, struct noise_keys *keys)
 int noise_identity_init(
 	struct noise_identity *identity, const struct key *private_key, struct blake2s *blake2s)
 {
+	int rc;
+
 	identity->private_key = *private_key;
 	identity->private_key.bytes[0] &= 248;
 	identity->private_key.bytes[31] = (identity->private_key.bytes[31] & 127) | 64;
 	identity->blake2s = blake2s;
-	return key_public(&identity->private_key, &identity->public_key);
+	identity->x25519 = NULL;
+	rc = key_public(&identity->private_key, &identity->public_key);
+	if (rc < 0)
+		return rc;
+	identity->x25519 = x25519_create(&identity->private_key, &identity->public_key, &rc);
+	return rc;
 }
 
 void noise_identity_wipe(struct noise_identity *identity)
 {
+	x25519_destroy(&identity->x25519);
 	sodium_memzero(identity, sizeof(*identity));
 }
 
@@ -161,9 +183,8 @@ void noise_peer_init(struct noise_peer *peer, const struct noise_identity *ident
 
 void noise_peer_precompute(struct noise_peer *peer, const struct noise_identity *identity)
 {
-	peer->usable = identity != NULL &&
-		       crypto_scalarmult(peer->static_static.bytes, identity->private_key.bytes,
-			       peer->public_key.bytes) == 0;
+	peer->usable = identity != NULL && x25519_of_static(identity->x25519, &peer->public_key,
+						   &peer->static_static) == 0;
 	if (!peer->usable)
 		key_wipe(&peer->static_static);
 }
@@ -182,12 +203,12 @@ int noise_create_initiation(struct noise_handshake *handshake,
 	message->type = htole32(WG_TYPE_INITIATION);
 	message->sender = htole32(fresh->local_index);
 	begin(&t, identity->blake2s, &peer->public_key);
-	rc = key_public(&fresh->ephemeral, &ephemeral);
+	rc = open_ephemeral(identity, fresh, &ephemeral);
 	if (rc < 0)
 		goto out;
 	memcpy(message->ephemeral, ephemeral.bytes, KEY_SIZE);
 	mix_ephemeral(&t, message->ephemeral);
-	rc = mix_dh(&t, &fresh->ephemeral, &peer->public_key);
+	rc = mix_dh(&t, identity, x25519_of_ephemeral, &peer->public_key);
 	if (rc < 0)
 		goto out;
 	seal(&t, message->static_key, identity->public_key.bytes, KEY_SIZE);
@@ -199,8 +220,10 @@ int noise_create_initiation(struct noise_handshake *handshake,
 	handshake->pending = true;
 	handshake->local_index = fresh->local_index;
 	handshake->ephemeral = fresh->ephemeral;
+	handshake->ephemeral_public = ephemeral;
 	save(&t, handshake->chaining_key, handshake->hash);
 out:
+	x25519_drop_ephemeral(identity->x25519);
 	if (rc < 0)
 		sodium_memzero(message, sizeof(*message));
 	sodium_memzero(&t, sizeof(t));
@@ -218,7 +241,7 @@ int noise_open_initiation(struct noise_opening *opening, const struct noise_iden
 	memcpy(opening->remote_ephemeral.bytes, message->ephemeral, KEY_SIZE);
 	begin(&t, identity->blake2s, &identity->public_key);
 	mix_ephemeral(&t, message->ephemeral);
-	rc = mix_dh(&t, &identity->private_key, &opening->remote_ephemeral);
+	rc = mix_dh(&t, identity, x25519_of_static, &opening->remote_ephemeral);
 	if (rc < 0)
 		goto out;
 	rc = open_sealed(&t, opening->remote_static.bytes, message->static_key, KEY_SIZE);
@@ -269,15 +292,15 @@ int noise_create_response(struct noise_opening *opening, const struct noise_iden
 	message->sender = htole32(fresh->local_index);
 	message->receiver = htole32(opening->remote_index);
 	resume(&t, identity->blake2s, opening->chaining_key, opening->hash);
-	rc = key_public(&fresh->ephemeral, &ephemeral);
+	rc = open_ephemeral(identity, fresh, &ephemeral);
 	if (rc < 0)
 		goto out;
 	memcpy(message->ephemeral, ephemeral.bytes, KEY_SIZE);
 	mix_ephemeral(&t, message->ephemeral);
-	rc = mix_dh(&t, &fresh->ephemeral, &opening->remote_ephemeral);
+	rc = mix_dh(&t, identity, x25519_of_ephemeral, &opening->remote_ephemeral);
 	if (rc < 0)
 		goto out;
-	rc = mix_dh(&t, &fresh->ephemeral, &peer->public_key);
+	rc = mix_dh(&t, identity, x25519_of_ephemeral, &peer->public_key);
 	if (rc < 0)
 		goto out;
 	mix_preshared_key(&t, &peer->preshared_key);
@@ -287,6 +310,7 @@ int noise_create_response(struct noise_opening *opening, const struct noise_iden
 	derive_keys(&t, &answer->keys);
 	rc = blake2s_failed(identity->blake2s) ? -EIO : 0;
 out:
+	x25519_drop_ephemeral(identity->x25519);
 	if (rc < 0)
 		sodium_memzero(answer, sizeof(*answer));
 	noise_opening_wipe(opening);
@@ -306,12 +330,16 @@ int noise_consume_response(struct noise_handshake *handshake, const struct noise
 	resume(&t, identity->blake2s, handshake->chaining_key, handshake->hash);
 	if (!handshake->pending || le32toh(message->receiver) != handshake->local_index)
 		goto out;
-	memcpy(ephemeral.bytes, message->ephemeral, KEY_SIZE);
-	mix_ephemeral(&t, message->ephemeral);
-	rc = mix_dh(&t, &handshake->ephemeral, &ephemeral);
+	rc = x25519_set_ephemeral(
+		identity->x25519, &handshake->ephemeral, &handshake->ephemeral_public);
 	if (rc < 0)
 		goto out;
-	rc = mix_dh(&t, &identity->private_key, &ephemeral);
+	memcpy(ephemeral.bytes, message->ephemeral, KEY_SIZE);
+	mix_ephemeral(&t, message->ephemeral);
+	rc = mix_dh(&t, identity, x25519_of_ephemeral, &ephemeral);
+	if (rc < 0)
+		goto out;
+	rc = mix_dh(&t, identity, x25519_of_static, &ephemeral);
 	if (rc < 0)
 		goto out;
 	mix_preshared_key(&t, &peer->preshared_key);
@@ -326,6 +354,7 @@ int noise_consume_response(struct noise_handshake *handshake, const struct noise
 	if (rc == 0)
 		noise_handshake_wipe(handshake);
 out:
+	x25519_drop_ephemeral(identity->x25519);
 	if (rc < 0)
 		noise_keys_wipe(keys);
 	sodium_memzero(&t, sizeof(t));

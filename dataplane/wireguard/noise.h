@@ -24,11 +24,13 @@
 #include "dataplane/wireguard/tai64n.h"
 
 struct blake2s;
+struct x25519;
 
 /* Our side of an interface. */
 struct noise_identity {
 	struct key private_key;
 	struct key public_key;
+	struct x25519 *x25519;   /* owned: the private key made ready */
 	struct blake2s *blake2s; /* borrowed from the thread */
 };
 
@@ -45,6 +47,7 @@ struct noise_handshake {
 	bool pending;
 	uint32_t local_index;
 	struct key ephemeral; /* private */
+	struct key ephemeral_public;
 	uint8_t chaining_key[WG_HASH_SIZE];
 	uint8_t hash[WG_HASH_SIZE];
 };
@@ -62,6 +65,8 @@ struct noise_opening {
 /* What is fresh in a message that we make. */
 struct noise_fresh {
 	struct key ephemeral; /* private, random */
+	struct key ephemeral_public;
+	bool has_public; /* else it is reckoned when it is needed */
 	uint32_t local_index;
 	struct tai64n timestamp; /* initiation only */
 };
@@ -81,7 +86,8 @@ struct noise_answer {
 	struct noise_keys keys;
 };
 
-/* Copies the private key (clamped) and derives the public one. -EINVAL for a bad key. */
+/* Copies the private key (clamped) and derives the public one. 0, -EINVAL for a bad key, -ENOMEM,
+ * -ENOTSUP; the caller wipes it, which frees what it holds. */
 int noise_identity_init(struct noise_identity *identity, const struct key *private_key,
 	struct blake2s *blake2s) __attribute__((warn_unused_result));
 void noise_identity_wipe(struct noise_identity *identity);

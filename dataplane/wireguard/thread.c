@@ -541,6 +541,19 @@ static void timers_due_run(void)
 		peer_run((struct wg_peer *)((char *)entry - offsetof(struct wg_peer, timer)));
 }
 
+/* Makes something ready for later. False: there is nothing to make. */
+static bool idle_run(void)
+{
+	for (unsigned i = 1; i < API_WG_INTERFACE_MAX; i++) {
+		struct wg_interface *interface = wg_interface_get(i);
+
+		if (interface != NULL && interface->handshake != NULL &&
+			handshake_idle(interface->handshake))
+			return true;
+	}
+	return false;
+}
+
 static void *run(void *arg)
 {
 	reader_register(READER_HANDSHAKE);
@@ -556,7 +569,7 @@ static void *run(void *arg)
 		timers_due_run();
 		reader_quiescent(READER_HANDSHAKE);
 		reclaim_run();
-		if (work != 0)
+		if (work != 0 || idle_run())
 			continue;
 		reader_offline(READER_HANDSHAKE);
 		events_wait((int)wheel_wait_ms(&self.wheel, self.now_ms, WAIT_MAX_MS));

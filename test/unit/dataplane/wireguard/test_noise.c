@@ -65,6 +65,7 @@ static int teardown(void **state)
 {
 	struct pair *pair = *state;
 
+	noise_identity_wipe(&pair->identity);
 	blake2s_destroy(&pair->blake2s);
 	return 0;
 }
@@ -377,6 +378,7 @@ static void shared_secret_is_the_known_answer(void **state)
 		noise_peer_init(&peer, &identity, &point, NULL);
 		assert_true(peer.usable);
 		assert_true(key_equal(&peer.static_static, &result));
+		noise_identity_wipe(&identity);
 	}
 }
 
@@ -390,6 +392,7 @@ static void private_key_is_clamped(void **state)
 	assert_int_equal(noise_identity_init(&identity, &key, pair->blake2s), 0);
 	assert_int_equal(identity.private_key.bytes[0], 0xf8);
 	assert_int_equal(identity.private_key.bytes[31], 0x7f);
+	noise_identity_wipe(&identity);
 }
 
 int main(void)
