@@ -7,6 +7,10 @@
 #include <time.h>
 
 const struct http_route api_routes[] = {
+	{"GET", "/metrics", api_get_metrics},
+	{"GET", "/livez", api_get_livez},
+	{"GET", "/readyz", api_get_readyz},
+	{"GET", "/startupz", api_get_startupz},
 	{"GET", "/api/status", api_get_status},
 	{"GET", "/api/peers", api_get_peers},
 	{"GET", "/api/routes", api_get_routes},

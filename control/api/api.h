@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "control/health/health.h"
 #include "control/http/http.h"
 #include "control/program/program.h"
 
@@ -12,11 +13,18 @@ struct api {
 	struct program *program;
 	const char *config_file; /* what `apply` reads */
 	const char *state_dir;
-	long started_s; /* Unix time */
+	long started_s;              /* Unix time */
+	const struct health *health; /* NULL = not looked at: not ready */
 };
 
 /* For http_create(); arg is a struct api that outlives the server. */
 extern const struct http_route api_routes[];
+
+/* Those of them that only tell figures: for a listener on TCP. */
+extern const struct http_route api_probe_routes[];
+
+/* The answer to GET /metrics: malloc, or NULL. */
+char *api_metrics(struct api *api, bool openmetrics) __attribute__((warn_unused_result));
 
 enum api_export_form {
 	API_EXPORT_HALVES, /* 0.0.0.0/1, 128.0.0.0/1, ::/1, 8000::/1 */

@@ -29,6 +29,14 @@ const struct compiled *api_need_config(struct api *api, struct http_request *req
 json_t *api_problems(struct api *api, const struct compiled *c, const json_t *ports);
 bool api_has_error(const json_t *problems);
 
+/* Sums the counters of all rules that came of one policy. */
+struct api_count_pair api_sum_rules(const struct compiled *c, const char *policy,
+	const struct api_count_pair *rows, uint32_t n);
+
+void api_get_metrics(struct http_request *request, void *arg);
+void api_get_livez(struct http_request *request, void *arg);
+void api_get_readyz(struct http_request *request, void *arg);
+void api_get_startupz(struct http_request *request, void *arg);
 void api_get_status(struct http_request *request, void *arg);
 void api_get_drops(struct http_request *request, void *arg);
 void api_get_flows(struct http_request *request, void *arg);

@@ -249,12 +249,13 @@ void api_get_egress(struct http_request *request, void *arg)
 							    : "deny"));
 }
 
-/* Sums the counters of all rules that came of one object. */
-static struct api_count_pair sum_rules(
-	const struct compiled *c, const char *name, const struct api_count_pair *rows, uint32_t n)
+struct api_count_pair api_sum_rules(
+	const struct compiled *c, const char *policy, const struct api_count_pair *rows, uint32_t n)
 {
+	char name[MODEL_NAME_MAX + 16];
 	struct api_count_pair sum = {0};
 
+	snprintf(name, sizeof(name), "policy:%s", policy);
 	for (uint32_t i = 0; i < n && i < c->n_rule_names; i++) {
 		if (c->rule_names[i] == NULL || strcmp(c->rule_names[i], name) != 0)
 			continue;
@@ -330,12 +331,9 @@ void api_get_policies(struct http_request *request, void *arg)
 	rows = api_read_rows(api, API_SECTION_RULES, sizeof(*rows), &n);
 	for (size_t i = 0; i < c->model->tables[MODEL_POLICY].n; i++) {
 		const struct model_policy *policy = model_policy_at(c->model, i);
-		char name[MODEL_NAME_MAX + 16];
-		struct api_count_pair sum;
+		struct api_count_pair sum = api_sum_rules(c, policy->object.name, rows, n);
 		json_t *json = json_object();
 
-		snprintf(name, sizeof(name), "policy:%s", policy->object.name);
-		sum = sum_rules(c, name, rows, n);
 		json_object_set_new(json, "name", json_string(policy->object.name));
 		json_object_set_new(json, "description", api_json_text(policy->description));
 		json_object_set_new(json, "enabled", json_boolean(policy->enabled));

@@ -45,6 +45,11 @@ static const struct conf_field dataplane_fields[] = {
 	END,
 };
 
+static const struct conf_field management_fields[] = {
+	FIELD("metrics", endpoint, model_management, metrics),
+	END,
+};
+
 static const struct conf_field port_fields[] = {
 	FIELD("device", text, model_port, device, .required = true, .max = DEVICE_MAX),
 	FIELD("addresses", ifaddrs, model_port, addresses),
@@ -368,6 +373,7 @@ static const struct conf_field root_fields[] = {
 		.shape = CONF_SHAPE_VERSION},
 	{.key = "gateway", .read = conf_read_fields, .fields = gateway_fields},
 	FIELD("dataplane", fields, model, dataplane, .fields = dataplane_fields),
+	FIELD("management", fields, model, management, .fields = management_fields),
 	{.key = "ports", .read = conf_read_named, .kind = MODEL_PORT, .shape = CONF_SHAPE_NAMED},
 	FIELD("wireguard", fields, model, wireguard, .fields = wireguard_fields, .required = true),
 	{.key = "groups", .read = conf_read_named, .kind = MODEL_GROUP, .shape = CONF_SHAPE_NAMED},

@@ -5,8 +5,10 @@
  */
 #include "control/http/http.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/http_struct.h>
@@ -28,6 +30,7 @@ enum {
 	BACKLOG = 64,
 	TIMEOUT_S = 60,
 	HEADERS_BYTES_MAX = 16384,
+	INET_BODY_MAX = 4096, /* what is asked there has no body */
 };
 
 struct http_server {
@@ -41,6 +44,8 @@ struct http_request {
 	struct evhttp_request *request; /* NULL once the connection is gone */
 	struct evkeyvalq query;
 	char param[HTTP_PARAM_MAX];
+	void (*closed)(void *arg); /* of a stream */
+	void *closed_arg;
 };
 
 static const char *method_name(enum evhttp_cmd_type type)
@@ -90,7 +95,11 @@ static bool match(const char *pattern, const char *path, char param[HTTP_PARAM_M
 
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
-	((struct http_request *)arg)->request = NULL;
+	struct http_request *request = arg;
+
+	request->request = NULL;
+	if (request->closed != NULL)
+		request->closed(request->closed_arg);
 }
 
 static struct http_request *make_request(struct evhttp_request *raw)
@@ -175,11 +184,39 @@ int http_listen_unix(const char *path, unsigned mode)
 	return rc < 0 ? rc : fd;
 }
 
+/* Takes the descriptor over in any case. */
+static int serve(struct http_server *server, struct event_base *base, int fd, size_t body_max)
+{
+	struct evconnlistener *listener;
+
+	server->http = evhttp_new(base);
+	listener = evconnlistener_new(
+		base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
+	if (server->http == NULL || listener == NULL)
+		goto err_fd;
+	if (evhttp_bind_listener(server->http, listener) == NULL)
+		goto err_fd;
+	evhttp_set_timeout(server->http, TIMEOUT_S);
+	evhttp_set_max_headers_size(server->http, HEADERS_BYTES_MAX);
+	evhttp_set_max_body_size(server->http, (ev_ssize_t)body_max);
+	evhttp_set_allowed_methods(server->http,
+		EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE);
+	evhttp_set_gencb(server->http, on_request, server);
+	return 0;
+err_fd:
+	if (listener != NULL)
+		evconnlistener_free(listener);
+	else
+		close(fd);
+	if (server->http != NULL)
+		evhttp_free(server->http);
+	return -ENOMEM;
+}
+
 struct http_server *http_create(struct event_base *base, const char *path, unsigned mode,
 	const struct http_route *routes, void *arg, int *error)
 {
 	struct http_server *server = calloc(1, sizeof(*server));
-	struct evconnlistener *listener;
 	int fd;
 
 	*error = -ENOMEM;
@@ -192,35 +229,73 @@ struct http_server *http_create(struct event_base *base, const char *path, unsig
 		*error = fd;
 		goto err_server;
 	}
-	server->http = evhttp_new(base);
-	if (server->http == NULL)
-		goto err_fd;
-	listener = evconnlistener_new(
-		base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
-	if (listener == NULL)
-		goto err_http;
-	if (evhttp_bind_listener(server->http, listener) == NULL) {
-		evconnlistener_free(listener);
-		fd = -1;
-		goto err_http;
-	}
+	*error = serve(server, base, fd, HTTP_BODY_MAX);
+	if (*error < 0)
+		goto err_path;
 	strcpy(server->path, path);
-	evhttp_set_timeout(server->http, TIMEOUT_S);
-	evhttp_set_max_headers_size(server->http, HEADERS_BYTES_MAX);
-	evhttp_set_max_body_size(server->http, HTTP_BODY_MAX);
-	evhttp_set_allowed_methods(server->http,
-		EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE);
-	evhttp_set_gencb(server->http, on_request, server);
 	return server;
-err_http:
-	evhttp_free(server->http);
-err_fd:
-	if (fd >= 0)
-		close(fd);
+err_path:
 	unlink(path);
 err_server:
 	free(server);
 	return NULL;
+}
+
+static socklen_t to_sockaddr(const struct endpoint *endpoint, struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (endpoint->addr.family == ADDR_V4) {
+		struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(endpoint->port);
+		memcpy(&v4->sin_addr, endpoint->addr.bytes, sizeof(v4->sin_addr));
+		return sizeof(*v4);
+	}
+	((struct sockaddr_in6 *)out)->sin6_family = AF_INET6;
+	((struct sockaddr_in6 *)out)->sin6_port = htons(endpoint->port);
+	memcpy(&((struct sockaddr_in6 *)out)->sin6_addr, endpoint->addr.bytes,
+		sizeof(struct in6_addr));
+	return sizeof(struct sockaddr_in6);
+}
+
+static int listen_inet(const struct endpoint *endpoint)
+{
+	struct sockaddr_storage address;
+	socklen_t length = to_sockaddr(endpoint, &address);
+	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&address, length) < 0) {
+		int error = -errno;
+
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+struct http_server *http_create_inet(struct event_base *base, const struct endpoint *endpoint,
+	const struct http_route *routes, void *arg, int *error)
+{
+	struct http_server *server = calloc(1, sizeof(*server));
+	int fd;
+
+	*error = -ENOMEM;
+	if (server == NULL)
+		return NULL;
+	server->routes = routes;
+	server->arg = arg;
+	fd = listen_inet(endpoint);
+	*error = fd < 0 ? fd : serve(server, base, fd, INET_BODY_MAX);
+	if (*error < 0) {
+		free(server);
+		return NULL;
+	}
+	return server;
 }
 
 void http_destroy(struct http_server **server)
@@ -228,7 +303,8 @@ void http_destroy(struct http_server **server)
 	if (*server == NULL)
 		return;
 	evhttp_free((*server)->http);
-	unlink((*server)->path);
+	if ((*server)->path[0] != '\0')
+		unlink((*server)->path);
 	free(*server);
 	*server = NULL;
 }
@@ -236,6 +312,13 @@ void http_destroy(struct http_server **server)
 const char *http_param(const struct http_request *request)
 {
 	return request->param;
+}
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+	if (request->request == NULL)
+		return NULL;
+	return evhttp_find_header(evhttp_request_get_input_headers(request->request), name);
 }
 
 const char *http_query(const struct http_request *request, const char *key)
@@ -265,6 +348,60 @@ void http_reply_text(struct http_request *request, int status, const char *type,
 		evhttp_add_header(headers, "Cache-Control", "no-store");
 		evbuffer_add(evhttp_request_get_output_buffer(raw), text, strlen(text));
 		evhttp_send_reply(raw, status, NULL, NULL);
+	}
+	evhttp_clear_headers(&request->query);
+	free(request);
+}
+
+void http_stream_start(
+	struct http_request *request, const char *type, void (*closed)(void *arg), void *arg)
+{
+	struct evkeyvalq *headers;
+
+	request->closed = closed;
+	request->closed_arg = arg;
+	if (request->request == NULL)
+		return;
+	headers = evhttp_request_get_output_headers(request->request);
+	evhttp_add_header(headers, "Content-Type", type);
+	evhttp_add_header(headers, "Cache-Control", "no-store");
+	/* Nothing may be sent for long, and nothing is read any more. */
+	bufferevent_set_timeouts(
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(request->request)),
+		NULL, NULL);
+	evhttp_send_reply_start(request->request, 200, NULL);
+}
+
+void http_stream_send(struct http_request *request, const void *bytes, size_t size)
+{
+	struct evbuffer *part;
+
+	if (request->request == NULL || size == 0)
+		return;
+	part = evbuffer_new();
+	if (part != NULL && evbuffer_add(part, bytes, size) == 0)
+		evhttp_send_reply_chunk(request->request, part);
+	if (part != NULL)
+		evbuffer_free(part);
+}
+
+size_t http_stream_pending(const struct http_request *request)
+{
+	struct bufferevent *buffers;
+
+	if (request->request == NULL)
+		return 0;
+	buffers =
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(request->request));
+	return evbuffer_get_length(bufferevent_get_output(buffers));
+}
+
+void http_stream_end(struct http_request *request)
+{
+	if (request->request != NULL) {
+		evhttp_connection_set_closecb(
+			evhttp_request_get_connection(request->request), NULL, NULL);
+		evhttp_send_reply_end(request->request);
 	}
 	evhttp_clear_headers(&request->query);
 	free(request);

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/base/addr.h"
+
 struct event_base;
 struct http_server;
 struct http_request;
@@ -33,11 +35,19 @@ int http_listen_unix(const char *path, unsigned mode) __attribute__((warn_unused
 struct http_server *http_create(struct event_base *base, const char *path, unsigned mode,
 	const struct http_route *routes, void *arg, int *error) __attribute__((warn_unused_result));
 
+/* The same on a TCP address; port 0 is refused. Whoever reaches it is served:
+ * its routes must only read, and tell nothing secret. */
+struct http_server *http_create_inet(struct event_base *base, const struct endpoint *endpoint,
+	const struct http_route *routes, void *arg, int *error) __attribute__((warn_unused_result));
+
 /* Stops listening, removes the socket; sets *server to NULL. */
 void http_destroy(struct http_server **server);
 
 /* The part of the path that stands for {…}, or "". */
 const char *http_param(const struct http_request *request);
+
+/* A header of the request, or NULL. */
+const char *http_header(const struct http_request *request, const char *name);
 
 /* A value of the query, or NULL. */
 const char *http_query(const struct http_request *request, const char *key);
@@ -51,6 +61,17 @@ const char *http_body(struct http_request *request, size_t *size);
  */
 void http_reply(struct http_request *request, int status, json_t *json);
 void http_reply_text(struct http_request *request, int status, const char *type, const char *text);
+
+/*
+ * An answer that comes in parts, until http_stream_end(), which frees the request. `closed` is
+ * called once, from the loop, if the client goes away before; then, too, http_stream_end() is
+ * still to be called. Pending: bytes that the client has not taken yet.
+ */
+void http_stream_start(
+	struct http_request *request, const char *type, void (*closed)(void *arg), void *arg);
+void http_stream_send(struct http_request *request, const void *bytes, size_t size);
+size_t http_stream_pending(const struct http_request *request);
+void http_stream_end(struct http_request *request);
 
 /* {type, title, status, detail} and the members of `more` (may be NULL). */
 void http_reply_problem(struct http_request *request, int status, const char *detail, json_t *more);

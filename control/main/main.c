@@ -27,6 +27,8 @@
 #include "common/base/log.h"
 #include "control/api/api.h"
 #include "control/conf/conf.h"
+#include "control/health/health.h"
+#include "control/main/door.h"
 #include "control/main/kernel.h"
 #include "control/uapi/uapi.h"
 
@@ -53,6 +55,8 @@ struct daemon {
 	struct kernel *kernel;
 	struct program *program;
 	struct http_server *http;
+	struct door *door;
+	struct health *health;
 	struct uapi *uapi;
 	struct api api;
 	int lock_fd;
@@ -284,12 +288,19 @@ static int start_http(struct daemon *d)
 
 	if (in_dir(path, d->options.run_dir, "sallyport.sock") < 0)
 		return -ENAMETOOLONG;
+	d->health = health_create(d->base, d->program, &error);
+	if (d->health == NULL)
+		return error;
 	d->api = (struct api){
 		.program = d->program,
 		.config_file = d->options.config,
 		.state_dir = d->options.state_dir,
 		.started_s = time(NULL),
+		.health = d->health,
 	};
+	d->door = door_create(d->base, &d->api, &error);
+	if (d->door == NULL)
+		return error;
 	d->http = http_create(d->base, path, 0600, api_routes, &d->api, &error);
 	if (d->http == NULL)
 		log_error(main, "%s: %s", path, strerror(-error));
@@ -317,6 +328,8 @@ static void start_uapi(struct daemon *d)
 static void stop(struct daemon *d)
 {
 	http_destroy(&d->http);
+	door_destroy(&d->door);
+	health_destroy(&d->health);
 	kernel_attach(d->kernel, NULL);
 	program_destroy(&d->program);
 	uapi_destroy(&d->uapi);

@@ -96,6 +96,11 @@ struct model_dataplane {
 	const char *cores; /* EAL core list, or NULL */
 };
 
+/* What the control process itself listens on, beside its Unix sockets. */
+struct model_management {
+	struct endpoint metrics; /* /metrics, /livez ...; ADDR_NONE = only on the Unix socket */
+};
+
 struct model_port {
 	struct model_object object;
 	const char *device;
@@ -235,6 +240,7 @@ struct model {
 	struct model_claim *claims; /* of an extension: keys and addresses that are taken */
 	const char *gateway_name;
 	struct model_dataplane dataplane;
+	struct model_management management;
 	struct model_wireguard wireguard;
 	struct model_egress egress;
 	bool routes_without_acl_groups_allow;

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Whether the gateway does its work, as probes ask it. Twice a second the workers' cycle counters
+ * are looked at: a worker whose counter stands still has stopped, whatever the rest says (an idle
+ * one wakes up ten times a second). Counters are the data plane's own publication of once a
+ * second, so nothing here touches a worker. Loop's thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct event_base;
+struct program;
+struct health;
+
+enum {
+	HEALTH_STALL_MS = 5000, /* counters that are older, or a worker that stood longer */
+	HEALTH_TEXT_MAX = 128,
+};
+
+/* NULL and *error. `program` must outlive it. */
+struct health *health_create(struct event_base *base, struct program *program, int *error)
+	__attribute__((warn_unused_result));
+void health_destroy(struct health **health);
+
+/*
+ * True: the data plane is connected, has a configuration committed, publishes counters, and every
+ * worker moves. False: `reason` is one line. NULL health = not looked at yet.
+ */
+bool health_ready(const struct health *health, char reason[HEALTH_TEXT_MAX]);
+
+/* True once the gateway has been ready since this process started; stays so. */
+bool health_started(const struct health *health);
