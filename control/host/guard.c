@@ -158,6 +158,7 @@ static void remove_chain(struct host *host, const char *device)
 	if (error < 0)
 		log_warn(host_guard, "%s: keeps its XDP program: %s; ip link set %s xdp off",
 			device, strerrordesc_np(-error), device);
+	moved_give_back(host, device);
 }
 
 static bool is_guarded_device(const struct host *host, const char *name)

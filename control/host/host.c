@@ -231,6 +231,7 @@ int host_configure(struct host *host, const struct host_config *config)
 	if (error == 0)
 		error = apply_devices(host);
 	apply_pending(host);
+	reserved_apply(host);
 	settled(host);
 	return error;
 }
@@ -249,12 +250,28 @@ void host_want_neighbour(struct host *host, uint16_t port, const struct addr *ad
 	wanted_add(host, port, addr);
 }
 
-void host_withdraw(struct host *host)
+int host_set_folder(struct host *host, const char *folder)
 {
+	if (strlen(folder) >= sizeof(host->folder))
+		return -ENAMETOOLONG;
+	strcpy(host->folder, folder);
+	return 0;
+}
+
+int host_withdraw(struct host *host)
+{
+	int error = netlink_drain(host);
+
+	if (error == 0 || error == -ENOBUFS)
+		error = dump_all(host);
+	if (error < 0)
+		return error;
+	reserved_withdraw(host);
 	wanted_withdraw(host);
 	owned_withdraw(host);
 	local_withdraw(host);
 	guard_withdraw(host);
+	return 0;
 }
 
 void host_destroy(struct host **host)

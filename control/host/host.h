@@ -62,6 +62,8 @@ struct host_config {
 	size_t port_count;
 	const struct host_route *routes;
 	size_t route_count;
+	/* The NAT's share of addresses that are the kernel's too; first 0 = there is none. */
+	uint16_t nat_port_first, nat_port_last;
 };
 
 /*
@@ -95,6 +97,13 @@ struct host *host_create(struct event_base *base, const struct host_sink *sink, 
 	__attribute__((warn_unused_result));
 
 /*
+ * Where to keep what must be put back when the devices are ports no more: their own addresses,
+ * routes and neighbours, and the ports that the kernel had reserved. It should go with the kernel
+ * (below /run). Without one they are not touched. 0 or -ENAMETOOLONG.
+ */
+int host_set_folder(struct host *host, const char *folder) __attribute__((warn_unused_result));
+
+/*
  * Makes the kernel's state that of the configuration, now and whenever a device (re)appears, and
  * brings the mirror up to date before it returns. The first call takes over what an earlier
  * process left. Everything in `config` is copied. Guards stand when it returns: call it before
@@ -116,10 +125,11 @@ void host_replay(const struct host *host, const struct host_sink *sink);
 void host_want_neighbour(struct host *host, uint16_t port, const struct addr *addr);
 
 /*
- * Takes back all that Sallyport put into this kernel: guards, addresses, routes, neighbours. Only
- * when the data plane is gone for good: while it runs its ports need their guards.
+ * Takes back all that Sallyport put into this kernel: guards, addresses, routes, neighbours,
+ * reserved ports; devices get back what was moved from them. Only when the data plane is gone for
+ * good: while it runs its ports need their guards. Needs no configuration. 0 or -errno of netlink.
  */
-void host_withdraw(struct host *host);
+int host_withdraw(struct host *host) __attribute__((warn_unused_result));
 
 /* Frees, leaves the kernel as it is (the data plane goes on with it), sets *host to NULL. */
 void host_destroy(struct host **host);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <linux/rtnetlink.h>
 #include <netlink/netlink.h>
 #include <stdbool.h>
@@ -58,6 +59,8 @@ struct host {
 	struct pool *pool; /* of config */
 	struct host_config config;
 
+	char folder[PATH_MAX]; /* "" = none */
+
 	uint32_t round;
 	bool changed; /* something was told since the last settled() */
 	struct host_link *links;
@@ -83,6 +86,9 @@ void netlink_put_addr(struct nl_msg *message, int attribute, const struct addr *
 int netlink_request(struct host *host, struct nl_msg *message);
 /* Has every object of a kind received: RTM_GETLINK ... 0 or -errno. */
 int netlink_dump(struct host *host, int type);
+/* The same, but to `take` (as a libnl callback) instead of the mirror. */
+int netlink_dump_to(struct host *host, int type, int (*take)(struct nl_msg *message, void *context),
+	void *context);
 /* Receives what notifications wait; -ENOBUFS: some were lost. */
 int netlink_drain(struct host *host);
 int netlink_family(uint8_t family); /* AF_INET, AF_INET6 */
@@ -128,6 +134,17 @@ void owned_sweep(struct host *host);
 void owned_apply(struct host *host, const struct host_link *link);
 void owned_withdraw(struct host *host);
 void owned_free(struct host *host);
+
+/* moved.c: what stood on a port's own device; nothing happens without a folder */
+/* Before the device is guarded. 0 or -errno: then it must stay the kernel's. */
+int moved_take(struct host *host, const struct host_link *link);
+void moved_put(struct host *host, const struct host_link *twin);
+/* After the guard has gone. */
+void moved_give_back(struct host *host, const char *device);
+
+/* reserved.c: ports of the NAT that the kernel is not to give to its own connections */
+void reserved_apply(struct host *host);
+void reserved_withdraw(struct host *host);
 
 /* neighbour.c */
 void neighbour_receive(struct host *host, struct nlmsghdr *header);

@@ -197,8 +197,10 @@ int link_set_up(struct host *host, const struct host_link *link, unsigned mtu)
 
 static int apply_device(struct host *host, const struct host_link *link)
 {
-	int error = guard_apply(host, link);
+	int error = moved_take(host, link);
 
+	if (error == 0)
+		error = guard_apply(host, link);
 	if (error == 0)
 		error = link_set_up(host, link, 0);
 	if (error < 0)
@@ -227,6 +229,7 @@ int link_apply(struct host *host, struct host_link *link)
 	else
 		link->flags |= IFF_UP; /* the notification of it is no news */
 	owned_apply(host, link);
+	moved_put(host, link);
 	wanted_apply(host, link);
 	log_info(host_link, "%s: configured", link->name);
 	return 0;

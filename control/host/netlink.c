@@ -138,7 +138,7 @@ int netlink_request(struct host *host, struct nl_msg *message)
 	return host->kernel_error < 0 ? host->kernel_error : -EIO;
 }
 
-int netlink_dump(struct host *host, int type)
+static int dump(struct host *host, int type, struct nl_cb *callbacks)
 {
 	/* The longest of the families' fixed headers; zero asks for all of every family. */
 	union {
@@ -153,13 +153,38 @@ int netlink_dump(struct host *host, int type)
 		host->kernel_error = 0;
 		error = nl_send_simple(host->dumps, type, NLM_F_DUMP, &header, sizeof(header));
 		if (error >= 0)
-			error = nl_recvmsgs_default(host->dumps);
+			error = nl_recvmsgs(host->dumps, callbacks);
 		if (error != -NLE_DUMP_INTR)
 			break;
 	}
 	if (error >= 0 || error == -NLE_DUMP_INTR)
 		return 0; /* the notifications bring what an interrupted dump may have missed */
 	return host->kernel_error < 0 ? host->kernel_error : -EIO;
+}
+
+int netlink_dump(struct host *host, int type)
+{
+	struct nl_cb *callbacks = nl_socket_get_cb(host->dumps);
+	int error = dump(host, type, callbacks);
+
+	nl_cb_put(callbacks);
+	return error;
+}
+
+int netlink_dump_to(struct host *host, int type, int (*take)(struct nl_msg *message, void *context),
+	void *context)
+{
+	struct nl_cb *usual = nl_socket_get_cb(host->dumps);
+	struct nl_cb *callbacks = nl_cb_clone(usual);
+	int error;
+
+	nl_cb_put(usual);
+	if (callbacks == NULL)
+		out_of_memory();
+	nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, take, context);
+	error = dump(host, type, callbacks);
+	nl_cb_put(callbacks);
+	return error;
 }
 
 int netlink_drain(struct host *host)

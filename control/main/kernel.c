@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/api/egress.h"
 #include "common/api/port.h"
 #include "control/host/host.h"
 
@@ -157,6 +158,20 @@ static size_t add_gateways(struct pool *pool, const struct compiled *c,
 	return n;
 }
 
+/* All of the gateway's own addresses that the NAT uses are divided in the same way. */
+static void fill_nat_share(const struct compiled *c, struct host_config *config)
+{
+	for (size_t i = 0; i < c->desired.n; i++) {
+		const struct api_egress_addr_set *set = (const void *)c->desired.messages[i];
+
+		if (set->header.type != API_EGRESS_ADDR_SET ||
+			set->port_first == COMPILE_PORT_FIRST)
+			continue;
+		config->nat_port_first = set->port_first;
+		config->nat_port_last = set->port_last;
+	}
+}
+
 static int configure(void *context, const struct compiled *c)
 {
 	struct kernel *k = context;
@@ -177,6 +192,7 @@ static int configure(void *context, const struct compiled *c)
 		config.route_count =
 			add_gateways(pool, c, model_port_at(m, i), &routes, config.route_count);
 	}
+	fill_nat_share(c, &config);
 	config.ports = ports;
 	config.port_count = n_ports;
 	config.routes = routes;
@@ -190,7 +206,8 @@ static void want_neighbour(void *context, uint16_t port, const struct addr *addr
 	host_want_neighbour(((struct kernel *)context)->host, port, addr);
 }
 
-struct kernel *kernel_create(struct event_base *base, struct program_kernel *seam, int *error)
+struct kernel *kernel_create(
+	struct event_base *base, const char *folder, struct program_kernel *seam, int *error)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 	struct host_sink sink = {
@@ -212,6 +229,11 @@ struct kernel *kernel_create(struct event_base *base, struct program_kernel *sea
 		free(k);
 		return NULL;
 	}
+	*error = host_set_folder(k->host, folder);
+	if (*error < 0) {
+		kernel_destroy(&k);
+		return NULL;
+	}
 	*seam = (struct program_kernel){
 		.context = k,
 		.configure = configure,
@@ -224,6 +246,11 @@ void kernel_attach(struct kernel *kernel, struct program *program)
 {
 	if (kernel != NULL)
 		kernel->program = program;
+}
+
+int kernel_withdraw(struct kernel *kernel)
+{
+	return host_withdraw(kernel->host);
 }
 
 void kernel_destroy(struct kernel **kernel)

@@ -20,7 +20,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,6 +47,7 @@ struct options {
 	const char *state_dir;
 	const char *run_dir;
 	const char *wireguard_dir;
+	bool withdraw;
 };
 
 struct daemon {
@@ -72,6 +75,8 @@ static const char usage[] =
 	"  --run-dir DIR    sockets: sallyport.sock, dataplane.sock (/run/sallyport)\n"
 	"  --wireguard-dir DIR  socket for wg(8): <interface>.sock (/var/run/wireguard)\n"
 	"  --foreground     the default and only way\n"
+	"  --withdraw       end at once, after giving the kernel its devices back; only while\n"
+	"                   neither sallyportd nor sallyport-dataplane runs\n"
 	"  --log LEVEL      error, warn, info or debug (info)\n"
 	"  --version        print the version\n"
 	"  --help           print this\n";
@@ -96,6 +101,7 @@ static int parse_options(int argc, char **argv, struct options *options, int *co
 		{"run-dir", required_argument, NULL, 'r'},
 		{"wireguard-dir", required_argument, NULL, 'w'},
 		{"foreground", no_argument, NULL, 'f'},
+		{"withdraw", no_argument, NULL, 'x'},
 		{"log", required_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -104,7 +110,7 @@ static int parse_options(int argc, char **argv, struct options *options, int *co
 	int c;
 
 	*options = (struct options){"/etc/sallyport/sallyport.yaml", "/var/lib/sallyport",
-		"/run/sallyport", "/var/run/wireguard"};
+		"/run/sallyport", "/var/run/wireguard", false};
 	*code = EXIT_USAGE;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
@@ -121,6 +127,9 @@ static int parse_options(int argc, char **argv, struct options *options, int *co
 			options->wireguard_dir = optarg;
 			break;
 		case 'f':
+			break;
+		case 'x':
+			options->withdraw = true;
 			break;
 		case 'l':
 			if (set_level(optarg) < 0) {
@@ -270,7 +279,7 @@ static int start_program(struct daemon *d)
 
 	if (in_dir(path, d->options.run_dir, "dataplane.sock") < 0)
 		return -ENAMETOOLONG;
-	d->kernel = kernel_create(d->base, &options.kernel, &error);
+	d->kernel = kernel_create(d->base, d->options.run_dir, &options.kernel, &error);
 	if (d->kernel == NULL)
 		return error;
 	options.mirrored = true;
@@ -345,6 +354,47 @@ static void stop(struct daemon *d)
 		close(d->lock_fd);
 }
 
+/* The data plane listens as long as it lives. */
+static bool has_dataplane(const struct daemon *d)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	bool lives = false;
+	int sock;
+
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/dataplane.sock",
+		    d->options.run_dir) >= (int)sizeof(address.sun_path))
+		return false;
+	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return false;
+	lives = connect(sock, (struct sockaddr *)&address, sizeof(address)) == 0;
+	close(sock);
+	return lives;
+}
+
+/* What a stopped gateway leaves: devices are the kernel's again, with what stood on them before. */
+static int withdraw(struct daemon *d)
+{
+	struct program_kernel unused;
+	int error = -ENOMEM;
+
+	if (has_dataplane(d)) {
+		log_error(main, "sallyport-dataplane runs and needs its ports: stop it first");
+		return -EBUSY;
+	}
+	d->base = event_base_new();
+	if (d->base != NULL)
+		d->kernel = kernel_create(d->base, d->options.run_dir, &unused, &error);
+	if (d->kernel == NULL) {
+		log_error(main, "kernel: %s", strerror(-error));
+		return error;
+	}
+	error = kernel_withdraw(d->kernel);
+	if (error < 0)
+		log_error(main, "not all could be taken back: %s", strerror(-error));
+	return error;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon d = {.lock_fd = -1};
@@ -358,6 +408,10 @@ int main(int argc, char **argv)
 	if (sodium_init() < 0 || make_dir(d.options.state_dir) < 0 ||
 		make_dir(d.options.run_dir) < 0 || lock_state(&d) < 0)
 		goto out;
+	if (d.options.withdraw) {
+		code = withdraw(&d) < 0 ? EXIT_FAILED : EXIT_OK;
+		goto out;
+	}
 	model = load(&d);
 	if (model == NULL) {
 		code = EXIT_USAGE;

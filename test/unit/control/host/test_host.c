@@ -395,7 +395,7 @@ static void test_guard_moves(void **state)
 static void test_withdraw(void **state)
 {
 	assert_int_equal(status_of("nft list table netdev sallyport_guard"), 0);
-	host_withdraw(host);
+	assert_int_equal(host_withdraw(host), 0);
 	host_destroy(&host);
 	assert_string_equal(output_of("nft list ruleset"), "");
 	assert_string_equal(output_of("ip route show proto 83 table all"), "");

@@ -79,7 +79,7 @@ static void test_keep(void **state)
 	assert_int_equal(host_configure(host, &config), 0);
 	assert_true(is_told("neigh 1 192.0.2.9", "*"));
 	assert_true(is_told("neigh 1 2001:db8::9", "*"));
-	host_withdraw(host);
+	assert_int_equal(host_withdraw(host), 0);
 	host_destroy(&host);
 	assert_null(strstr(output_of("ip neigh"), "managed"));
 }

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A device with the host's own addresses becomes a port and is given back, by another process than
+ * the one that took it. Needs root, is skipped without.
+ */
+#include "test/unit/control/host/lab.h"
+
+static char folder[] = "/tmp/sallyport-moved-XXXXXX";
+
+static void remove_folder(void)
+{
+	status_of("rm -rf %s", folder);
+}
+
+static struct host *open_host(void)
+{
+	struct host *host;
+	int error;
+
+	host = host_create(lab_base, &lab_sink, &error);
+	assert_non_null(host);
+	assert_int_equal(host_set_folder(host, folder), 0);
+	return host;
+}
+
+static void lay_device(void)
+{
+	run("ip link add dev-wan type veth peer name far-dev netns %d", far_pid);
+	far("ip link set far-dev up");
+	run("ip link set dev-wan up");
+	run("ip addr add 192.0.2.1/24 dev dev-wan && ip addr add 192.0.2.2/32 dev dev-wan");
+	run("ip addr add 2001:db8::1/64 dev dev-wan nodad");
+	run("ip route add default via 192.0.2.254 metric 100 && "
+	    "ip -6 route add default via 2001:db8::fe && "
+	    "ip route add 10.9.0.0/16 via 192.0.2.253 proto static");
+	run("ip neigh add 192.0.2.254 lladdr 02:00:00:00:00:fe dev dev-wan");
+}
+
+static void assert_has(const char *command, const char *text)
+{
+	const char *output = output_of(command);
+
+	if (strstr(output, text) == NULL)
+		fail_msg("%s: no '%s' in:\n%s", command, text, output);
+}
+
+static void assert_lacks(const char *command, const char *text)
+{
+	const char *output = output_of(command);
+
+	if (strstr(output, text) != NULL)
+		fail_msg("%s: '%s' in:\n%s", command, text, output);
+}
+
+static void test_moved(void **state)
+{
+	struct host_address address = {address_of("192.0.2.1"), 24, false};
+	struct host_port port = {.port = 1,
+		.name = "wan",
+		.iface = "dev-wan",
+		.addresses = &address,
+		.address_count = 1};
+	struct host_config config = {.overlay = "ov0",
+		.ports = &port,
+		.port_count = 1,
+		.nat_port_first = 16384,
+		.nat_port_last = 32767};
+	struct host *host = open_host();
+	time_t end = lab_now() + WAIT_S;
+
+	run("echo 5000,20000 >/proc/sys/net/ipv4/ip_local_reserved_ports");
+	lay_device();
+	assert_int_equal(host_configure(host, &config), 0);
+	assert_lacks("ip addr show dev dev-wan", "192.0.2");
+	assert_lacks("ip addr show dev dev-wan", "2001:db8");
+	assert_has("cat /proc/sys/net/ipv4/ip_local_reserved_ports", "5000,16384-32767");
+	/* what was moved outlives the process, and a second time takes nothing away */
+	host_destroy(&host);
+	host = open_host();
+	assert_int_equal(host_configure(host, &config), 0);
+	run("ip link add sp-wan type veth peer name far-wan netns %d", far_pid);
+	far("ip link set far-wan up");
+	while (status_of("ip route show default | grep sp-wan") != 0 && lab_now() < end)
+		event_base_loop(lab_base, EVLOOP_ONCE);
+	assert_has("ip addr show dev sp-wan", "192.0.2.1/24");
+	assert_has("ip addr show dev sp-wan", "192.0.2.2/32"); /* the configuration lacks it */
+	assert_has("ip addr show dev sp-wan", "2001:db8::1/64");
+	assert_has("ip route get 198.51.100.1", "via 192.0.2.254 dev sp-wan");
+	assert_has("ip route get 10.9.1.1", "via 192.0.2.253 dev sp-wan");
+	assert_has("ip -6 route get 2001:db8:1::1", "via 2001:db8::fe dev sp-wan");
+	assert_has("ip neigh show dev sp-wan", "192.0.2.254 lladdr 02:00:00:00:00:fe PERMANENT");
+	host_destroy(&host);
+	run("ip link del sp-wan"); /* as with the data plane */
+	host = open_host();
+	assert_int_equal(host_withdraw(host), 0);
+	host_destroy(&host);
+	assert_has("ip addr show dev dev-wan", "192.0.2.1/24");
+	assert_has("ip addr show dev dev-wan", "192.0.2.2/32");
+	assert_has("ip addr show dev dev-wan", "2001:db8::1/64");
+	assert_has("ip route show default", "via 192.0.2.254 dev dev-wan metric 100");
+	assert_has("ip route get 10.9.1.1", "via 192.0.2.253 dev dev-wan");
+	assert_has("ip -6 route get 2001:db8:1::1", "via 2001:db8::fe dev dev-wan");
+	assert_has("ip neigh show dev dev-wan", "PERMANENT");
+	assert_string_equal(
+		output_of("cat /proc/sys/net/ipv4/ip_local_reserved_ports"), "5000,20000\n");
+	assert_string_equal(output_of("nft list ruleset"), "");
+	/* nothing is left to be put back */
+	assert_int_not_equal(status_of("ls %s/*", folder), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_moved)};
+	int failed;
+
+	if (mkdtemp(folder) == NULL)
+		return EXIT_FAILURE;
+	if (!lab_open()) {
+		remove_folder();
+		return EXIT_SKIP;
+	}
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	lab_close();
+	remove_folder();
+	return failed;
+}
