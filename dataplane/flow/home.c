@@ -30,11 +30,6 @@ static unsigned hash_ends(const struct flow_worker *w, const struct flow_key *ke
 	return (unsigned)((hash >> 32) * w->workers >> 32);
 }
 
-static bool is_icmp(uint8_t proto)
-{
-	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
-}
-
 /* The owner of this end's port block, if the end is the outside of the NAT; else -1. */
 static int find_block_owner(
 	const struct flow_worker *w, const struct addr *addr, uint8_t proto, uint16_t port)
@@ -59,8 +54,6 @@ unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool
 	flow_key_dst(key, &dst);
 	if (!asks)
 		owner = find_block_owner(w, &dst, key->proto, key->dport);
-	if (owner < 0 && key->ident == API_IDENT_HOST && (asks || !is_icmp(key->proto)))
-		owner = find_block_owner(w, &src, key->proto, key->sport);
 	if (owner >= 0)
 		return (unsigned)owner;
 	peer = allowed_owner(w->copy, &src);

@@ -132,6 +132,21 @@ static bool lead_to_host(
 	return true;
 }
 
+/*
+ * An address that is the NAT's too is divided by ports and identifiers. The kernel was told which
+ * are not its own (control/host/reserved.c), but it does not ask for identifiers, and a program
+ * may bind to any port: what leaves from one of the NAT's gets another one, like a subscriber's.
+ */
+static bool is_from_share(const struct flow_worker *w, const struct flow_key *key)
+{
+	const struct nat_address *address;
+	struct addr src;
+
+	flow_key_src(key, &src);
+	address = nat_address_find(w->copy, &src);
+	return address != NULL && nat_can_map(key->proto) && nat_port_in_share(address, key->sport);
+}
+
 /* The gateway's own packets: wherever its kernel sends them; answers are let in. */
 static bool lead_from_host(const struct flow_worker *w, const struct flow_asked *asked,
 	const struct addr *dst, struct flow_verdict *verdict)
@@ -140,6 +155,7 @@ static bool lead_from_host(const struct flow_worker *w, const struct flow_asked 
 	struct peer_view view;
 	uint32_t peer;
 
+	verdict->masquerade = is_from_share(w, asked->key);
 	if (asked->host_port != 0) {
 		verdict->role[0] = GRAPH_SEND;
 		verdict->flags[0] = FLOW_KEEP_L2;

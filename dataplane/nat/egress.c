@@ -76,9 +76,8 @@ static uint64_t digest(const struct addr *addr)
 	return mix(mix(half[0] + addr->family) ^ half[1]);
 }
 
-const struct nat_address *nat_address_find(unsigned copy, const struct addr *addr)
+static struct nat_address *find(const struct table *table, const struct addr *addr)
 {
-	const struct table *table = tables[copy];
 	uint32_t slot = (uint32_t)digest(addr) & (SLOTS - 1);
 
 	for (; table->by_addr[slot] != NULL; slot = (slot + 1) & (SLOTS - 1)) {
@@ -86,6 +85,11 @@ const struct nat_address *nat_address_find(unsigned copy, const struct addr *add
 			return table->by_addr[slot];
 	}
 	return NULL;
+}
+
+const struct nat_address *nat_address_find(unsigned copy, const struct addr *addr)
+{
+	return find(tables[copy], addr);
 }
 
 uint16_t nat_address_id(const struct nat_address *address)
@@ -126,6 +130,8 @@ struct nat_address *nat_select(unsigned copy, const struct nat_asked *asked)
 {
 	const struct table *table = tables[copy];
 
+	if ((asked->subscriber & API_IDENT_HOST) != 0)
+		return find(table, &asked->src);
 	for (uint32_t i = 0; i < table->rule_count; i++) {
 		const struct rule *rule = &table->rules[i];
 

@@ -44,7 +44,7 @@ struct nat_asked {
 	struct addr dst;
 };
 
-/* Which address this traffic leaves with; NULL: refused. Worker. */
+/* Which address this traffic leaves with; NULL: refused. The kernel's own keeps its. Worker. */
 struct nat_address *nat_select(unsigned copy, const struct nat_asked *asked);
 
 /* False for what has no ports that can be changed. */
