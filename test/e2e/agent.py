@@ -7,8 +7,16 @@
   agent.py raw INTERFACE HEX...               IP packets (or frames) straight onto an interface
   agent.py udp HOST PORT SOURCE_PORT SECONDS [SIZE]
                                               one datagram; prints the answers that come, as JSON
+  agent.py tcp-echo PORT                      TCP, any number of connections
+  agent.py session HOST PORT FILE             one connection to it, numbers go there and come back in
+                                              order; their count stands in FILE
+  agent.py connect HOST PORT COUNT            that many connections at once; a byte goes there and
+                                              back on each; prints JSON, then keeps them
 """
+import asyncio
 import json
+import os
+import resource
 import select
 import socket
 import struct
@@ -90,6 +98,59 @@ def udp(host, port, source_port, seconds, size=8):
     print(json.dumps(answers))
 
 
+async def answer(reader, writer):
+    while data := await reader.read(4096):
+        writer.write(data)
+    writer.close()
+
+
+def allow_many_files():
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def tcp_echo(port):
+    allow_many_files()
+    server = await asyncio.start_server(answer, ["0.0.0.0", "::"], port, backlog=4096)
+    await server.serve_forever()
+
+
+def session(host, port, file):
+    sock = socket.create_connection((host, port), 30)
+    sock.settimeout(None)
+    number = 0
+    while True:
+        word = struct.pack("!Q", number)
+        sock.sendall(word)
+        if sock.recv(8, socket.MSG_WAITALL) != word:
+            sys.exit(f"after {number} numbers something else came back")
+        number += 1
+        with open(f"{file}.new", "w") as out:
+            out.write(str(number))
+        os.rename(f"{file}.new", file)
+        time.sleep(0.02)
+
+
+async def connect(host, port, count):
+    allow_many_files()
+    gate = asyncio.Semaphore(400)  # connections that are being made
+    kept, failed = [], {}
+
+    async def one():
+        async with gate:
+            try:
+                reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 60)
+                writer.write(b"x")
+                if await asyncio.wait_for(reader.readexactly(1), 60) == b"x":
+                    kept.append(writer)
+            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
+                failed[repr(error)] = failed.get(repr(error), 0) + 1
+
+    await asyncio.gather(*(one() for _ in range(count)))
+    print(json.dumps({"connected": len(kept), "failed": failed}), flush=True)
+    await asyncio.Event().wait()
+
+
 verb, arguments = sys.argv[1], sys.argv[2:]
 if verb == "echo":
     echo(int(arguments[0]))
@@ -100,3 +161,9 @@ elif verb == "raw":
 elif verb == "udp":
     udp(arguments[0], int(arguments[1]), int(arguments[2]), float(arguments[3]),
         *(int(a) for a in arguments[4:]))
+elif verb == "tcp-echo":
+    asyncio.run(tcp_echo(int(arguments[0])))
+elif verb == "session":
+    session(arguments[0], int(arguments[1]), arguments[2])
+elif verb == "connect":
+    asyncio.run(connect(arguments[0], int(arguments[1]), int(arguments[2])))

@@ -27,10 +27,10 @@ def fresh_prefix():
 
 class World:
     def __init__(self, logs, make_config=configs.exit_node, workers=1, clients=2,
-                 reference=False):
+                 reference=False, lab_class=Lab):
         self.logs = Path(logs)
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.lab = Lab(fresh_prefix(), clients)
+        self.lab = lab_class(fresh_prefix(), clients)
         self.make_config, self.workers, self.reference = make_config, workers, reference
         self.clients, self.gateway = {}, None
 

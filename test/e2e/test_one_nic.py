@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One interface, one address: tunnels, masqueraded traffic and the gateway's own connections on it,
+as config/one-nic-vps.yaml has it."""
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import ROOT, WORKERS, log_folder, needs_programs
+from lablib import topology
+from lablib.netns import Lab, run, wait_until
+from world import AGENT, World
+
+SSH, ECHO = 22, 7008
+CONNECTIONS = 10_000
+OF_CLIENT = 1_000
+SHARE = range(16384, 32768)
+PROVIDER = {"v4": "203.0.113.2", "v6": "2001:db8:203::2"}
+FAMILIES = ("v4", "v6")
+
+
+class OneNicLab(Lab):
+    """The gateway hangs by eth0 on the router, which leads to the internet host as well."""
+
+    def _wire_router(self):
+        super()._wire_router()
+        # Only what comes from the home network hides behind the router's address.
+        run(["ip", "netns", "exec", self.ns("router"), "nft", "-f", "-"], input=(
+            "flush ruleset\n" + "".join(
+                f"table {family} nat {{ chain out {{ type nat hook postrouting priority srcnat; "
+                f'iifname "home" oifname "uplink" masquerade; }}; }}\n'
+                for family in ("ip", "ip6"))))
+
+    def _wire_gateway(self):
+        self.ip_batch("gateway", "link set wan name eth0", "link set eth0 up",
+                      *(f"addr add {a} dev eth0" for a in topology.GATEWAY["wan"]),
+                      "route add default via 198.51.100.1",
+                      "route add default via 2001:db8:100::1")
+        self._wire("router", "inet", "internet", "eth0")
+        self.ip_batch("router", "link set inet up",
+                      *(f"addr add {a} dev inet" for a in topology.GATEWAY["inet"]))
+        self.ip_batch("internet", "link set eth0 up",
+                      *(f"addr add dev eth0 {a}" for a in topology.HOSTS["internet"]),
+                      *(f"route add default via {a}" for a in PROVIDER.values()))
+
+
+class OneNicWorld(World):
+    def __init__(self, logs, workers=1):
+        def config(clients, workers):
+            text = (ROOT / "config" / "one-nic-vps.yaml").read_text()
+            config = yaml.safe_load(text)
+            config["dataplane"]["workers"] = workers
+            peer = config["peers"]["client1"]
+            del peer["public_key_file"]
+            peer["public_key"] = clients["client1"].public_key
+            return config
+
+        super().__init__(logs, config, workers=workers, clients=1, lab_class=OneNicLab)
+
+    def ip_json(self, *args):
+        return json.loads(self.lab.run("gateway", "ip", "-j", *args).stdout)
+
+    def addresses(self, device):
+        return {a["local"] for link in self.ip_json("addr") if link.get("ifname") == device
+                for a in link["addr_info"] if a["scope"] == "global"}
+
+    def start_tcp_echo(self, node, port):
+        self.lab.start(node, sys.executable, AGENT, "tcp-echo", port,
+                       log=self.logs / f"{node}.tcp-echo.log")
+        wait_until(lambda: len(self.lab.run(node, "ss", "-Hltn", f"sport = :{port}")
+                               .stdout.splitlines()) == 2, 10, f"the echo on {node}")
+
+
+@pytest.fixture(params=WORKERS)
+def world(request):
+    needs_programs()
+    world = OneNicWorld(log_folder(request), request.param)
+    request.node.worlds = [world]
+    try:
+        yield world.up(start=False)
+    finally:
+        world.down()
+
+
+class Session:
+    """A connection to the gateway's own address that must never end."""
+
+    def __init__(self, world, family):
+        self.file = world.lab.state / f"session-{family}"
+        self.child = world.lab.start("internet", sys.executable, AGENT, "session",
+                                     topology.WAN[family], SSH, self.file,
+                                     log=world.logs / f"session-{family}.log")
+        self.family = family
+
+    def count(self):
+        assert self.child.poll() is None, f"the session over {self.family} ended"
+        return int(self.file.read_text()) if self.file.exists() else 0
+
+    def goes_on(self, when):
+        before = self.count()
+        wait_until(lambda: self.count() >= before + 10, 60, f"the session to go on {when}", 0.05)
+
+
+def test_a_session_to_the_gateway_outlives_everything(world):
+    gateway = world.gateway
+    world.start_tcp_echo("gateway", SSH)
+    sessions = [Session(world, family) for family in FAMILIES]
+
+    def all_go_on(when):
+        for session in sessions:
+            session.goes_on(when)
+
+    all_go_on("before the start")
+    own = world.addresses("eth0")
+    routes = {family: world.ip_json(f"-{family[1]}", "route", "show", "default")
+              for family in FAMILIES}
+    gateway.start()
+    all_go_on("after the start")
+    assert world.addresses("sp-wan") == own == set(topology.WAN.values())
+    assert not world.addresses("eth0")
+    world.connect("client1")
+    for family in FAMILIES:
+        seen = world.clients["client1"].seen_address(topology.INTERNET[family])
+        assert seen == topology.WAN[family]
+    config = world.config
+    config["policies"][-1]["ports"].append(2222)
+    world.apply(config)
+    all_go_on("after apply")
+    old = gateway.control.kill()
+    gateway.control.restarted(old)
+    gateway.wait_ready()
+    all_go_on("after kill -9 of sallyportd")
+    old = gateway.dataplane.kill()
+    gateway.dataplane.restarted(old)
+    all_go_on("after kill -9 of the data plane")
+    gateway.control.stop()
+    all_go_on("without sallyportd")
+    withdraw = [*gateway.control.command, "--withdraw"]
+    refused = world.lab.run("gateway", *withdraw, check=False)
+    assert refused.returncode == 1 and "stop it first" in refused.stderr
+    gateway.dataplane.stop()
+    world.lab.run("gateway", *withdraw)
+    all_go_on("after the stop")
+    assert world.addresses("eth0") == own
+    for family in FAMILIES:
+        after = world.ip_json(f"-{family[1]}", "route", "show", "default")
+        assert [(r["gateway"], r["dev"]) for r in after] == \
+            [(r["gateway"], r["dev"]) for r in routes[family]]
+    gateway.dataplane.control("u")
+    gateway.control.control("u")
+    gateway.wait_ready()
+    all_go_on("after the second start")
+
+
+def sources(world):
+    """Source ports of established connections to the echo, as the internet host sees them."""
+    listed = world.lab.run("internet", "ss", "-Htn", "state", "established",
+                           f"sport = :{ECHO}").stdout
+    ends = [line.split()[3].rsplit(":", 1) for line in listed.splitlines()]
+    assert {address.removeprefix("[::ffff:").strip("[]") for address, _ in ends} == \
+        {topology.WAN["v4"]}
+    return [int(port) for _, port in ends]
+
+
+def test_ten_thousand_connections_of_the_host_beside_the_nat(world):
+    world.start_tcp_echo("internet", ECHO)
+    world.gateway.start()
+    world.connect("client1").clients["client1"].wait_handshake()
+    reserved = world.lab.run("gateway", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports").stdout
+    assert reserved.strip() == "16384-32767"
+    stream = world.start_stream("client1", topology.INTERNET["v4"], 200, 8)
+    children = [world.lab.start(node, sys.executable, AGENT, "connect", topology.INTERNET["v4"],
+                                ECHO, count, stdout=subprocess.PIPE, text=True)
+                for node, count in (("gateway", CONNECTIONS), ("client1", OF_CLIENT))]
+    results = [json.loads(child.stdout.readline()) for child in children]
+    assert [r["connected"] for r in results] == [CONNECTIONS, OF_CLIENT], results
+    ports = sources(world)
+    of_nat = [port for port in ports if port in SHARE]
+    assert len(of_nat) == OF_CLIENT and len(ports) == CONNECTIONS + OF_CLIENT
+    assert len(set(ports)) == len(ports)
+    result = world.result(stream)
+    assert result["lost"] == 0 and result["duplicates"] == 0, result
+    # The same identifier from both: each hears its own answers.
+    ping = ["ping", "-n", "-q", "-c", "20", "-i", "0.05", "-W", "5", "-e", "20000",
+            topology.INTERNET["v4"]]
+    pings = [world.lab.start(node, *ping, stdout=subprocess.PIPE, text=True)
+             for node in ("gateway", "client1")]
+    for child in pings:
+        output, _ = child.communicate(timeout=60)
+        assert "20 received" in output and "duplicates" not in output, output
+    if world.workers > 1:
+        assert world.handoffs() > 0
