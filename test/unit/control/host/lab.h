@@ -246,7 +246,8 @@ static void __attribute__((unused)) await_all(const char *const (*rows)[2], size
 }
 
 /* A wire to the far end, where addresses stand before the near end gets its name. */
-static __attribute__((unused)) void lay_wire(const char *near, const char *other, const char *address, const char *address6)
+static __attribute__((unused)) void lay_wire(
+	const char *near, const char *other, const char *address, const char *address6)
 {
 	run("ip link add unnamed type veth peer name %s netns %d", other, far_pid);
 	far("ip addr add %s dev %s; ip addr add %s dev %s nodad; ip link set %s up", address, other,
