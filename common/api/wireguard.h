@@ -15,6 +15,7 @@ enum {
 	API_PEER_MAX = 1 << 20,    /* peer ids are 1..API_PEER_MAX - 1; 0 = none */
 	API_SET_MAX = 1 << 16,     /* source sets; 0 = "any" in rules, "none" on an identity */
 	API_TAI64N_SIZE = 12,
+	API_WG_ALSO_LISTEN_MAX = 8, /* ports of an interface beside the first */
 	API_PEER_HAS_PSK = 1 << 0,  /* flags of struct api_peer_set */
 	API_PEER_INITIATE = 1 << 1, /* initiate at once after the first commit, paced */
 };
@@ -33,6 +34,7 @@ struct api_wg_interface_set {
 	uint16_t mtu; /* inner, 1280..8920 */
 	uint16_t zero;
 	struct api_secret private_key;
+	uint16_t also_listen[API_WG_ALSO_LISTEN_MAX]; /* further ports; 0 = none */
 };
 
 struct api_wg_interface_del {

@@ -130,6 +130,19 @@ static void add_secret(struct builder *b, uint16_t type, uint32_t id, const stru
 	*secret = (struct compile_secret){.type = type, .id = id, .key = *key};
 }
 
+/* model_check() saw that there is room. */
+static void add_ports(struct api_wg_interface_set *set, const struct model_wireguard *wireguard)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < wireguard->also_listen.n; i++) {
+		const struct model_port_range *range = &wireguard->also_listen.items[i];
+
+		for (uint32_t port = range->first; port <= range->last; port++)
+			set->also_listen[n++] = (uint16_t)port;
+	}
+}
+
 static void emit_overlay(struct builder *b)
 {
 	const struct model_wireguard *wireguard = &b->model->wireguard;
@@ -138,6 +151,7 @@ static void emit_overlay(struct builder *b)
 	set->interface = COMPILE_INTERFACE;
 	set->listen_port = wireguard->listen_port;
 	set->mtu = wireguard->mtu;
+	add_ports(set, wireguard);
 	if (b->input->private_key != NULL)
 		add_secret(b, API_WG_INTERFACE_SET, COMPILE_INTERFACE, b->input->private_key);
 	for (size_t i = 0; b->input->underlay && i < wireguard->addresses.n; i++)

@@ -63,6 +63,7 @@ static const struct conf_field wireguard_fields[] = {
 	FIELD("interface", name, model_wireguard, interface, .max = INTERFACE_NAME_MAX),
 	FIELD("private_key_file", text, model_wireguard, private_key_file, .max = PATH_BYTES_MAX),
 	FIELD("listen_port", u16, model_wireguard, listen_port, .min = 1, .max = 65535),
+	FIELD("also_listen", port_ranges, model_wireguard, also_listen),
 	FIELD("mtu", u16, model_wireguard, mtu, .min = 1280, .max = 8920),
 	FIELD("addresses", ifaddrs, model_wireguard, addresses, .required = true),
 	END,

@@ -13,6 +13,7 @@
 enum {
 	EXIT_HALF_BITS = 1, /* a route this short is the internet */
 	PORTS_MAX = 63,
+	ALSO_LISTEN_MAX = 8,
 	POOL_ADDRESSES_MAX = 64,
 	POOLS_MAX = 1023,
 	PEERS_MAX = (1 << 20) - 1,
@@ -555,6 +556,18 @@ static void check_pools(struct checker *c)
 	}
 }
 
+static void check_wireguard(struct checker *c)
+{
+	const struct model_port_ranges *ranges = &c->model->wireguard.also_listen;
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < ranges->n; i++)
+		n += (uint32_t)(ranges->items[i].last - ranges->items[i].first) + 1;
+	if (n > ALSO_LISTEN_MAX)
+		report(c, DIAG_TOO_MANY, "wireguard.also_listen", NULL, NULL,
+			"%u ports; there can be %d beside listen_port", n, ALSO_LISTEN_MAX);
+}
+
 static void check_policies(struct checker *c)
 {
 	const struct model *m = c->model;
@@ -595,6 +608,7 @@ bool model_check(struct model *model, const struct model_reporter *reporter)
 	resolve_peers_and_routes(&c);
 	resolve_rules(&c);
 	check_claims(&c);
+	check_wireguard(&c);
 	check_ports(&c);
 	check_peers(&c);
 	check_routes(&c);

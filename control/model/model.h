@@ -110,10 +110,21 @@ struct model_port {
 	struct model_addrs gateways;
 };
 
+struct model_port_range {
+	uint16_t first;
+	uint16_t last;
+};
+
+struct model_port_ranges {
+	struct model_port_range *items;
+	size_t n;
+};
+
 struct model_wireguard {
 	const char *interface;
 	const char *private_key_file;
 	uint16_t listen_port;
+	struct model_port_ranges also_listen;
 	uint16_t mtu;
 	struct model_ifaddrs addresses;
 };
@@ -207,16 +218,6 @@ enum model_protocol {
 	MODEL_ICMP = 1,
 	MODEL_TCP = 6,
 	MODEL_UDP = 17,
-};
-
-struct model_port_range {
-	uint16_t first;
-	uint16_t last;
-};
-
-struct model_port_ranges {
-	struct model_port_range *items;
-	size_t n;
 };
 
 struct model_policy {

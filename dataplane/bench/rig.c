@@ -129,7 +129,7 @@ static void program_session(struct rig *rig)
 {
 	struct wg_peer *peer = wg_peer_get(PEER);
 	struct endpoint remote = {.addr = v4(RIG_CLIENT_ADDR), .port = RIG_CLIENT_PORT};
-	struct addr local = v4(RIG_WAN_ADDR);
+	struct endpoint local = {.addr = v4(RIG_WAN_ADDR)};
 	struct noise_keys keys = {.remote_index = 77, .initiator = true};
 
 	memset(rig->key_up, 0x11, sizeof(rig->key_up));

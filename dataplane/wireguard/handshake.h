@@ -30,8 +30,9 @@
 /* Whence a packet came; an answer goes back the same way. */
 struct handshake_source {
 	struct endpoint remote;
-	struct addr local; /* the address it was sent to: "sticky source" */
-	uint32_t port;     /* the caller's port id; not looked at */
+	struct addr local;   /* the address it was sent to: "sticky source" */
+	uint16_t local_port; /* the UDP port, likewise */
+	uint16_t port;       /* the caller's port id; not looked at */
 };
 
 /* Embedded in the caller's peer; find it back with container_of or `user`. */

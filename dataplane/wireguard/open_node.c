@@ -85,6 +85,7 @@ static void read_source(struct rte_mbuf *mbuf, struct handshake_source *source)
 
 	source->remote.port = packet->sport;
 	source->remote.zero = 0;
+	source->local_port = packet->dport;
 	source->port = packet->port_in;
 	read_addr(&source->remote.addr, packet->family, ip + (v4 ? V4_SOURCE : V6_SOURCE));
 	read_addr(&source->local, packet->family, ip + (v4 ? V4_DESTINATION : V6_DESTINATION));
@@ -222,6 +223,7 @@ static inline void roam_check(struct wg_peer *peer, struct rte_mbuf *mbuf)
 	bool v4 = packet->family == ADDR_V4;
 
 	if (likely(path != NULL && path->remote.port == packet->sport &&
+		    path->local.port == packet->dport &&
 		    same_addr(&path->remote.addr, packet->family,
 			    ip + (v4 ? V4_SOURCE : V6_SOURCE)) &&
 		    same_addr(&path->local.addr, packet->family,

@@ -59,7 +59,13 @@ static void header_make(struct wg_path *path)
 	udp->dst_port = rte_cpu_to_be_16(path->remote.port);
 }
 
-/* Fills all but remote and local.port. `learned`: speak from this address if it is still ours. */
+/* Back to the port that was asked, while it is one of ours. */
+static uint16_t port_for(const struct wg_peer *peer, uint16_t asked)
+{
+	return wg_interface_listens(peer->interface, asked) ? asked : peer->interface->listen_port;
+}
+
+/* Fills all but remote. `learned`: speak from this address if it is still ours. */
 static void plan(struct wg_path *path, unsigned copy, const struct addr *learned)
 {
 	struct route_hop hop;
@@ -96,7 +102,7 @@ static void publish(struct wg_peer *peer, struct wg_path *path)
 		reclaim_later(old, sizeof(*old));
 }
 
-void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct addr *local)
+void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct endpoint *local)
 {
 	struct wg_path *path;
 
@@ -108,8 +114,8 @@ void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct 
 	if (path == NULL)
 		return; /* the old path stays; the next packet or timer tries again */
 	path->remote = *remote;
-	path->local.port = peer->interface->listen_port;
-	plan(path, tables_active(), local);
+	path->local.port = port_for(peer, local != NULL ? local->port : 0);
+	plan(path, tables_active(), local != NULL ? &local->addr : NULL);
 	publish(peer, path);
 	if (path->adjacency != 0)
 		hold_release(); /* packets may wait for this very path */
@@ -122,7 +128,7 @@ bool path_roamed(const struct wg_peer *peer, unsigned copy, struct wg_path *path
 	if (!roam_read(&peer->roam, &source))
 		return false;
 	*path = (struct wg_path){
-		.remote = source.remote, .local = {.port = peer->interface->listen_port}};
+		.remote = source.remote, .local = {.port = port_for(peer, source.local_port)}};
 	plan(path, copy, &source.local);
 	return true;
 }
@@ -131,16 +137,19 @@ void path_refresh(struct wg_peer *peer)
 {
 	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
 
-	if (path != NULL)
-		path_set(peer, &path->remote, path->learned ? &path->local.addr : NULL);
+	if (path != NULL && path->learned)
+		path_set(peer, &path->remote, &path->local);
+	else
+		path_forget_source(peer);
 }
 
 void path_forget_source(struct wg_peer *peer)
 {
 	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
 
+	/* The port stays: it is the one that a NAT on the way lets through. */
 	if (path != NULL)
-		path_set(peer, &path->remote, NULL);
+		path_set(peer, &path->remote, &(struct endpoint){.port = path->local.port});
 }
 
 void path_clear(struct wg_peer *peer)

@@ -39,10 +39,19 @@ struct wg_interface *wg_interface_get(unsigned interface)
 	return interfaces[interface].used ? &interfaces[interface] : NULL;
 }
 
+bool wg_interface_listens(const struct wg_interface *interface, uint16_t port)
+{
+	bool found = port != 0 && interface->listen_port == port;
+
+	for (unsigned i = 0; i < API_WG_ALSO_LISTEN_MAX && port != 0 && !found; i++)
+		found = interface->also_listen[i] == port;
+	return found;
+}
+
 struct wg_interface *wg_interface_by_port(uint16_t listen_port)
 {
 	for (unsigned i = 1; i < API_WG_INTERFACE_MAX; i++) {
-		if (interfaces[i].used && interfaces[i].listen_port == listen_port)
+		if (interfaces[i].used && wg_interface_listens(&interfaces[i], listen_port))
 			return &interfaces[i];
 	}
 	return NULL;
@@ -186,6 +195,33 @@ static void peer_delete(struct wg_peer *peer)
 	command_put(command);
 }
 
+static void services(const struct wg_interface *interface, enum graph_role role)
+{
+	graph_udp_service(interface->listen_port, role);
+	for (unsigned i = 0; i < API_WG_ALSO_LISTEN_MAX; i++) {
+		if (interface->also_listen[i] != 0)
+			graph_udp_service(interface->also_listen[i], role);
+	}
+}
+
+/* Ports that stay are served all the time. */
+static void ports_set(struct wg_interface *interface, const struct api_wg_interface_set *set)
+{
+	struct wg_interface old = *interface;
+
+	interface->listen_port = set->listen_port;
+	memcpy(interface->also_listen, set->also_listen, sizeof(interface->also_listen));
+	services(interface, GRAPH_OPEN);
+	if (!old.used)
+		return;
+	if (!wg_interface_listens(interface, old.listen_port))
+		graph_udp_service_remove(old.listen_port);
+	for (unsigned i = 0; i < API_WG_ALSO_LISTEN_MAX; i++) {
+		if (old.also_listen[i] != 0 && !wg_interface_listens(interface, old.also_listen[i]))
+			graph_udp_service_remove(old.also_listen[i]);
+	}
+}
+
 static void interface_set_apply(const void *message, unsigned copy, enum handler_pass pass)
 {
 	const struct api_wg_interface_set *set = message;
@@ -194,18 +230,19 @@ static void interface_set_apply(const void *message, unsigned copy, enum handler
 
 	if (pass != HANDLER_SHADOW)
 		return;
-	if (interface->used && interface->listen_port != set->listen_port)
-		graph_udp_service_remove(interface->listen_port);
+	command = command_create(WG_COMMAND_INTERFACE);
+	command->has_ports =
+		interface->used && (interface->listen_port != set->listen_port ||
+					   memcmp(interface->also_listen, set->also_listen,
+						   sizeof(set->also_listen)) != 0);
+	ports_set(interface, set);
 	interface->id = set->interface;
-	interface->listen_port = set->listen_port;
 	interface->mtu = set->mtu;
 	interface->seen = true;
 	interface->used = true;
-	command = command_create(WG_COMMAND_INTERFACE);
 	command->interface = interface;
 	command->has_key = secret_take(&set->private_key, &command->key);
 	command_put(command);
-	graph_udp_service(set->listen_port, GRAPH_OPEN);
 }
 
 static void interface_delete(struct wg_interface *interface)
@@ -218,7 +255,7 @@ static void interface_delete(struct wg_interface *interface)
 		if (peer != NULL && peer->interface == interface)
 			peer_delete(peer);
 	}
-	graph_udp_service_remove(interface->listen_port);
+	services(interface, GRAPH_FORWARD);
 	interface->used = false;
 	command = command_create(WG_COMMAND_INTERFACE_DEL);
 	command->interface = interface;

@@ -64,20 +64,21 @@ static void count(uint64_t *counter, size_t bytes)
 static void op_send(void *context, struct handshake_peer *handshake,
 	const struct handshake_source *to, const void *message, size_t length)
 {
-	struct endpoint local = {.port = interface_of(context)->listen_port};
 	const struct wg_path *path;
+	struct endpoint local;
 
 	/* A cookie reply to a stranger is nobody's. */
 	if (handshake != NULL)
 		count(&peer_of(handshake)->handshake_tx_bytes, length);
 	if (to != NULL) {
-		local.addr = to->local;
+		local = (struct endpoint){.addr = to->local, .port = to->local_port};
 		path_send(&to->remote, &local, message, length, self.received);
 		return;
 	}
 	path = atomic_load_explicit(&peer_of(handshake)->path, memory_order_relaxed);
 	if (path == NULL)
 		return;
+	local = (struct endpoint){.port = path->local.port};
 	if (path->learned)
 		local.addr = path->local.addr;
 	peer_of(handshake)->unsent_length = 0;
@@ -139,13 +140,14 @@ static void op_roam(
 {
 	struct wg_peer *peer = peer_of(handshake);
 	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
+	struct endpoint local = {.addr = source->local, .port = source->local_port};
 
 	count(&peer->handshake_rx_bytes, self.received_bytes);
 	if (path != NULL && path->adjacency != 0 && path->learned &&
 		endpoint_equal(&path->remote, &source->remote) &&
-		addr_equal(&path->local.addr, &source->local))
+		endpoint_equal(&path->local, &local))
 		return;
-	path_set(peer, &source->remote, &source->local);
+	path_set(peer, &source->remote, &local);
 	peer->event_due = true;
 }
 
@@ -224,12 +226,13 @@ static void tell_control(struct wg_peer *peer)
 /* Tries again with an initiation that had no next hop. True: it still has none. */
 static bool unsent_try(struct wg_peer *peer)
 {
-	struct endpoint local = {.port = peer->interface->listen_port};
 	const struct wg_path *path;
+	struct endpoint local;
 
 	if (peer->unsent_length == 0)
 		return false;
 	path = atomic_load_explicit(&peer->path, memory_order_relaxed);
+	local = (struct endpoint){.port = path != NULL ? path->local.port : 0};
 	if (path != NULL && self.now_ms - peer->unsent_ms < UNSENT_MAX_MS &&
 		!path_send(&path->remote, &local, peer->unsent, peer->unsent_length, NULL))
 		return true;
@@ -372,6 +375,10 @@ static void interface_set(const struct wg_command *command)
 		log_error(wireguard, "interface %u: %s", interface->id, strerror(-error));
 		return;
 	}
+	if (command->has_ports) {
+		HASH_ITER (by_key, interface->peers, peer, tmp)
+			path_refresh(peer);
+	}
 	if (!command->has_key || is_own_key(interface->handshake, &command->key))
 		return;
 	error = handshake_set_private_key(interface->handshake, &command->key);
@@ -496,7 +503,9 @@ static void event_run(const struct wg_event *event)
 		peer->event_due = true;
 		break;
 	case WG_EVENT_ROAM:
-		path_set(peer, &event->source.remote, &event->source.local);
+		path_set(peer, &event->source.remote,
+			&(struct endpoint){
+				.addr = event->source.local, .port = event->source.local_port});
 		roam_end(&peer->roam);
 		peer->event_due = true;
 		break;

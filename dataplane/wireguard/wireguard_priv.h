@@ -125,7 +125,8 @@ struct wg_peer {
 struct wg_interface {
 	/* Main thread writes, all read. */
 	uint16_t id;
-	uint16_t listen_port;
+	uint16_t listen_port;                         /* from which a peer is spoken to first */
+	uint16_t also_listen[API_WG_ALSO_LISTEN_MAX]; /* 0 = none */
 	uint16_t mtu;
 	/* Handshake thread. */
 	struct handshake *handshake;
@@ -159,6 +160,7 @@ void peers_housekeep(uint64_t now_ms);
 /* Any reader. */
 struct wg_peer *wg_peer_get(uint32_t peer);
 struct wg_interface *wg_interface_get(unsigned interface);
+bool wg_interface_listens(const struct wg_interface *interface, uint16_t port);
 struct wg_interface *wg_interface_by_port(uint16_t listen_port);
 
 /* index_table.c: workers find, the handshake thread changes. */
@@ -194,6 +196,7 @@ struct wg_command {
 	enum wg_command_kind kind;
 	bool has_key;
 	bool has_endpoint;
+	bool has_ports; /* the interface listens at others than before */
 	struct wg_interface *interface;
 	struct wg_peer *peer;
 	struct key key; /* private or preshared */
@@ -221,7 +224,8 @@ void staged_drop(struct wg_peer *peer);
 /* Any reader: the way to where a peer is moving, of the copy's tables; false if it is not, and
  * peer->path, read after this, is the way. */
 bool path_roamed(const struct wg_peer *peer, unsigned copy, struct wg_path *path);
-void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct addr *local);
+/* local: what the peer sent to, or NULL; an address or port that is not ours is not spoken from. */
+void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct endpoint *local);
 void path_refresh(struct wg_peer *peer);
 void path_forget_source(struct wg_peer *peer);
 void path_clear(struct wg_peer *peer);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """WireGuard as it is on the wire, with wireguard-go at the other end. The router between sees, and
 says again, what both of them send."""
+import copy
 import re
 import time
 
@@ -24,11 +25,16 @@ ECT1, ECT0, CE = 1, 2, 3
 FROM_GATEWAY = f"udp and src port {PORT}"
 TO_GATEWAY = f"udp and dst port {PORT}"
 STRANGER = 33333  # a port that no client has
+ALSO = {"v4": "198.51.100.3", "v6": "2001:db8:100::3"}  # on port wan, beside topology.WAN
+ALSO_LISTEN = [443, 51900]
 
 
 def config_of(clients, workers):
-    """client2 has a preshared key; the gateway keeps the tunnel to client3 alive, each second."""
+    """client2 has a preshared key; the gateway keeps the tunnel to client3 alive, each second. It
+    has two addresses of each family, and listens at three ports."""
     config = configs.exit_node(clients, workers)
+    config["ports"]["wan"]["addresses"] += [f"{ALSO['v4']}/24", f"{ALSO['v6']}/64"]
+    config["wireguard"]["also_listen"] = ALSO_LISTEN
     config["peers"]["client2"]["preshared_key_file"] = "client2.psk"
     config["peers"]["client3"]["persistent_keepalive"] = 1
     return config
@@ -118,11 +124,11 @@ def data_to_gateway(world):
     return of_kind(capture.packets(), DATA)[0]
 
 
-def endpoint(world, address):
+def endpoint(world, address, port=PORT):
     """Where client1 is to send to from now on."""
     client = world.clients["client1"]
-    wg(client, "set", client.interface, "peer", gateway_key(client), "endpoint",
-       f"{address}:{PORT}")
+    where = f"[{address}]" if ":" in address else address
+    wg(client, "set", client.interface, "peer", gateway_key(client), "endpoint", f"{where}:{port}")
 
 
 def lives(world, name="client1"):
@@ -179,7 +185,7 @@ def test_the_family_roams(world):
         endpoint(world, address)
 
     try:
-        roams(world, lambda: move("ipv4", f"[{topology.WAN['v6']}]"),
+        roams(world, lambda: move("ipv4", topology.WAN["v6"]),
               r"\[2001:db8:100::1\]:\d+")
         roams(world, lambda: move("ipv6", topology.WAN["v4"]), r"198\.51\.100\.1:\d+")
     finally:
@@ -209,6 +215,71 @@ def test_it_roams_at_once(world, port, address, expected):
         assert {(p[UDP].dport, p.payload.src) for p in data} == {(port, address.strip("[]"))}
     wait_until(lambda: re.fullmatch(expected, endpoint_of(world, "client1")), 5,
                f"the endpoint {expected}, not {endpoint_of(world, 'client1')}", 0.1)
+    assert lives(world)
+
+
+# -- the gateway's own end ------------------------------------------------------------------------
+
+
+def connect_silently(world, client, where):
+    """Without keepalives of its own."""
+    exported = world.gateway.cli("peer", "export", client.node, "--private-key-file",
+                                 client.key_file, "--endpoint", where).stdout
+    client.up(re.sub(r"(?m)^PersistentKeepalive.*\n", "", exported))
+    assert client.pings("100.64.0.1", 3)  # begins the session
+
+
+def spoken_from(world, act):
+    """From where the gateway sends to the router while act() goes on."""
+    with world.capture("router", "uplink", "udp") as capture:
+        act()
+    return {(p.payload.src, p[UDP].sport) for p in capture.packets()
+            if p.payload.src in (*topology.WAN.values(), *ALSO.values())}
+
+
+@pytest.mark.parametrize("address, port", [
+    (ALSO["v4"], PORT), (topology.WAN["v4"], 443), (ALSO["v4"], 51900), (ALSO["v6"], 443),
+    (topology.WAN["v6"], PORT), (topology.WAN["v4"], PORT)])
+def test_answers_come_from_where_was_asked(world, address, port):
+    """Data first, and then a handshake: from the very address and port."""
+    client = world.clients["client1"]
+    endpoint(world, address, port)
+    assert spoken_from(world, lambda: lives(world)) == {(address, port)}
+    key = gateway_key(client)
+    allowed = wg(client, "show", client.interface, "allowed-ips")[1:]
+
+    def anew():
+        wg(client, "set", client.interface, "peer", key, "remove")
+        wg(client, "set", client.interface, "peer", key, "endpoint",
+           f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
+           "allowed-ips", ",".join(allowed), "persistent-keepalive", 25)
+        assert lives(world)
+
+    assert spoken_from(world, anew) == {(address, port)}
+
+
+@pytest.mark.parametrize("family", ["v4", "v6"])
+def test_the_source_goes_away(world, family):
+    """An address that was asked is taken from the gateway: it goes on from the other one."""
+    client, full = world.clients["client3"], world.config
+    less = copy.deepcopy(full)
+    less["ports"]["wan"]["addresses"] = [a for a in less["ports"]["wan"]["addresses"]
+                                         if a.split("/")[0] != ALSO[family]]
+    where = f"[{ALSO['v6']}]" if family == "v6" else ALSO["v4"]
+    connect_silently(world, client, f"{where}:{PORT}")
+    with world.capture("router", "uplink",
+                       f"{FROM_GATEWAY} and dst port {port_of(client)}") as keepalives:
+        def last():
+            return keepalives.packets()[-1].payload.src if keepalives.packets() else None
+
+        wait_until(lambda: last() == ALSO[family], 10, f"keepalives from {ALSO[family]}", 0.2)
+        try:
+            world.apply(less)
+            wait_until(lambda: last() == topology.WAN[family], 10,
+                       f"keepalives from {topology.WAN[family]}", 0.2)
+        finally:
+            world.apply(full)
+    client.down()
     assert lives(world)
 
 
@@ -373,9 +444,7 @@ def test_preshared_key(world):
 def test_persistent_keepalive_of_the_gateway(world):
     """Each second of silence, and not sooner, though nothing is heard of the client."""
     client = world.clients["client3"]
-    exported = world.gateway.export("client3", client.key_file)
-    client.up(re.sub(r"(?m)^PersistentKeepalive.*\n", "", exported))
-    assert client.pings("100.64.0.1", 3)  # begins the session
+    connect_silently(world, client, f"{topology.WAN['v4']}:{PORT}")
     port = port_of(client)
     with world.capture("router", "uplink", f"{FROM_GATEWAY} and dst port {port}") as capture:
         wait_until(lambda: len(capture.packets()) >= 4, 10, "four keepalives", 0.1)

@@ -9,7 +9,7 @@
 #include "common/api/table.h"
 
 /*
- * Frozen: what API 1.0 looks like on the rings. A struct may only grow at its end (raise its size
+ * Frozen: what API 1.1 looks like on the rings. A struct may only grow at its end (raise its size
  * here and API_MINOR); anything else is another major version.
  */
 static const struct {
@@ -25,7 +25,7 @@ static const struct {
 	{0x0100, 224, "port.set"},
 	{0x0101, 16, "port.del"},
 	{0x0110, 24, "event.port"},
-	{0x0200, 32, "wg_interface.set"},
+	{0x0200, 48, "wg_interface.set"},
 	{0x0201, 16, "wg_interface.del"},
 	{0x0202, 120, "peer.set"},
 	{0x0203, 16, "peer.del"},

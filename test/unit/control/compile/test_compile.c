@@ -440,6 +440,23 @@ static void test_diff_of_a_peer(void **state)
 	store_close(&store);
 }
 
+static void test_listen_ports(void **state)
+{
+	static const char text[] =
+		"version: 1\n"
+		"wireguard: {addresses: [100.64.0.1/10], also_listen: [443, 4500-4502]}\n";
+	static const uint16_t expected[API_WG_ALSO_LISTEN_MAX] = {443, 4500, 4501, 4502};
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, text, "");
+	const struct api_wg_interface_set *set = (const void *)f.compiled->desired.messages[0];
+
+	assert_int_equal(set->header.type, API_WG_INTERFACE_SET);
+	assert_int_equal(set->listen_port, 51820);
+	assert_memory_equal(set->also_listen, expected, sizeof(expected));
+	release(&f);
+	store_close(&store);
+}
+
 static void test_merge(void **state)
 {
 	struct store *store = open_store();
@@ -476,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_egress),
 		cmocka_unit_test(test_deterministic_and_minimal),
 		cmocka_unit_test(test_diff_of_a_peer),
+		cmocka_unit_test(test_listen_ports),
 		cmocka_unit_test(test_merge),
 	};
 
