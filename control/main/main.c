@@ -32,6 +32,7 @@
 #include "control/health/health.h"
 #include "control/main/door.h"
 #include "control/main/kernel.h"
+#include "control/main/supervisor.h"
 #include "control/uapi/uapi.h"
 
 LOG_TYPE(main);
@@ -54,6 +55,7 @@ struct daemon {
 	struct options options;
 	struct event_base *base;
 	struct event *signals[3];
+	struct supervisor *supervisor;
 	struct store *store;
 	struct kernel *kernel;
 	struct program *program;
@@ -62,6 +64,7 @@ struct daemon {
 	struct health *health;
 	struct uapi *uapi;
 	struct api api;
+	char status[256]; /* the last configuration's, once it is known */
 	int lock_fd;
 };
 
@@ -213,13 +216,21 @@ static struct model *load(struct daemon *d)
 	return model;
 }
 
+/* Ready also if the data plane is not there yet or has refused: this process answers for both. */
 static void reload_done(const struct program_result *result, void *arg)
 {
+	struct daemon *d = arg;
+
 	if (result->error != 0 && result->error != -EINPROGRESS)
 		log_error(main, "reload: %s", result->text);
 	else
 		log_info(main, "configuration read: %zu set, %zu deleted%s%s", result->sets,
 			result->deletions, result->text[0] != '\0' ? "; " : "", result->text);
+	snprintf(d->status, sizeof(d->status), "%s",
+		result->error == 0 ? "the configuration is in force" : result->text);
+	/* The first one may be known before the doors are open. */
+	if (d->supervisor != NULL)
+		supervisor_ready(d->status);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
@@ -232,11 +243,14 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 		event_base_loopbreak(d->base);
 		return;
 	}
+	supervisor_reloading();
 	model = load(d);
-	if (model != NULL)
-		program_apply(d->program, model, reload_done, NULL);
-	else
-		log_error(main, "the configuration has errors: nothing was changed");
+	if (model != NULL) {
+		program_apply(d->program, model, reload_done, d);
+		return;
+	}
+	log_error(main, "the configuration has errors: nothing was changed");
+	supervisor_ready("the configuration has errors: the one before stays in force");
 }
 
 static int watch_signals(struct daemon *d)
@@ -336,6 +350,7 @@ static void start_uapi(struct daemon *d)
 
 static void stop(struct daemon *d)
 {
+	supervisor_destroy(&d->supervisor);
 	http_destroy(&d->http);
 	door_destroy(&d->door);
 	health_destroy(&d->health);
@@ -399,7 +414,7 @@ int main(int argc, char **argv)
 {
 	struct daemon d = {.lock_fd = -1};
 	struct model *model;
-	int code;
+	int code, error;
 
 	if (parse_options(argc, argv, &d.options, &code) < 0)
 		return code;
@@ -423,10 +438,15 @@ int main(int argc, char **argv)
 		model_destroy(&model);
 		goto out;
 	}
-	program_apply(d.program, model, reload_done, NULL);
+	program_apply(d.program, model, reload_done, &d);
 	if (program_compiled(d.program) == NULL || start_http(&d) < 0)
 		goto out;
 	start_uapi(&d);
+	d.supervisor = supervisor_create(d.base, &error);
+	if (d.supervisor == NULL)
+		goto out;
+	if (d.status[0] != '\0')
+		supervisor_ready(d.status);
 	log_info(main, "sallyportd " SP_VERSION " is up, configuration %s", d.options.config);
 	code = event_base_dispatch(d.base) < 0 ? EXIT_FAILED : EXIT_OK;
 out:

@@ -18,16 +18,17 @@
 #include <unistd.h>
 
 #include "common/api/port.h"
+#include "common/base/notify.h"
 #include "dataplane/aead/aead.h"
 #include "dataplane/graph/drop.h"
 #include "dataplane/graph/graph.h"
 #include "dataplane/graph/handoff.h"
 #include "dataplane/main/eal.h"
 #include "dataplane/main/feature.h"
-#include "dataplane/main/process.h"
 #include "dataplane/main/reader.h"
 #include "dataplane/main/session.h"
 #include "dataplane/main/stats.h"
+#include "dataplane/main/watchdog.h"
 #include "dataplane/main/worker.h"
 #include "dataplane/port/port.h"
 
@@ -161,6 +162,7 @@ static void keep_house(void)
 	if (now - tick_ms >= TICK_MS) {
 		tick_ms = now;
 		feature_housekeep_all(now);
+		watchdog_run(now);
 	}
 	if (now - stats_ms >= STATS_MS) {
 		stats_ms = now;
@@ -228,9 +230,11 @@ int dataplane_run(int stop_fd)
 	if (rc == 0)
 		rc = add_fd(epoll, stop_fd);
 	if (rc == 0) {
-		process_notify("READY=1");
+		watchdog_start(clock_ms());
+		notify_send("READY=1\nSTATUS=%u workers, cipher %s", dp_config()->workers,
+			aead_description());
 		loop(epoll, stop_fd);
-		process_notify("STOPPING=1");
+		notify_send("STOPPING=1");
 	}
 	close(epoll);
 	return rc;
@@ -241,6 +245,7 @@ void dataplane_stop(void)
 	session_destroy(&session);
 	worker_stop_all();
 	feature_stop_all();
+	watchdog_forget();
 	graph_destroy_all();
 	worker_destroy_all();
 	rte_eal_cleanup();

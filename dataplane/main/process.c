@@ -3,15 +3,11 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -34,28 +30,6 @@ void process_lock_memory(void)
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
 		log_warn(process, "cannot lock memory, keys may be swapped out: %s",
 			strerror(errno));
-}
-
-void process_notify(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	socklen_t length;
-	int fd;
-
-	if (path == NULL || (path[0] != '/' && path[0] != '@') ||
-		strlen(path) >= sizeof(address.sun_path))
-		return;
-	memcpy(address.sun_path, path, strlen(path));
-	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	if (path[0] == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, state, strlen(state), 0, (struct sockaddr *)&address, length) < 0)
-		log_warn(process, "cannot notify %s: %s", path, strerror(errno));
-	close(fd);
 }
 
 int process_signal_fd(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What this process owes the system around it: secrets stay inside, the supervisor is told. */
+/* What this process owes the system around it: secrets stay inside, signals end it in order. */
 #pragma once
 
 /* No core dumps, no ptrace, no swapping. Before any secret is read. Failure to lock memory is
@@ -8,9 +8,6 @@ void process_harden(void);
 
 /* After EAL has mapped its memory. */
 void process_lock_memory(void);
-
-/* One datagram to NOTIFY_SOCKET, if a supervisor set it: "READY=1" or "STOPPING=1". */
-void process_notify(const char *state);
 
 /* A descriptor that becomes readable on SIGTERM or SIGINT; they are blocked in this thread and in
  * those it starts. Or -errno. */

@@ -23,6 +23,7 @@
 #include "dataplane/main/feature.h"
 #include "dataplane/main/idle.h"
 #include "dataplane/main/reader.h"
+#include "dataplane/main/watchdog.h"
 #include "dataplane/port/port_tx.h"
 
 RTE_DEFINE_PER_LCORE(struct worker *, worker);
@@ -136,6 +137,7 @@ int worker_launch(unsigned id)
 	int rc;
 
 	__atomic_store_n(&stopping, false, __ATOMIC_RELAXED);
+	watchdog_watch(&runs[id].total_cycles, "worker %u", id);
 	rc = rte_eal_remote_launch(run_worker, &workers[id], workers[id].lcore);
 	runs[id].launched = rc == 0;
 	return rc;

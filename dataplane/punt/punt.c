@@ -25,6 +25,7 @@
 
 #include "common/base/log.h"
 #include "dataplane/main/feature.h"
+#include "dataplane/main/watchdog.h"
 #include "dataplane/main/worker.h"
 #include "dataplane/port/port.h"
 #include "dataplane/punt/node.h"
@@ -153,6 +154,7 @@ static int start(void)
 		log_error(punt, "overlay interface %s: %s", overlay, strerrordesc_np(-error));
 		return error;
 	}
+	watchdog_watch(&punt.beat, "punt thread");
 	error = rte_ctrl_thread_create(&thread, "sp-punt", NULL, punt_thread, NULL);
 	if (error != 0)
 		return -error;

@@ -99,6 +99,7 @@ struct punt {
 	int epoll;
 	int bell; /* eventfd */
 	/* The punt thread sets it before it blocks; whoever fills a ring clears it and rings. */
+	uint64_t beat; /* loops of the punt thread, for the watchdog */
 	_Alignas(64) _Atomic bool sleeping;
 	_Alignas(64) _Atomic bool stopping;
 	/*

@@ -23,6 +23,7 @@
 
 enum {
 	EVENTS = API_PORT_MAX + 1,
+	WAIT_MAX_MS = 500, /* the watchdog expects a loop each second */
 };
 
 void punt_ring_bell(void)
@@ -263,7 +264,7 @@ static int await(struct epoll_event *events, bool busy)
 	atomic_store(&punt.sleeping, true);
 	atomic_thread_fence(memory_order_seq_cst);
 	reader_offline(READER_PUNT);
-	n = epoll_wait(punt.epoll, events, EVENTS, rings_empty() ? -1 : 0);
+	n = epoll_wait(punt.epoll, events, EVENTS, rings_empty() ? WAIT_MAX_MS : 0);
 	reader_online(READER_PUNT);
 	atomic_store(&punt.sleeping, false);
 	return n;
@@ -277,8 +278,10 @@ void *punt_thread(void *arg)
 	reader_online(READER_PUNT);
 	while (!atomic_load(&punt.stopping)) {
 		bool busy = drain_rings();
+
 		int n = await(events, busy);
 
+		__atomic_store_n(&punt.beat, punt.beat + 1, __ATOMIC_RELAXED);
 		for (int i = 0; i < n; i++)
 			serve(&events[i]);
 		reader_quiescent(READER_PUNT);

@@ -17,6 +17,7 @@
 
 #include "common/base/log.h"
 #include "dataplane/graph/packet.h"
+#include "dataplane/main/watchdog.h"
 #include "dataplane/wireguard/index.h"
 #include "dataplane/wireguard/renew.h"
 #include "dataplane/wireguard/wireguard_priv.h"
@@ -25,8 +26,8 @@ LOG_TYPE(wireguard);
 
 enum {
 	BATCH = 32,
-	WATCH_MS = 250, /* an active peer's timers are looked at this often */
-	WAIT_MAX_MS = 1000,
+	WATCH_MS = 250,       /* an active peer's timers are looked at this often */
+	WAIT_MAX_MS = 500,    /* the watchdog expects a loop each second */
 	UNSENT_AGAIN_MS = 32, /* how often an unresolved next hop is looked for */
 	UNSENT_MAX_MS = 2000, /* the retransmission comes after 5 s, with a fresh message */
 };
@@ -36,6 +37,7 @@ static struct {
 	_Atomic bool stop;
 	struct wheel wheel;
 	uint64_t now_ms;
+	uint64_t beat;             /* loops, for the watchdog */
 	unsigned worker;           /* whose event is being handled */
 	struct rte_mbuf *received; /* the handshake message being handled, or NULL */
 	size_t received_bytes;
@@ -573,6 +575,7 @@ static void *run(void *arg)
 		unsigned work = 0;
 
 		self.now_ms = clock_ms();
+		__atomic_store_n(&self.beat, self.beat + 1, __ATOMIC_RELAXED);
 		work += commands_run();
 		work += events_run();
 		timers_due_run();
@@ -590,6 +593,7 @@ static void *run(void *arg)
 
 int thread_start(void)
 {
+	watchdog_watch(&self.beat, "handshake thread");
 	return -rte_ctrl_thread_create(&self.thread, "sp-handshake", NULL, run, NULL);
 }
 
