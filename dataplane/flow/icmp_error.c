@@ -70,6 +70,27 @@ static bool is_answerable(struct rte_mbuf *mbuf)
 	return src[0] != 0xff && dst[0] != 0xff && (src[0] != 0 || src[15] != 0);
 }
 
+/*
+ * As if the peer that cannot be reached said it. The kernel believes nobody who has the kernel's
+ * own address: it hears it from where its packet was to go.
+ */
+static bool find_way_along(struct flow_worker *w, struct packet *about, struct rte_mbuf *mbuf,
+	struct addr *from, uint8_t *role)
+{
+	const struct packet *packet = packet_of(mbuf);
+	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	bool v4 = packet->family == ADDR_V4;
+
+	about->ingress = packet->peer;
+	about->flags = PACKET_ICMP_ERROR | PACKET_OWN;
+	*role = GRAPH_FORWARD;
+	if ((packet->ingress & API_IDENT_HOST) == 0)
+		return local_source(w->copy, 0, packet->family, from);
+	*from = (struct addr){.family = packet->family};
+	memcpy(from->bytes, ip + (v4 ? 16 : 24), v4 ? 4 : 16);
+	return true;
+}
+
 /* The way back: to the peer, the port or the kernel that sent the packet. */
 static bool find_way(struct flow_worker *w, struct packet *packet, const struct addr *to,
 	uint8_t *role, uint16_t *port)
@@ -104,7 +125,7 @@ static bool find_way(struct flow_worker *w, struct packet *packet, const struct 
 
 static void write_icmp(uint8_t *icmp, uint8_t family, uint32_t what)
 {
-	const struct kind *kind = &kinds[what >> 16];
+	const struct kind *kind = &kinds[(what & ~ICMP_ERROR_BEYOND) >> 16];
 	uint16_t argument = rte_cpu_to_be_16((uint16_t)what);
 
 	memset(icmp, 0, ICMP_HEADER);
@@ -191,8 +212,16 @@ struct rte_mbuf *flow_tell(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t
 	uint16_t port;
 
 	memcpy(to.bytes, ip + (v4 ? 12 : 8), v4 ? 4 : 16);
-	if (!is_answerable(mbuf) || !find_way(w, &about, &to, role, &port) ||
-		!local_source(w->copy, port, packet->family, &from) || !take_token(w))
+	if (!is_answerable(mbuf))
+		return NULL;
+	if ((packet->scratch[0] & ICMP_ERROR_BEYOND) != 0) {
+		if (!find_way_along(w, &about, mbuf, &from, role))
+			return NULL;
+	} else if (!find_way(w, &about, &to, role, &port) ||
+		   !local_source(w->copy, port, packet->family, &from)) {
+		return NULL;
+	}
+	if (!take_token(w))
 		return NULL;
 	reply = quote(mbuf, header);
 	if (reply == NULL)

@@ -17,6 +17,10 @@ enum icmp_error {
 	ICMP_ERROR_NO_ROUTE,      /* v4 3/0, v6 1/0 */
 };
 
+/* Beside the code: the packet has been rewritten by its flow and failed beyond, on its way to
+ * packet->peer. The error goes back along the flow, which takes the rewriting back. */
+enum { ICMP_ERROR_BEYOND = 1u << 31 };
+
 static inline uint32_t icmp_error_code(enum icmp_error error, uint16_t argument)
 {
 	return (uint32_t)error << 16 | argument;

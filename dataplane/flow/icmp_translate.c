@@ -202,7 +202,7 @@ static bool may_report(struct flow_worker *w, struct rte_mbuf *mbuf, const struc
 	struct addr src = {.family = packet->family};
 
 	memcpy(src.bytes, ip + (packet->family == ADDR_V4 ? 12 : 8), addr_size(packet->family));
-	if ((key->ident & API_IDENT_HOST) != 0)
+	if ((key->ident & API_IDENT_HOST) != 0 || (packet->flags & PACKET_OWN) != 0)
 		return true;
 	if ((key->ident & API_IDENT_PORT) != 0)
 		return allowed_owner(w->copy, &src) == 0;

@@ -25,6 +25,7 @@ static const enum graph_role roles_used[] = {
 	GRAPH_SEAL,
 	GRAPH_ICMP,
 	GRAPH_HOLD,
+	GRAPH_FORWARD,
 };
 
 static uint16_t edges_flow[FLOW_EDGES]; /* by role; set before graphs are created */
@@ -158,8 +159,10 @@ void flow_node_init(void)
 	for (unsigned i = 0; i < sizeof(roles_used) / sizeof(roles_used[0]); i++) {
 		enum graph_role role = roles_used[i];
 
-		graph_edge("flow", role, &edges_flow[role]);
-		graph_edge("flow_slow", role, &edges_slow[role]);
+		if (role != GRAPH_FORWARD) {
+			graph_edge("flow", role, &edges_flow[role]);
+			graph_edge("flow_slow", role, &edges_slow[role]);
+		}
 		if (role != GRAPH_ICMP && role != GRAPH_HANDOFF)
 			graph_edge("icmp_error", role, &edges_icmp[role]);
 	}

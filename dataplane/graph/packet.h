@@ -54,6 +54,7 @@ enum {
 	PACKET_KEEP_L2 = 1 << 6,     /* port_tx sends the l2_len bytes before data as they are */
 	PACKET_TO_MEETING = 1 << 7, /* a fragment was handed to where its packet's fragments meet */
 	PACKET_MET = 1 << 8,        /* ... and was there: it has the first one's ports */
+	PACKET_OWN = 1 << 9,        /* an ICMP error of our own, on behalf of a peer */
 };
 
 struct packet {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "dataplane/flow/icmp_error.h"
 #include "dataplane/graph/handoff.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/port/port.h"
@@ -158,6 +159,8 @@ void staged_drop(struct wg_peer *peer)
 		struct rte_mbuf *mbuf = staged_take(peer);
 
 		packet_of(mbuf)->drop = DROP(wireguard, STAGED_DROPPED);
-		handoff_send(HANDOFF_HANDSHAKE, peer->home, GRAPH_DROP, &mbuf, 1);
+		packet_of(mbuf)->scratch[0] =
+			ICMP_ERROR_BEYOND | icmp_error_code(ICMP_ERROR_UNREACHABLE, 0);
+		handoff_send(HANDOFF_HANDSHAKE, peer->home, GRAPH_ICMP, &mbuf, 1);
 	}
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "dataplane/aead/aead.h"
+#include "dataplane/flow/icmp_error.h"
 #include "dataplane/graph/checksum_v4.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/port/port.h"
@@ -32,7 +33,7 @@ enum {
 	ROAMED_MAX = 8, /* peers of one burst that are just moving */
 };
 
-static uint16_t edge_drop, edge_send, edge_handoff, edge_hold;
+static uint16_t edge_drop, edge_send, edge_handoff, edge_hold, edge_icmp;
 
 /* What is known about a packet between the passes. */
 struct sealing {
@@ -75,6 +76,17 @@ static uint16_t drop(struct rte_mbuf *mbuf, uint16_t reason)
 {
 	packet_of(mbuf)->drop = reason;
 	return edge_drop;
+}
+
+/* Its sender is told, but a keepalive has none. */
+static uint16_t refuse(struct rte_mbuf *mbuf, uint16_t reason)
+{
+	if (rte_pktmbuf_data_len(mbuf) == 0)
+		return drop(mbuf, reason);
+	packet_of(mbuf)->drop = reason;
+	packet_of(mbuf)->scratch[0] =
+		ICMP_ERROR_BEYOND | icmp_error_code(ICMP_ERROR_UNREACHABLE, 0);
+	return edge_icmp;
 }
 
 /* The path is out of date or has no next hop: one event until it has been looked at. */
@@ -181,7 +193,7 @@ static __attribute__((noinline)) uint16_t divert(struct rte_mbuf *mbuf, const st
 		packet->to = (uint8_t)way->peer->home;
 		return edge_handoff;
 	case WAY_NO_ENDPOINT:
-		return drop(mbuf, DROP(wireguard, NO_ENDPOINT));
+		return refuse(mbuf, DROP(wireguard, NO_ENDPOINT));
 	case WAY_NO_KEY:
 		return stage(mbuf, way->peer, way->keypair);
 	case WAY_NO_NEIGHBOUR:
@@ -410,4 +422,5 @@ void seal_node_init(void)
 	graph_edge("wg_seal", GRAPH_SEND, &edge_send);
 	graph_edge("wg_seal", GRAPH_HANDOFF, &edge_handoff);
 	graph_edge("wg_seal", GRAPH_HOLD, &edge_hold);
+	graph_edge("wg_seal", GRAPH_ICMP, &edge_icmp);
 }

@@ -11,7 +11,7 @@ from conftest import log_folder, needs_programs
 from freeze import frozen
 from lablib import topology
 from lablib.netns import run, wait_until
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from world import World
@@ -27,16 +27,27 @@ TO_GATEWAY = f"udp and dst port {PORT}"
 STRANGER = 33333  # a port that no client has
 ALSO = {"v4": "198.51.100.3", "v6": "2001:db8:100::3"}  # on port wan, beside topology.WAN
 ALSO_LISTEN = [443, 51900]
+BEHIND_ABSENT = ["10.99.0.0/16", "fd99::/64"]
 
 
 def config_of(clients, workers):
     """client2 has a preshared key; the gateway keeps the tunnel to client3 alive, each second. It
-    has two addresses of each family, and listens at three ports."""
+    has two addresses of each family, and listens at three ports. Nobody has ever heard of the
+    peer `absent`, behind which there is a network."""
     config = configs.exit_node(clients, workers)
     config["ports"]["wan"]["addresses"] += [f"{ALSO['v4']}/24", f"{ALSO['v6']}/64"]
     config["wireguard"]["also_listen"] = ALSO_LISTEN
     config["peers"]["client2"]["preshared_key_file"] = "client2.psk"
     config["peers"]["client3"]["persistent_keepalive"] = 1
+    absent = run(["wg", "pubkey"], input=run(["wg", "genkey"]).stdout).stdout.strip()
+    config["peers"]["absent"] = configs.peer(9, absent, [])
+    config["routes"] = {"behind-absent": {"prefixes": BEHIND_ABSENT, "via": {"peers": ["absent"]},
+                                          "distribute_to": ["everyone"]}}
+    config["policies"] += [
+        {"name": "absent", "from": {"groups": ["everyone"]}, "to": {"peers": ["absent"]},
+         "action": "allow"},
+        {"name": "behind-absent", "from": {"groups": ["everyone"]},
+         "to": {"routes": ["behind-absent"]}, "action": "allow"}]
     return config
 
 
@@ -70,6 +81,12 @@ def of_kind(packets, kind):
     """The messages of a kind among captured packets; with data, those longer than a keepalive."""
     return [p for p in packets if UDP in p and len(payload(p)) >= SIZES.get(kind, 33) and
             payload(p)[:4] == bytes([kind, 0, 0, 0])]
+
+
+def as_ip(packet):
+    """What was captured on a tunnel's interface, where there is no layer 2."""
+    data = bytes(packet)
+    return IPv6(data) if data[0] >> 4 == 6 else IP(data)
 
 
 def tos(packet):
@@ -415,6 +432,48 @@ def test_replayed_initiation(world):
     assert endpoint_of(world, "client1") == before
     assert lives(world)
     world.clients["client3"].down()
+
+
+# -- peers that cannot be reached -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", [configs.overlay(9), configs.overlay(9, "v6"), "10.99.0.7",
+                                  "fd99::7"])
+def test_unreachable_is_told(world, host):
+    """A peer without endpoint, and a host behind it (the error comes back through the address
+    translation): by the kernel's codes, from the gateway's address."""
+    v6 = ":" in host
+    with world.capture("client1", "wg0", "icmp6" if v6 else "icmp") as capture:
+        answer = world.clients["client1"].run("ping", "-n", "-c", "2", "-i", "0.2", "-W", "2", host,
+                                              check=False)
+        assert ("Address unreachable" if v6 else "Destination Host Unreachable") in answer.stdout, \
+            answer.stdout
+    errors = [p for p in map(as_ip, capture.packets()) if p.dst == configs.overlay(
+        1, "v6" if v6 else "v4")]
+    assert {p.src for p in errors} == {configs.OVERLAY["v6" if v6 else "v4"].format(1)}
+    kinds = {(p.payload.type, p.payload.code) for p in errors}
+    assert kinds == {(1, 3) if v6 else (3, 1)}, kinds
+
+
+@pytest.mark.parametrize("number", [2, 99], ids=["somebody", "nobody"])
+def test_who_is_there_is_not_told(world, number):
+    """An address of nobody is refused like that of a peer who may not be reached."""
+    answer = world.clients["client1"].run("ping", "-n", "-c", "1", "-W", "2",
+                                          configs.overlay(number), check=False)
+    assert "Packet filtered" in answer.stdout, answer.stdout
+
+
+def test_unreachable_is_told_to_a_limit(world):
+    """Fifty at once, and then a hundred a second."""
+    packets = [IP(src=configs.overlay(1), dst=configs.overlay(9)) / ICMP(id=n, seq=1)
+               for n in range(400)]
+    with world.capture("client1", "wg0", "icmp[icmptype] == icmp-unreach") as capture:
+        began = time.monotonic()
+        world.expect_drops("wireguard.no_endpoint", at_least=len(packets),
+                           act=lambda: world.send_raw("client1", "wg0", *packets))
+        assert lives(world)
+        took = time.monotonic() - began
+    assert 40 <= len(capture.packets()) <= 50 + 100 * took + 1
 
 
 # -- clients with something of their own ----------------------------------------------------------

@@ -132,7 +132,9 @@ class Capture:
         self.world, self.node = world, node
         self.file = world.lab.state / f"capture-{next(_serial)}.pcap"
         self.log = self.file.with_suffix(".log")
-        self.command = ["tcpdump", "-n", "-U", "--immediate-mode", "-i", interface, "-w", self.file]
+        # Its buffer has places of the snapshot's length: with less, bursts get lost.
+        self.command = ["tcpdump", "-n", "-U", "--immediate-mode", "-s", "65535", "-B", "16384",
+                        "-i", interface, "-w", self.file]
         self.command += [expression] if expression else []
 
     def __enter__(self):
