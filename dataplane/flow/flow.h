@@ -25,8 +25,9 @@
 	X(TTL, "ttl", "TTL or hop limit used up")                                                  \
 	X(TOO_BIG, "too_big", "larger than the MTU of the way out")                                \
 	X(FRAGMENT, "fragment", "a later fragment whose first one made no flow")                   \
-	X(FRAGMENT_LATE, "fragment_late", "the first fragment did not come within two seconds")    \
+	X(FRAGMENT_LATE, "fragment_late", "a fragment that is needed did not come in two seconds") \
 	X(FRAGMENT_FULL, "fragment_full", "too many fragments wait or are known already")          \
+	X(FRAGMENT_LONG, "fragment_long", "longer than a buffer when put together")                \
 	X(FRAGMENT_OVERLAP, "fragment_overlap", "bytes that another fragment had brought")         \
 	X(PROTOCOL, "protocol", "a protocol that cannot be masqueraded")                           \
 	X(TCP_NO_FLOW, "tcp_no_flow", "TCP in the middle of an unknown connection")                \

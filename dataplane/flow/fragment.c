@@ -19,19 +19,19 @@
 
 #include "common/api/flow.h"
 #include "dataplane/flow/flow_priv.h"
+#include "dataplane/flow/fragment_priv.h"
+#include "dataplane/route/route.h"
 
 enum {
 	ENTRIES = 2048, /* of each class */
 	CLASSES = 2,    /* peers and the host, plain ports */
 	CHAINS = 4096,
 	LIFETIME_MS = 2000,
-	HELD_MAX = 256,
+	HELD_MAX = 256,       /* of each class */
 	HELD_PER_SOURCE = 48, /* one packet of 65,535 bytes in pieces of 1,400 */
 	SOURCES = 256,
 	RANGES = 24,
 	EXPIRE_PER_TURN = 64,
-	V4_MORE = 0x2000,
-	V4_OFFSET = 0x1fff,
 };
 
 /* Places in struct packet's scratch; the first word is the ICMP error's. */
@@ -40,17 +40,6 @@ enum { SCRATCH_ID = 1, SCRATCH_NEXT = 2, SCRATCH_ROLE = 4 };
 struct range {
 	uint16_t from, to; /* bytes of the payload, to is beyond */
 };
-
-struct fragment_key {
-	uint8_t src[16];
-	uint8_t dst[16];
-	uint32_t id;
-	uint8_t proto; /* IPv6: 0, since later fragments need not tell it */
-	uint8_t family;
-	uint16_t zero;
-};
-
-_Static_assert(sizeof(struct fragment_key) == 40, "what hash_40 takes");
 
 struct queue {
 	struct rte_mbuf *first, *last;
@@ -64,6 +53,7 @@ struct entry {
 	uint32_t older, newer;
 	uint64_t born_ms;
 	bool known; /* the first fragment was here */
+	bool whole; /* is put together before it goes on */
 	uint8_t class;
 	uint8_t proto;
 	uint8_t icmp_type;
@@ -82,16 +72,9 @@ struct flow_fragments {
 	uint32_t free[CLASSES];
 	uint32_t oldest[CLASSES], newest[CLASSES];
 	uint16_t held_by[SOURCES];
-	uint16_t held;
+	uint16_t held[CLASSES];
 	uint16_t serial;
 	struct queue due;
-};
-
-/* What a fragment says of itself. */
-struct piece {
-	struct fragment_key key;
-	uint32_t from, to;
-	bool more;
 };
 
 static void set_next(struct rte_mbuf *mbuf, struct rte_mbuf *next)
@@ -158,60 +141,8 @@ void flow_fragments_destroy(struct flow_fragments **out)
 	*out = NULL;
 }
 
-static uint16_t load_be(const uint8_t *byte)
-{
-	return (uint16_t)(byte[0] << 8 | byte[1]);
-}
-
-static void read_v4(struct rte_mbuf *mbuf, struct piece *piece)
-{
-	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
-	uint16_t field = load_be(ip + 6);
-
-	memcpy(piece->key.src, ip + 12, 4);
-	memcpy(piece->key.dst, ip + 16, 4);
-	piece->key.id = load_be(ip + 4);
-	piece->key.proto = ip[9];
-	piece->from = (field & V4_OFFSET) * 8u;
-	piece->to = piece->from + rte_pktmbuf_data_len(mbuf) - (ip[0] & 15) * 4u;
-	piece->more = (field & V4_MORE) != 0;
-}
-
-/* packet_parse() has seen that there is a fragment header, and that the lengths fit. */
-static void read_v6(struct rte_mbuf *mbuf, struct piece *piece)
-{
-	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
-	const uint8_t *at = ip + sizeof(struct rte_ipv6_hdr);
-	uint8_t next = ip[6];
-	uint16_t field;
-
-	while (next != IPPROTO_FRAGMENT) {
-		uint8_t this = next;
-
-		next = at[0];
-		at += this == IPPROTO_AH ? (at[1] + 2) * 4 : (at[1] + 1) * 8;
-	}
-	field = load_be(at + 2);
-	memcpy(piece->key.src, ip + 8, 16);
-	memcpy(piece->key.dst, ip + 24, 16);
-	memcpy(&piece->key.id, at + 4, 4);
-	piece->from = field & 0xfff8;
-	piece->to = piece->from + rte_pktmbuf_data_len(mbuf) - (uint32_t)(at + 8 - ip);
-	piece->more = (field & 1) != 0;
-}
-
-static void read_piece(struct rte_mbuf *mbuf, struct piece *piece)
-{
-	memset(piece, 0, sizeof(*piece));
-	piece->key.family = packet_of(mbuf)->family;
-	if (piece->key.family == ADDR_V4)
-		read_v4(mbuf, piece);
-	else
-		read_v6(mbuf, piece);
-}
-
 /* Takes these bytes of the packet as seen. 0 or a drop reason. */
-static uint16_t note_range(struct entry *entry, const struct piece *piece)
+static uint16_t note_range(struct entry *entry, const struct fragment_piece *piece)
 {
 	struct range *range = entry->range;
 	unsigned n = entry->ranges, i = 0, after;
@@ -272,7 +203,7 @@ static void release(struct flow_worker *w, uint32_t index, uint16_t reason)
 	else
 		f->newest[entry->class] = entry->older;
 	while ((mbuf = pop(&entry->held)) != NULL) {
-		f->held--;
+		f->held[entry->class]--;
 		f->held_by[entry->source]--;
 		drop_free(w->id, reason, &mbuf, 1);
 	}
@@ -305,10 +236,15 @@ static uint8_t find_source(struct flow_worker *w, const struct fragment_key *key
 	return (uint8_t)hash_24(&w->table.key, who);
 }
 
+static uint8_t class_of(uint32_t ident)
+{
+	return (ident & API_IDENT_PORT) != 0;
+}
+
 static struct entry *make(struct flow_worker *w, const struct fragment_key *key, uint32_t ident)
 {
 	struct flow_fragments *f = w->fragments;
-	uint8_t class = (ident & API_IDENT_PORT) != 0;
+	uint8_t class = class_of(ident);
 	uint32_t index;
 	struct entry *entry;
 
@@ -337,22 +273,38 @@ static struct entry *make(struct flow_worker *w, const struct fragment_key *key,
 	return entry;
 }
 
+static void keep(struct flow_fragments *f, struct entry *entry, struct rte_mbuf *mbuf)
+{
+	f->held[entry->class]++;
+	f->held_by[entry->source]++;
+	push(&entry->held, mbuf);
+}
+
+static struct rte_mbuf *take_held(struct flow_fragments *f, struct entry *entry)
+{
+	struct rte_mbuf *mbuf = pop(&entry->held);
+
+	if (mbuf != NULL) {
+		f->held[entry->class]--;
+		f->held_by[entry->source]--;
+	}
+	return mbuf;
+}
+
 /* A later fragment without its first one. */
 static uint8_t hold(struct flow_worker *w, struct rte_mbuf *mbuf, struct entry *entry,
-	const struct piece *piece)
+	const struct fragment_piece *piece)
 {
 	struct flow_fragments *f = w->fragments;
 	uint32_t ident = packet_of(mbuf)->ingress;
 
 	assert(f != NULL); /* made with the worker */
-	if (f->held == HELD_MAX ||
+	if (f->held[class_of(ident)] == HELD_MAX ||
 		f->held_by[find_source(w, &piece->key, ident)] == HELD_PER_SOURCE)
 		return flow_drop(mbuf, DROP(flow, FRAGMENT_FULL));
 	if (entry == NULL)
 		entry = make(w, &piece->key, ident);
-	f->held++;
-	f->held_by[entry->source]++;
-	push(&entry->held, mbuf);
+	keep(f, entry, mbuf);
 	return FLOW_HELD;
 }
 
@@ -360,6 +312,22 @@ static void make_due(struct flow_fragments *f, struct rte_mbuf *mbuf, uint8_t ro
 {
 	packet_of(mbuf)->scratch[SCRATCH_ROLE] = role;
 	push(&f->due, mbuf);
+}
+
+/* A datagram to a service of the data plane's own (WireGuard), which has no use for its parts. */
+static bool is_wanted_whole(struct flow_worker *w, struct rte_mbuf *mbuf)
+{
+	const struct packet *packet = packet_of(mbuf);
+	struct flow_key key;
+	struct addr dst;
+	uint16_t port;
+
+	if (packet->proto != IPPROTO_UDP || (packet->ingress & API_IDENT_PORT) == 0 ||
+		graph_udp_role(packet->dport) == GRAPH_FORWARD)
+		return false;
+	flow_key_of(mbuf, &key);
+	flow_key_dst(&key, &dst);
+	return local_has(w->copy, &dst, &port);
 }
 
 /* What all fragments of the packet are to be treated like; those that waited are due. */
@@ -375,11 +343,9 @@ static void learn(struct flow_worker *w, struct rte_mbuf *mbuf, struct entry *en
 	entry->sport = packet->sport;
 	entry->dport = packet->dport;
 	entry->id_out = flow_fragment_id(w);
-	while ((held = pop(&entry->held)) != NULL) {
-		f->held--;
-		f->held_by[entry->source]--;
+	entry->whole = is_wanted_whole(w, mbuf);
+	while ((held = take_held(f, entry)) != NULL)
 		make_due(f, held, FLOW_TO_SLOW);
-	}
 }
 
 /* The worker where all fragments between two addresses come by. */
@@ -407,19 +373,59 @@ static bool is_elsewhere(struct flow_worker *w, struct rte_mbuf *mbuf)
 	return true;
 }
 
+/* The last one of its pieces has come: the datagram is due as what it was. */
+static void put_together(struct flow_worker *w, struct entry *entry)
+{
+	struct flow_fragments *f = w->fragments;
+	struct rte_mbuf *pieces[HELD_PER_SOURCE], *whole;
+	unsigned n = 0;
+	uint16_t reason;
+
+	while (n < HELD_PER_SOURCE && (pieces[n] = take_held(f, entry)) != NULL)
+		n++;
+	whole = fragment_piece_join(pieces, n, &reason);
+	if (whole != NULL)
+		make_due(f, whole, (uint8_t)graph_udp_role(packet_of(whole)->dport));
+	else
+		drop_free(w->id, reason, pieces, n);
+}
+
+/* A piece of what is wanted whole. What cannot become whole any more is not kept. */
+static uint8_t gather(struct flow_worker *w, struct rte_mbuf *mbuf, struct entry *entry,
+	const struct fragment_piece *piece)
+{
+	struct flow_fragments *f = w->fragments;
+	uint32_t index = (uint32_t)(entry - f->entry);
+	uint16_t reason = note_range(entry, piece);
+
+	if (reason == 0 &&
+		(f->held[entry->class] == HELD_MAX || f->held_by[entry->source] == HELD_PER_SOURCE))
+		reason = DROP(flow, FRAGMENT_FULL);
+	if (reason != 0) {
+		release(w, index, reason);
+		return flow_drop(mbuf, reason);
+	}
+	keep(f, entry, mbuf);
+	if (is_complete(entry)) {
+		put_together(w, entry);
+		release(w, index, DROP(flow, FRAGMENT_LATE));
+	}
+	return FLOW_HELD;
+}
+
 bool flow_fragment_meet(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *role)
 {
 	struct packet *packet = packet_of(mbuf);
 	bool first = (packet->flags & PACKET_FIRST_FRAGMENT) != 0;
 	struct entry *entry;
-	struct piece piece;
+	struct fragment_piece piece;
 	uint16_t reason;
 	uint32_t index;
 
 	*role = GRAPH_HANDOFF;
 	if (is_elsewhere(w, mbuf))
 		return false;
-	read_piece(mbuf, &piece);
+	fragment_piece_read(mbuf, &piece);
 	index = find(w, &piece.key, packet->ingress);
 	entry = index != 0 ? &w->fragments->entry[index] : NULL;
 	if (!first && (entry == NULL || !entry->known)) {
@@ -428,13 +434,17 @@ bool flow_fragment_meet(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *r
 	}
 	if (entry == NULL)
 		entry = make(w, &piece.key, packet->ingress);
+	if (first && !entry->known)
+		learn(w, mbuf, entry);
+	if (entry->whole) {
+		*role = gather(w, mbuf, entry, &piece);
+		return false;
+	}
 	reason = note_range(entry, &piece);
 	if (reason != 0) {
 		*role = flow_drop(mbuf, reason);
 		return false;
 	}
-	if (first)
-		learn(w, mbuf, entry);
 	packet->proto = entry->proto;
 	packet->icmp_type = entry->icmp_type;
 	packet->sport = entry->sport;

@@ -5,6 +5,10 @@
  * 10). All fragments between two addresses meet on one worker, where the later ones are given the
  * ports of the first; from there they go on as packets of its flow.
  *
+ * Datagrams to a port that the data plane serves itself (graph_udp_service) at a local address are
+ * put together where their fragments meet, and go on to that service; those of one that cannot
+ * become whole any more are dropped.
+ *
  * What is kept is bounded: entries per worker and kind of sender, the oldest goes; two seconds
  * (RFC 6146 3.4); packets that wait for their first fragment per worker and per source. Bytes that
  * were seen before are dropped, so that a header that was judged is not replaced.

@@ -23,6 +23,7 @@ static const enum graph_role roles_used[] = {
 	GRAPH_HANDOFF,
 	GRAPH_PUNT,
 	GRAPH_SEAL,
+	GRAPH_OPEN,
 	GRAPH_ICMP,
 	GRAPH_HOLD,
 	GRAPH_FORWARD,

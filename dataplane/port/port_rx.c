@@ -93,7 +93,7 @@ static enum graph_role sort_ip(const struct port *port, struct rte_mbuf *mbuf, b
 		checksum_complete(mbuf);
 	role = packet->family == ADDR_V6 ? sort_v6(ip, packet, many) : sort_v4(ip, packet, many);
 	if (role == GRAPH_FORWARD && packet->proto == IPPROTO_UDP &&
-		!(packet->flags & PACKET_FRAGMENT))
+		!(packet->flags & (PACKET_FRAGMENT | PACKET_FIRST_FRAGMENT)))
 		return graph_udp_role(packet->dport);
 	return role;
 }

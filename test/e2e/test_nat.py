@@ -106,3 +106,31 @@ def test_late_fragments_end_counted(exit_world):
                   proto=17) / bytes(800) for i in (1, 2, 3)]
     exit_world.expect_drops("flow.fragment_late",
                             lambda: exit_world.send_raw("client1", "wg0", *packets), at_least=3)
+
+
+OUTER = {"v4": ("198.51.100.0/24", f"{topology.WAN['v4']}:51820"),
+         "v6": ("2001:db8:100::/64", f"[{topology.WAN['v6']}]:51820")}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tunnel_packets_in_pieces(exit_world, family):
+    """The last link to the gateway takes 1,280 bytes: what is longer comes in fragments, cut by
+    the router or, once it knows, by the client."""
+    client, (network, endpoint) = exit_world.clients["client1"], OUTER[family]
+    key = client.run("wg", "show", "wg0", "peers").stdout.strip()
+    route = ["ip", f"-{family[1]}", "route", "replace", network, "dev", "uplink",
+             *(["metric", "256"] if family == "v6" else [])]  # the kernel's own route
+    later = "ip[6:2] & 0x1fff != 0" if family == "v4" else "ip6[6] = 44"
+    host = topology.INTERNET["v4"]
+    try:
+        exit_world.lab.run("router", *route, "mtu", "1280")
+        client.run("wg", "set", "wg0", "peer", key, "endpoint", endpoint)
+        wait_until(lambda: client.pings(host, 1, 1, "-s", 1350), 10, "the path's MTU", 0.1)
+        with exit_world.capture("router", "uplink", later) as capture:
+            output = client.run("ping", "-n", "-c", "10", "-i", "0.05", "-W", "2", "-s", 1350,
+                                host).stdout
+            assert "10 received" in output, output
+            wait_until(lambda: len(capture.packets()) >= 10, 5, "fragments on the wire", 0.1)
+    finally:
+        exit_world.lab.run("router", *route)
+        client.run("wg", "set", "wg0", "peer", key, "endpoint", OUTER["v4"][1])

@@ -183,6 +183,8 @@ uint32_t allowed_owner(unsigned copy, const struct addr *addr)
 	return owner;
 }
 
+uint8_t graph_udp_roles[65536] = {[0 ... 65535] = GRAPH_FORWARD};
+
 bool local_has(unsigned copy, const struct addr *addr, uint16_t *port)
 {
 	for (unsigned i = 0; i < world.locals; i++) {
