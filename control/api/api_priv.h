@@ -46,6 +46,7 @@ void api_get_exit_nodes(struct http_request *request, void *arg);
 void api_get_egress(struct http_request *request, void *arg);
 void api_get_policies(struct http_request *request, void *arg);
 void api_get_export(struct http_request *request, void *arg);
+void api_get_doctor(struct http_request *request, void *arg);
 void api_get_why(struct http_request *request, void *arg);
 void api_post_check(struct http_request *request, void *arg);
 void api_post_apply(struct http_request *request, void *arg);

@@ -41,6 +41,14 @@ const struct cli_command cli_commands[] = {
 		"and policy decide, with which address it leaves and by which next hop. SRC is an "
 		"address or the name of a peer. Exits with 1 if the flow is denied.",
 		cli_run_why},
+	{"doctor", "", 0, 0, CLI_AS | CLI_CONFIG | CLI_PAGED,
+		"what stands in the way, with the fix to type",
+		"Looks at the machine (hugepages, network cards, cores, firewalls ...), which "
+		"needs no "
+		"daemon, and at the gateway; with --as at one peer's whole way to the internet: "
+		"permission, policy, handshake, routes of the client, packets arriving, next hops, "
+		"NAT. Changes nothing. Exits with 1 if a step fails.",
+		cli_run_doctor},
 	{"check", "FILE", 1, 1, CLI_STATE_DIR, "look for errors in a configuration",
 		"Needs no daemon and changes nothing. Shows every error in one pass; exits with 2 "
 		"if there is one. Key files are looked at if --state-dir is given.",
@@ -96,6 +104,7 @@ const struct cli_option_row cli_options[] = {
 	{CLI_ALL, 'A', "all", NULL, "also what has counted nothing"},
 	{CLI_DETAILS, 'd', "details", NULL, "peers, endpoints and workers too"},
 	{CLI_CHECK, 'c', "check", "live|ready|startup", "print nothing: the exit status says it"},
+	{CLI_CONFIG, 'G', "config", "FILE", "the configuration (the daemon's, or the usual one)"},
 	{0, 0, NULL, NULL, NULL},
 };
 
@@ -167,6 +176,9 @@ static void take_option(struct cli *cli, int letter, unsigned mask)
 		break;
 	case 'T':
 		cli->proto = optarg;
+		break;
+	case 'G':
+		cli->config = optarg;
 		break;
 	case 'U':
 		cli->as = optarg;

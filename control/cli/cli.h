@@ -35,6 +35,7 @@ enum cli_option {
 	CLI_AS = 1 << 8,
 	CLI_DETAILS = 1 << 9,
 	CLI_CHECK = 1 << 10,
+	CLI_CONFIG = 1 << 11,
 	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
 };
 
@@ -46,7 +47,7 @@ struct cli {
 	bool colour;
 	unsigned columns; /* 0 = not a terminal */
 	const char *endpoint, *private_key_file, *state_dir, *max, *peer, *proto, *as;
-	const char *output, *check;
+	const char *output, *check, *config;
 	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
 	unsigned given;     /* enum cli_option */
 	int n_args;
@@ -91,6 +92,9 @@ int cli_main(int argc, char **argv);
 /* client.c: one request to the daemon. status 0 = unreachable (reason printed). *body is malloc. */
 int cli_request(struct cli *cli, const char *method, const char *path, const char *type,
 	const char *content, size_t size, char **body) __attribute__((warn_unused_result));
+
+/* True if somebody listens on the socket. */
+bool cli_is_reachable(const struct cli *cli);
 
 /*
  * GET, and the answer as JSON; NULL after printing why not, with *code to exit with. Under -j
@@ -157,5 +161,6 @@ int cli_run_schema(struct cli *cli);
 int cli_run_version(struct cli *cli);
 int cli_run_help(struct cli *cli);
 int cli_run_man(struct cli *cli);
+int cli_run_doctor(struct cli *cli);
 int cli_run_completion(struct cli *cli);
 int cli_run_complete(struct cli *cli);

@@ -82,6 +82,15 @@ static char *receive_all(int fd)
 	return text;
 }
 
+bool cli_is_reachable(const struct cli *cli)
+{
+	int fd = connect_to(cli->socket, cli->timeout_s);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 int cli_request(struct cli *cli, const char *method, const char *path, const char *type,
 	const char *content, size_t size, char **body)
 {

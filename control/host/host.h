@@ -134,6 +134,9 @@ int host_withdraw(struct host *host) __attribute__((warn_unused_result));
 /* Frees, leaves the kernel as it is (the data plane goes on with it), sets *host to NULL. */
 void host_destroy(struct host **host);
 
+/* False if the device is a veth whose far end may hand over frames larger than the wire's. */
+bool host_device_wire_sized(const char *device);
+
 /*
  * The kernel's device under a DPDK device string ("net_af_packet0,iface=eth1": "eth1"), or "" if
  * the port takes no device of the kernel's.

@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "control/host/host.h"
+
 static int call_bpf(int command, union bpf_attr *attr)
 {
 	long result = syscall(SYS_bpf, command, attr, sizeof(*attr));
@@ -207,4 +209,16 @@ int offload_detach(const char *device)
 	error = set_program(device, -1, program);
 	close(program);
 	return error;
+}
+
+bool host_device_wire_sized(const char *device)
+{
+	int program;
+
+	if (!is_veth(device))
+		return true;
+	program = own_program(device);
+	if (program >= 0)
+		close(program);
+	return program != -ENOENT; /* anybody's program has the effect */
 }

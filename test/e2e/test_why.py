@@ -51,3 +51,23 @@ def test_why_agrees_with_packets(make_world):
     text = world.gateway.cli("why", "client1", LAN_HOST, check=False).stdout
     assert text.splitlines()[-1].startswith("verdict   denied") and max(
         map(len, text.splitlines())) <= 80
+
+    steps = doctor(world, "client1")
+    assert {step["step"] for step in steps if step["state"] == "fail"} == set(), steps
+    by_step = {step["step"]: step["text"] for step in steps}
+    assert "exit node internet is offered" in by_step["permission"]
+    assert "policy:internet -- leaves as" in by_step["access"]
+    assert "out of the tunnel" in by_step["arriving"] and "answers" in by_step["targets"]
+    assert any(step["fix"] == "route -n get 0.0.0.0/1" for step in steps)
+    steps = doctor(world, "client2")  # connected, but has sent nothing
+    failed = {step["step"] for step in steps if step["state"] == "fail"}
+    assert failed == {"arriving"}, steps
+
+
+def doctor(world, peer):
+    """The steps that the daemon knows, and those of the ports' devices, in the gateway's namespace."""
+    command = world.gateway.cli_command("doctor", "--as", peer, "-j")
+    result = json.loads(world.lab.run("gateway", *command, check=False).stdout)
+    devices = [step for step in result["machine"] if step["step"] in ("devices", "offloads", "guard")]
+    assert len(devices) == 9
+    return result["gateway"] + devices

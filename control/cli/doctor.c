@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Step by step: the machine from here, the gateway from the daemon. */
+#include <string.h>
+#include <unistd.h>
+
+#include "control/cli/cli.h"
+#include "control/conf/conf.h"
+#include "control/doctor/doctor.h"
+
+static const char default_config[] = "/etc/sallyport/sallyport.yaml";
+
+/* Long texts: lines of the terminal's width, from the second one on indented. */
+static void print_wrapped(const struct cli *cli, const char *text, const char *indent)
+{
+	size_t width = cli->columns == 0 ? 80 : cli->columns, used = strlen(indent), gap = 0;
+
+	while (*text != '\0') {
+		size_t word = strcspn(text, " \n");
+
+		if (used + gap + word > width && used > strlen(indent)) {
+			printf("\n%s", indent);
+			used = strlen(indent);
+			gap = 0;
+		}
+		printf("%*s%.*s", (int)gap, "", (int)word, text);
+		used += gap + word;
+		text += word;
+		gap = strspn(text, " ");
+		text += gap;
+		if (*text == '\n') {
+			printf("\n%s", indent);
+			used = strlen(indent);
+			gap = strspn(++text, " ");
+			text += gap;
+		}
+	}
+	putchar('\n');
+}
+
+static void print_finding(const struct cli *cli, const json_t *finding)
+{
+	static const struct {
+		const char *state, *colour;
+	} colours[] = {
+		{"ok", "32"}, {"warn", "33"}, {"fail", "1;31"}, {"ask", "36"}, {"skip", "2"}};
+	const char *state = cli_text(finding, "state");
+	const char *fix = json_string_value(json_object_get(finding, "fix"));
+	char shown[32];
+
+	snprintf(shown, sizeof(shown), "%-4s", state);
+	for (size_t i = 0; cli->colour && i < sizeof(colours) / sizeof(colours[0]); i++) {
+		if (strcmp(colours[i].state, state) == 0)
+			snprintf(shown, sizeof(shown), "\033[%sm%-4s\033[0m", colours[i].colour,
+				state);
+	}
+	printf("%s  ", shown);
+	print_wrapped(cli, cli_text(finding, "title"), "      ");
+	fputs("      ", stdout);
+	print_wrapped(cli, cli_text(finding, "text"), "      ");
+	if (fix != NULL) {
+		fputs("      -> ", stdout);
+		print_wrapped(cli, fix, "         ");
+	}
+}
+
+/* One line per good step with its text, more for others. */
+static void print_short(const struct cli *cli, const json_t *finding)
+{
+	const char *state = cli_text(finding, "state"), *text = cli_text(finding, "text");
+	char line[256];
+
+	if ((strcmp(state, "ok") != 0 && strcmp(state, "skip") != 0) ||
+		strchr(text, '\n') != NULL ||
+		snprintf(line, sizeof(line), "%-28s %s", cli_text(finding, "title"), text) > 73) {
+		print_finding(cli, finding);
+		return;
+	}
+	printf("%s%-4s%s  %s\n",
+		!cli->colour      ? ""
+		: state[0] == 'o' ? "\033[32m"
+				  : "\033[2m",
+		state, cli->colour ? "\033[0m" : "", line);
+}
+
+static void print_part(const struct cli *cli, const char *name, const json_t *findings)
+{
+	const json_t *finding;
+	size_t i;
+
+	printf("%s%s%s\n", cli->colour ? "\033[1m" : "", name, cli->colour ? "\033[0m" : "");
+	json_array_foreach((json_t *)findings, i, finding)
+	{
+		if (strcmp(cli_text(finding, "state"), "skip") != 0 ||
+			strcmp(cli_text(finding, "text"), "does not apply here") != 0)
+			print_short(cli, finding);
+	}
+}
+
+/* What the daemon says; or one finding that there is none, with how to start it. */
+static json_t *ask_daemon(struct cli *cli, bool *running, int *code)
+{
+	char path[256];
+	json_t *json, *checks;
+
+	*code = CLI_OK;
+	*running = cli_is_reachable(cli);
+	if (!*running)
+		return json_pack("[{s:s, s:s, s:s, s:s, s:s}]", "step", "daemon", "title", "daemon",
+			"state", "fail", "text",
+			"sallyportd does not run: what only it knows was not looked at", "fix",
+			"systemctl start sallyportd; without systemd: sallyportd --config FILE");
+	snprintf(path, sizeof(path), "/api/doctor%s%.64s",
+		cli->as == NULL ? "" : "?as=", cli->as == NULL ? "" : cli->as);
+	json = cli_get(cli, path, code);
+	checks = json_incref(json_object_get(json, "checks"));
+	json_decref(json);
+	*running = checks != NULL;
+	return checks;
+}
+
+/* The daemon's file, the one that was given, or the usual one; NULL if it cannot be read. */
+static struct model *read_model(struct cli *cli, bool running)
+{
+	const char *file = cli->config == NULL ? default_config : cli->config;
+	json_t *status = NULL;
+	struct model *model;
+	struct diag *diag;
+	int code;
+
+	if (cli->config == NULL && running) {
+		status = cli_get(cli, "/api/status", &code);
+		file = json_string_value(json_object_get(status, "config_file"));
+	}
+	model = file == NULL || access(file, R_OK) < 0 ? NULL : conf_load(file, NULL, &diag);
+	if (model == NULL && cli->config != NULL && access(file, R_OK) < 0)
+		fprintf(stderr, "sallyport: %s: cannot be read; going on without ports\n", file);
+	else if (file != NULL && access(file, R_OK) == 0)
+		diag_destroy(&diag);
+	json_decref(status);
+	return model;
+}
+
+static json_t *look_at_machine(const struct cli *cli, const struct model *model, bool running)
+{
+	struct doctor_machine machine = {.root = "", .model = model, .running = running};
+	json_t *rules, *findings;
+	int error;
+
+	rules = doctor_ruleset(&error);
+	if (rules == NULL && !cli->json)
+		fputs("sallyport: the firewall's rules cannot be read; try as root\n", stderr);
+	machine.ruleset = rules;
+	findings = doctor_machine(&machine);
+	json_decref(rules);
+	return findings;
+}
+
+static bool is_plain(const char *name)
+{
+	return name == NULL || strspn(name, "0123456789abcdefghijklmnopqrstuvwxyz_-"
+					    "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(name);
+}
+
+int cli_run_doctor(struct cli *cli)
+{
+	json_t *machine, *gateway, *all;
+	struct model *model;
+	bool running, failed;
+	int code;
+
+	if (!is_plain(cli->as)) {
+		fputs("sallyport: not a name of a peer\n", stderr);
+		return CLI_USAGE;
+	}
+	gateway = ask_daemon(cli, &running, &code);
+	if (gateway == NULL)
+		return code;
+	model = read_model(cli, running);
+	machine = look_at_machine(cli, model, running);
+	model_destroy(&model);
+	failed = doctor_has(machine, DOCTOR_FAIL) || doctor_has(gateway, DOCTOR_FAIL);
+	all = json_pack("{s:i, s:b, s:O, s:O}", "schema", 1, "ok", !failed, "machine", machine,
+		"gateway", gateway);
+	if (cli->json) {
+		cli_print_json(all);
+	} else {
+		print_part(cli, "machine", machine);
+		putchar('\n');
+		print_part(cli, cli->as == NULL ? "gateway" : "gateway and peer", gateway);
+		printf("\n%s\n", failed ? "Something stands in the way: see the steps that fail."
+					: "Nothing stands in the way that can be seen from here.");
+	}
+	json_decref(all);
+	json_decref(machine);
+	json_decref(gateway);
+	return failed ? CLI_FAILED : CLI_OK;
+}
