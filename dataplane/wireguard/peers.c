@@ -16,6 +16,7 @@
 #include "dataplane/main/session.h"
 #include "dataplane/main/stats.h"
 #include "dataplane/main/txn.h"
+#include "dataplane/route/route.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
 enum { MTU_MIN = 1280, MTU_MAX = 8920, ON_DELETE_MAX = 4 };
@@ -26,6 +27,7 @@ static uint32_t bound = 1; /* highest id ever used + 1 */
 static struct wg_interface interfaces[API_WG_INTERFACE_MAX];
 static void (*on_delete[ON_DELETE_MAX])(uint32_t peer);
 static unsigned on_delete_count;
+static bool rejudge; /* a peer's set or MTU is another one: its flows must learn of it */
 
 /* --- Any reader ---------------------------------------------------------------------------- */
 
@@ -222,6 +224,27 @@ static void ports_set(struct wg_interface *interface, const struct api_wg_interf
 	}
 }
 
+static void mtu_set(struct wg_peer *peer)
+{
+	uint16_t own = peer->configured.mtu, mtu = own != 0 ? own : peer->interface->mtu;
+
+	rejudge |= peer->mtu != mtu;
+	peer->mtu = mtu;
+}
+
+static void interface_mtu_set(struct wg_interface *interface, uint16_t mtu)
+{
+	if (interface->mtu == mtu)
+		return;
+	interface->mtu = mtu;
+	for (uint32_t id = 1; id < bound; id++) {
+		struct wg_peer *peer = wg_peer_get(id);
+
+		if (peer != NULL && peer->interface == interface)
+			mtu_set(peer);
+	}
+}
+
 static void interface_set_apply(const void *message, unsigned copy, enum handler_pass pass)
 {
 	const struct api_wg_interface_set *set = message;
@@ -237,7 +260,7 @@ static void interface_set_apply(const void *message, unsigned copy, enum handler
 						   sizeof(set->also_listen)) != 0);
 	ports_set(interface, set);
 	interface->id = set->interface;
-	interface->mtu = set->mtu;
+	interface_mtu_set(interface, set->mtu);
 	interface->seen = true;
 	interface->used = true;
 	command->interface = interface;
@@ -303,8 +326,8 @@ static void peer_update(struct wg_peer *peer, const struct api_peer_set *set)
 	bool changed = peer->configured.persistent_keepalive != set->persistent_keepalive ||
 		       peer->configured.flags != set->flags;
 
+	rejudge |= peer->set_id != set->set_id;
 	peer->set_id = set->set_id;
-	peer->mtu = set->mtu != 0 ? set->mtu : peer->interface->mtu;
 	peer->seen = true;
 	command->peer = peer;
 	command->set = *set;
@@ -313,6 +336,7 @@ static void peer_update(struct wg_peer *peer, const struct api_peer_set *set)
 	command->has_endpoint = set->endpoint.addr.family != ADDR_NONE &&
 				!endpoint_equal(&set->endpoint, &peer->configured.endpoint);
 	peer->configured = *set;
+	mtu_set(peer);
 	if (changed || command->has_key || command->has_endpoint)
 		command_put(command);
 	else
@@ -429,6 +453,9 @@ static void begin(unsigned copy, enum handler_pass pass, bool full)
 
 static void end(unsigned copy, enum handler_pass pass, bool full)
 {
+	if (pass == HANDLER_CATCH_UP && rejudge)
+		judge_generation_bump();
+	rejudge &= pass != HANDLER_CATCH_UP;
 	if (!full || pass != HANDLER_CATCH_UP)
 		return;
 	for (uint32_t id = 1; id < bound; id++) {
