@@ -33,6 +33,16 @@ static void current_set(struct wg_peer *peer, struct keypair *keypair)
 	atomic_store_explicit(&peer->current, keypair, memory_order_release);
 }
 
+static struct keypair *next_of(const struct wg_peer *peer)
+{
+	return atomic_load_explicit(&peer->next, memory_order_relaxed);
+}
+
+static void next_set(struct wg_peer *peer, struct keypair *keypair)
+{
+	atomic_store_explicit(&peer->next, keypair, memory_order_release);
+}
+
 static struct keypair *create(struct wg_peer *peer, const struct noise_keys *keys, uint64_t now_ms)
 {
 	struct keypair *keypair = rte_zmalloc("wg_keypair", sizeof(*keypair), RTE_CACHE_LINE_SIZE);
@@ -55,6 +65,7 @@ void keypair_install(struct wg_peer *peer, const struct noise_keys *keys, uint64
 {
 	struct keypair *fresh = create(peer, keys, now_ms);
 	struct keypair *current = current_of(peer);
+	struct keypair *next = next_of(peer);
 
 	if (fresh == NULL) {
 		index_table_give(keys->local_index);
@@ -63,10 +74,10 @@ void keypair_install(struct wg_peer *peer, const struct noise_keys *keys, uint64
 	if (keys->initiator) {
 		/* A next one that was never confirmed may still be in use by the peer. */
 		destroy(peer->previous);
-		peer->previous = peer->next != NULL ? peer->next : current;
-		if (peer->next != NULL)
+		peer->previous = next != NULL ? next : current;
+		if (next != NULL)
 			destroy(current);
-		peer->next = NULL;
+		next_set(peer, NULL);
 		index_table_set(fresh->local_index, fresh);
 		current_set(peer, fresh);
 		peer->last_handshake_s = (uint64_t)time(NULL);
@@ -75,8 +86,8 @@ void keypair_install(struct wg_peer *peer, const struct noise_keys *keys, uint64
 		else
 			keepalive_send(peer); /* the responder may not send before it hears us */
 	} else {
-		destroy(peer->next);
-		peer->next = fresh;
+		destroy(next);
+		next_set(peer, fresh);
 		destroy(peer->previous);
 		peer->previous = NULL;
 		index_table_set(fresh->local_index, fresh);
@@ -85,25 +96,27 @@ void keypair_install(struct wg_peer *peer, const struct noise_keys *keys, uint64
 
 void keypair_confirm(struct wg_peer *peer, uint32_t index, uint64_t now_ms)
 {
-	if (peer->next == NULL || peer->next->local_index != index)
+	struct keypair *next = next_of(peer);
+
+	if (next == NULL || next->local_index != index)
 		return;
 	destroy(peer->previous);
 	peer->previous = current_of(peer);
-	current_set(peer, peer->next);
-	peer->next = NULL;
+	current_set(peer, next);
+	next_set(peer, NULL);
 	peer->last_handshake_s = (uint64_t)time(NULL);
 	staged_flush(peer);
 }
 
 void keypairs_destroy(struct wg_peer *peer)
 {
-	struct keypair *current = current_of(peer);
+	struct keypair *current = current_of(peer), *next = next_of(peer);
 
 	current_set(peer, NULL);
+	next_set(peer, NULL);
 	destroy(current);
-	destroy(peer->next);
+	destroy(next);
 	destroy(peer->previous);
-	peer->next = NULL;
 	peer->previous = NULL;
 }
 

@@ -243,7 +243,7 @@ static void confirm_check(struct keypair *keypair)
 		.index = keypair->local_index};
 	/* Without room it stays unconfirmed and the next packet tries again. */
 	if (events_put(&event))
-		atomic_store_explicit(&keypair->unconfirmed, false, memory_order_relaxed);
+		atomic_store_explicit(&keypair->unconfirmed, false, memory_order_release);
 }
 
 static void last_minute_check(struct keypair *keypair, uint64_t now_ms)

@@ -156,6 +156,19 @@ static __attribute__((noinline)) bool take_roamed(
 	return true;
 }
 
+/* A responder's keypair counts from the moment the peer was heard on it: what answers that very
+ * packet may be here before the handshake thread has made it the current one, and a peer that began
+ * anew no longer knows the old. */
+static struct keypair *sealing_keypair(struct wg_peer *peer)
+{
+	struct keypair *next = atomic_load_explicit(&peer->next, memory_order_acquire);
+
+	if (unlikely(next != NULL) &&
+		!atomic_load_explicit(&next->unconfirmed, memory_order_acquire))
+		return next;
+	return atomic_load_explicit(&peer->current, memory_order_acquire);
+}
+
 static struct way find_way(struct burst *burst, struct wg_peer *peer, const struct worker *worker)
 {
 	struct way way = {.peer = peer, .state = WAY_NO_PEER};
@@ -173,7 +186,7 @@ static struct way find_way(struct burst *burst, struct wg_peer *peer, const stru
 	if (way.path == NULL)
 		return way;
 	way.state = WAY_NO_KEY;
-	way.keypair = atomic_load_explicit(&peer->current, memory_order_acquire);
+	way.keypair = sealing_keypair(peer);
 	if (!usable(way.keypair, worker->now_ms))
 		return way;
 	if (way.path->adjacency == 0 || way.path->generation != judge_generation())

@@ -91,6 +91,7 @@ struct wg_peer {
 	uint16_t home;
 	uint16_t mtu;
 	_Atomic(struct keypair *) current; /* to seal with; NULL = none */
+	_Atomic(struct keypair *) next;    /* a responder's; to seal with once it is confirmed */
 	_Atomic(struct wg_path *) path;    /* NULL = no endpoint */
 	/* Workers tell (one event per flag that goes up), the handshake thread lowers them. */
 	_Atomic bool watched; /* it looks at the activity by itself, no event needed */
@@ -101,7 +102,7 @@ struct wg_peer {
 	/* Handshake thread. */
 	struct handshake_peer handshake __rte_cache_aligned;
 	struct wg_interface *interface;
-	struct keypair *next, *previous;
+	struct keypair *previous;
 	struct rte_mbuf *staged[WG_STAGED_MAX]; /* ring, staged_head the oldest */
 	uint16_t staged_head, staged_count;
 	uint8_t worker; /* that received the last handshake: owner of the next keypair */
