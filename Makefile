@@ -39,8 +39,14 @@ debug: setup ## build with address and undefined-behaviour sanitizers into build
 run: all ## try it out: a lab of network namespaces with a real WireGuard client (root)
 	@scripts/run
 
+.PHONY: vm
+vm:
+ifeq ($(SETUP),yes)
+	@scripts/setup.sh --vm
+endif
+
 .PHONY: test
-test: all ## unit and end-to-end tests; the last line counts them
+test: all vm ## unit and end-to-end tests; the last line counts them
 	@BUILD=$(BUILD) scripts/test unit e2e
 
 .PHONY: test-unit
@@ -48,7 +54,7 @@ test-unit: all ## unit tests only (any user, no hugepages, no NIC)
 	@BUILD=$(BUILD) scripts/test unit
 
 .PHONY: test-e2e
-test-e2e: all ## end-to-end tests only (root; network namespaces of their own)
+test-e2e: all vm ## end-to-end tests only (root; network namespaces of their own)
 	@BUILD=$(BUILD) scripts/test e2e
 
 .PHONY: test-debug

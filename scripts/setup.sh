@@ -4,6 +4,7 @@
 # Quick and silent about it when nothing is missing. Starts no service: of runit only runsv is used.
 #
 #   scripts/setup.sh            install what is missing (root)
+#   scripts/setup.sh --vm       also what runs a small virtual machine (90 MB), if it can be had
 #   scripts/setup.sh --check    only say what is missing; exit 1 if anything is
 #   scripts/setup.sh --list     print the package names
 #
@@ -18,6 +19,7 @@ lint=(gcovr clang clang-format clang-tidy libclang-rt-14-dev cppcheck codespell 
 lab=(wireguard-go wireguard-tools runit iproute2 nftables ethtool iperf3 iputils-ping curl
 	tcpdump tshark traceroute procps util-linux)
 docs=(scdoc bash-completion)
+vm=(qemu-system-x86 busybox-static) # only with --vm: tests without it are skipped
 packages=("${build[@]}" "${tests[@]}" "${lint[@]}" "${lab[@]}" "${docs[@]}")
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -68,11 +70,28 @@ check_system()
 	fi
 }
 
+# Nothing depends on these: where they cannot be had, it is said and that is all.
+install_vm()
+{
+	local want
+	packages=("${vm[@]}")
+	mapfile -t want < <(missing)
+	[ ${#want[@]} -gt 0 ] || return 0
+	if [ "$(id -u)" -ne 0 ]; then
+		say "note: not root, so not installed: ${want[*]}"
+		return 0
+	fi
+	say "installing for tests in a virtual machine: ${want[*]}"
+	apt_knows_all "${want[@]}" || (apt_update) || true
+	apt_install "${want[@]}" || say "note: cannot install ${want[*]}; tests that need them are skipped"
+}
+
 main()
 {
 	local want
 	case "${1:-}" in
 	--list) printf '%s\n' "${packages[@]}"; exit 0 ;;
+	--vm) install_vm; exit 0 ;;
 	--check | '') ;;
 	*) die "unknown argument '$1' (see the head of scripts/setup.sh)" ;;
 	esac
