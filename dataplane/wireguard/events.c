@@ -12,8 +12,9 @@
 #include "dataplane/wireguard/wireguard_priv.h"
 
 /* Messages of all workers together are bounded by WG_HANDSHAKES_QUEUED_MAX in the kernel; here
- * each worker has its own share, so that one port's flood does not starve the others. */
-enum { EVENTS_MAX = 2048 };
+ * each worker has its own share, so that one port's flood does not starve the others. And a flood
+ * of messages, which anybody can send, leaves room for what concerns sessions. */
+enum { EVENTS_MAX = 2048, EVENTS_KEPT = 512 };
 
 static struct rte_ring *rings[DP_WORKERS_MAX];
 static unsigned ring_count;
@@ -55,6 +56,8 @@ bool events_put(const struct wg_event *event)
 {
 	struct rte_ring *ring = rings[worker_self()->id];
 
+	if (event->kind == WG_EVENT_MESSAGE && rte_ring_free_count(ring) <= EVENTS_KEPT)
+		return false;
 	if (rte_ring_sp_enqueue_elem(ring, (void *)(uintptr_t)event, sizeof(*event)) != 0)
 		return false;
 	events_wake();

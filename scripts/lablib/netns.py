@@ -143,7 +143,8 @@ class Lab:
         """Starts a process in a node, in a session of its own: Ctrl-C ends it through down()."""
         out = open(log, "ab") if log else subprocess.DEVNULL
         try:
-            child = subprocess.Popen(self.enter(node, command), stdin=subprocess.DEVNULL,
+            child = subprocess.Popen(self.enter(node, command),
+                                     stdin=options.pop("stdin", subprocess.DEVNULL),
                                      stdout=options.pop("stdout", out), stderr=out,
                                      env=self.env(**(env or {})), start_new_session=True,
                                      **options)
