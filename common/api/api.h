@@ -60,6 +60,8 @@ enum api_type {
 	API_EGRESS_POOL_DEL = 0x0503,
 	API_EGRESS_RULE_SET = 0x0504,
 	API_EGRESS_RULE_DEL = 0x0505,
+	API_FORWARD_SET = 0x0506,
+	API_FORWARD_DEL = 0x0507,
 
 	API_FLOW_DUMP = 0x0600,  /* outside a transaction */
 	API_FLOW_ENTRY = 0x0601, /* many per FLOW_DUMP, then API_REPLY */

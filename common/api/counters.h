@@ -17,14 +17,15 @@ enum {
 };
 
 enum api_section_id {
-	API_SECTION_DROPS = 1,   /* struct api_count_drop, one per reason */
-	API_SECTION_PEERS = 2,   /* struct api_count_peer, index = peer id */
-	API_SECTION_PORTS = 3,   /* struct api_count_port, index = port id */
-	API_SECTION_RULES = 4,   /* struct api_count_pair, index = policy rule id */
-	API_SECTION_ROUTES = 5,  /* struct api_count_pair, index = route id */
-	API_SECTION_EGRESS = 6,  /* struct api_count_egress, index = egress address id */
-	API_SECTION_NODES = 7,   /* struct api_count_node */
-	API_SECTION_WORKERS = 8, /* struct api_count_worker, index = worker */
+	API_SECTION_DROPS = 1,    /* struct api_count_drop, one per reason */
+	API_SECTION_PEERS = 2,    /* struct api_count_peer, index = peer id */
+	API_SECTION_PORTS = 3,    /* struct api_count_port, index = port id */
+	API_SECTION_RULES = 4,    /* struct api_count_pair, index = policy rule id */
+	API_SECTION_ROUTES = 5,   /* struct api_count_pair, index = route id */
+	API_SECTION_EGRESS = 6,   /* struct api_count_egress, index = egress address id */
+	API_SECTION_NODES = 7,    /* struct api_count_node */
+	API_SECTION_WORKERS = 8,  /* struct api_count_worker, index = worker */
+	API_SECTION_FORWARDS = 9, /* struct api_count_pair, index = forward id */
 };
 
 struct api_section {

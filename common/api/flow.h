@@ -9,6 +9,9 @@
 enum {
 	API_IDENT_HOST = 1 << 30, /* the kernel of the gateway; | port id, 0 = overlay interface */
 	API_IDENT_PORT = 1 << 29, /* | port id: a plain packet that arrived there */
+	/* | peer id: what a peer sent to an address of ours and the NAT sent back in; 0 = unknown
+	 */
+	API_IDENT_HAIRPIN = 1 << 28,
 };
 
 struct api_flow_dump {
@@ -30,7 +33,7 @@ struct api_flow_entry {
 	uint32_t egress;
 	struct addr nat_addr; /* ADDR_NONE = not translated */
 	uint16_t nat_port;
-	uint16_t zero;
+	uint16_t forward; /* id: then nat_* is the inside that the destination became */
 	uint32_t policy_rule;
 	uint32_t route_id;
 	uint64_t packets[2]; /* [0] as the first packet went, [1] back */

@@ -21,6 +21,7 @@ enum {
 	API_POLICY_TO_HOST = 1 << 0,   /* only flows to the gateway itself, whatever address */
 	API_POLICY_TO_EXIT = 1 << 1,   /* only flows that an exit route carries */
 	API_POLICY_ECHO_ONLY = 1 << 2, /* of ICMP only echo requests */
+	API_POLICY_FORWARDED = 1 << 3, /* only flows that a port forward lets in */
 };
 
 struct api_policy_set {

@@ -11,6 +11,7 @@
 #include "common/api/api.h"
 #include "common/api/egress.h"
 #include "common/api/flow.h"
+#include "common/api/forward.h"
 #include "common/api/policy.h"
 #include "common/api/port.h"
 #include "common/api/route.h"
@@ -58,6 +59,8 @@ enum api_kind {
 	X(API_EGRESS_POOL_DEL, api_egress_pool_del, API_KIND_OBJECT, "egress", "egress_pool.del")  \
 	X(API_EGRESS_RULE_SET, api_egress_rule_set, API_KIND_OBJECT, "egress", "egress_rule.set")  \
 	X(API_EGRESS_RULE_DEL, api_egress_rule_del, API_KIND_OBJECT, "egress", "egress_rule.del")  \
+	X(API_FORWARD_SET, api_forward_set, API_KIND_OBJECT, "egress", "forward.set")              \
+	X(API_FORWARD_DEL, api_forward_del, API_KIND_OBJECT, "egress", "forward.del")              \
 	X(API_FLOW_DUMP, api_flow_dump, API_KIND_REQUEST, "flow", "flow.dump")                     \
 	X(API_FLOW_ENTRY, api_flow_entry, API_KIND_REPLY, "flow", "flow.entry")
 

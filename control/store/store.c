@@ -16,6 +16,7 @@
 #include <uthash.h>
 
 #include "common/api/egress.h"
+#include "common/api/forward.h"
 #include "common/api/policy.h"
 #include "common/api/port.h"
 #include "common/base/log.h"
@@ -34,6 +35,7 @@ static const struct {
 	[STORE_EGRESS_POOL] = {"egress_pool", API_EGRESS_POOL_MAX},
 	[STORE_EGRESS_RULE] = {"egress_rule", 1 << 20},
 	[STORE_POLICY_RULE] = {"policy_rule", API_POLICY_MAX},
+	[STORE_FORWARD] = {"forward", API_FORWARD_MAX},
 };
 
 struct id_entry {

@@ -57,7 +57,11 @@ static void fill(const struct flow_worker *w, const struct flow *flow, struct ap
 	if (cold->mapping != 0) {
 		flow_key_dst(back, &entry->nat_addr);
 		entry->nat_port = back->dport;
+	} else if (cold->forward != 0) {
+		flow_key_src(back, &entry->nat_addr);
+		entry->nat_port = back->sport;
 	}
+	entry->forward = cold->forward;
 	entry->policy_rule = cold->rule;
 	entry->route_id = cold->route_id;
 	for (unsigned i = 0; i < 2; i++) {

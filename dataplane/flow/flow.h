@@ -21,6 +21,8 @@
 	X(EGRESS_REFUSED, "egress_refused", "no egress address for this source and destination")   \
 	X(PORTS_EXHAUSTED, "ports_exhausted", "no free port on the egress address")                \
 	X(UNSOLICITED, "unsolicited", "to an egress address, but belongs to no flow")              \
+	X(FORWARD_SOURCE, "forward_source", "to a forwarded port, but not from whom it is for")    \
+	X(HAIRPIN, "hairpin", "by way of an egress address to a peer that policy keeps apart")     \
 	X(NEIGH_UNKNOWN, "neigh_unknown", "the next hop's MAC address is not known yet")           \
 	X(TTL, "ttl", "TTL or hop limit used up")                                                  \
 	X(TOO_BIG, "too_big", "larger than the MTU of the way out")                                \

@@ -17,6 +17,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "common/api/flow.h"
 #include "common/base/addr.h"
 #include "dataplane/flow/flow.h"
 #include "dataplane/flow/hash.h"
@@ -60,9 +61,10 @@ struct flow_key {
 	uint8_t family;
 	uint16_t zero;
 	/* not hashed: */
-	uint32_t ident; /* of the side from which packets of this direction come */
-	uint32_t hash;  /* kept for moving and removing the entry */
-	uint8_t unused[16];
+	uint32_t ident;     /* of the side from which packets of this direction come */
+	uint32_t hash;      /* kept for moving and removing the entry */
+	uint8_t behind[16]; /* the inside address of whom `ident` sends, if it is API_IDENT_HAIRPIN
+			     */
 } __attribute__((aligned(64)));
 
 enum flow_flag {
@@ -118,10 +120,12 @@ struct flow_cold {
 	uint8_t tcp_state; /* enum flow_tcp */
 	uint8_t tcp_fin;   /* bit per direction that sent FIN */
 	uint8_t live;
-	uint8_t touched; /* bit per direction that is on the list of uncollected counters */
-	uint16_t egress; /* id of the egress address; 0 = none */
+	uint8_t touched;      /* bit per direction that is on the list of uncollected counters */
+	uint16_t egress;      /* id of the egress address; 0 = none */
+	uint16_t behind_port; /* of dir[1].key.behind */
+	uint16_t forward;     /* id of the port forward; 0 = none */
 	uint8_t half_open;
-	uint8_t zero[13];
+	uint8_t zero[9];
 } __attribute__((aligned(64)));
 
 struct flow {
@@ -282,6 +286,7 @@ struct flow_worker {
 	struct flow_pair_count *rules;
 	struct flow_pair_count *routes;
 	struct flow_pair_count *egress;
+	struct flow_pair_count *forwards;
 	uint32_t peers_max, rules_max, routes_max;
 } __attribute__((aligned(64)));
 
@@ -329,20 +334,51 @@ struct flow_verdict {
 	uint32_t route_id;
 	uint32_t set_id;
 	bool masquerade;
+	bool hairpin;         /* to an address of ours, and in again by it */
+	uint16_t forward;     /* lets it in; 0 = none */
+	uint16_t inside_port; /* ... and turns the destination into */
+	struct addr inside;
 	bool tell;     /* the sender of a refused packet */
 	uint32_t icmp; /* ... this: icmp_error_code() */
 	uint16_t drop;
 };
 
+/* True if there was a translation that a flow cannot begin in the middle of. */
+static inline bool flow_is_translated(const struct flow_verdict *verdict)
+{
+	return verdict->masquerade || verdict->forward != 0;
+}
+
 struct flow_asked {
 	const struct flow_key *key;
 	uint16_t host_port; /* from the kernel: the port whose twin it used, 0 = overlay */
 	uint8_t icmp_type;
+	bool forwarded; /* by a port forward */
 };
 
 /* True: allowed. False: verdict->drop says why not. */
 bool flow_judge(
 	const struct flow_worker *w, const struct flow_asked *asked, struct flow_verdict *verdict);
+
+/* True for the sender of traffic that has an inside behind the NAT: a peer. */
+static inline bool flow_is_peer(uint32_t ident)
+{
+	return (ident & (API_IDENT_HOST | API_IDENT_PORT | API_IDENT_HAIRPIN)) == 0;
+}
+
+/*
+ * Hairpinning (hairpin.c). flow_hairpin_turn makes a packet that left by GRAPH_HAIRPIN one that
+ * arrives from outside; 0 or a drop reason. May what another inside host sent to the outside of
+ * this flow come in? flow_hairpin_admit asks the policy for the packet's sender and remembers him;
+ * flow_hairpin_stands asks again about the one remembered.
+ */
+uint16_t flow_hairpin_turn(struct flow_worker *w, struct rte_mbuf *mbuf);
+bool flow_hairpin_admit(struct flow_worker *w, struct flow *flow, struct rte_mbuf *mbuf);
+bool flow_hairpin_stands(const struct flow_worker *w, const struct flow *flow);
+
+/* A packet of a known direction from another identity: does the flow move over to it? (slow.c) */
+bool flow_adopt(struct flow_worker *w, struct flow *flow, unsigned dir, struct rte_mbuf *mbuf,
+	uint32_t ident);
 
 /* Judges a flow again after a change. */
 enum flow_rejudged {

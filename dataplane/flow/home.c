@@ -41,8 +41,34 @@ static int find_block_owner(
 	return nat_port_owner(address, proto, port);
 }
 
+/*
+ * To the outside of the NAT: by the block of the port, or, where it is forwarded, by the inside;
+ * dst becomes that. A peer's packets to an outside address are his flow's, like those to any other
+ * destination; from plain networks come answers too.
+ */
+static int find_outside_owner(
+	const struct flow_worker *w, const struct flow_key *key, struct addr *dst, uint16_t *dport)
+{
+	const struct nat_forward *forward;
+	struct addr src;
+
+	if (flow_is_peer(key->ident))
+		return -1;
+	forward = nat_forward_find(w->copy, dst, key->proto, key->dport);
+	if (forward == NULL)
+		return find_block_owner(w, dst, key->proto, key->dport);
+	*dst = forward->inside;
+	*dport = nat_forward_port(forward, key->dport);
+	/* the answers of a plain host to a hairpinned packet show the outside of the sender only */
+	if ((key->ident & API_IDENT_HAIRPIN) == 0 || allowed_owner(w->copy, dst) != 0)
+		return -1;
+	flow_key_src(key, &src);
+	return find_block_owner(w, &src, key->proto, key->sport);
+}
+
 unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool asks)
 {
+	struct flow_key inside = *key;
 	struct addr src, dst;
 	struct peer_view view;
 	uint32_t peer, other;
@@ -53,7 +79,7 @@ unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool
 	flow_key_src(key, &src);
 	flow_key_dst(key, &dst);
 	if (!asks)
-		owner = find_block_owner(w, &dst, key->proto, key->dport);
+		owner = find_outside_owner(w, key, &dst, &inside.dport);
 	if (owner >= 0)
 		return (unsigned)owner;
 	peer = allowed_owner(w->copy, &src);
@@ -62,5 +88,6 @@ unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool
 		peer = other;
 	if (peer != 0 && peer_look(peer, &view) && view.home < w->workers)
 		return view.home;
-	return hash_ends(w, key);
+	memcpy(inside.dst, dst.bytes, sizeof(inside.dst));
+	return hash_ends(w, &inside);
 }

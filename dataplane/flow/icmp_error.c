@@ -100,6 +100,13 @@ static bool find_way(struct flow_worker *w, struct packet *packet, const struct 
 
 	*port = 0;
 	packet->flags &= (uint16_t)~PACKET_KEEP_L2;
+	if ((packet->ingress & API_IDENT_HAIRPIN) != 0) {
+		/* along the flow of the peer who sent it */
+		packet->ingress = API_IDENT_HAIRPIN;
+		packet->flags |= PACKET_ICMP_ERROR;
+		*role = GRAPH_FORWARD;
+		return true;
+	}
 	if ((packet->ingress & API_IDENT_HOST) != 0) {
 		*port = (uint16_t)(packet->ingress & FLOW_IDENT_MASK);
 		packet->port_in = *port;

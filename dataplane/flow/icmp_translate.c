@@ -202,11 +202,26 @@ static bool may_report(struct flow_worker *w, struct rte_mbuf *mbuf, const struc
 	struct addr src = {.family = packet->family};
 
 	memcpy(src.bytes, ip + (packet->family == ADDR_V4 ? 12 : 8), addr_size(packet->family));
-	if ((key->ident & API_IDENT_HOST) != 0 || (packet->flags & PACKET_OWN) != 0)
+	if ((key->ident & (API_IDENT_HOST | API_IDENT_HAIRPIN)) != 0 ||
+		(packet->flags & PACKET_OWN) != 0)
 		return true;
 	if ((key->ident & API_IDENT_PORT) != 0)
 		return allowed_owner(w->copy, &src) == 0;
 	return allowed_has(w->copy, key->ident, &src);
+}
+
+/* Does it come from where packets of this direction come from? An error of our own about a
+ * hairpinned packet has no peer behind it. */
+static bool is_from(struct flow_worker *w, struct flow *flow, unsigned dir, struct rte_mbuf *mbuf,
+	uint32_t ident)
+{
+	uint32_t known = flow->dir[dir].key.ident;
+
+	if (known == ident)
+		return true;
+	if ((known & ident & API_IDENT_HAIRPIN) == 0)
+		return false;
+	return ident == API_IDENT_HAIRPIN || flow_adopt(w, flow, dir, mbuf, ident);
 }
 
 /* Outer addresses: the end that the gateway stands for is replaced (RFC 5508 REQ-4, REQ-5). */
@@ -279,7 +294,7 @@ uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf)
 		return flow_drop(mbuf, DROP(flow, ICMP_ERROR_UNMATCHED));
 	}
 	flow = &w->table.flows[slot >> 1];
-	if (flow->dir[slot & 1].key.ident != key.ident || !may_report(w, mbuf, &key))
+	if (!is_from(w, flow, slot & 1, mbuf, key.ident) || !may_report(w, mbuf, &key))
 		return flow_drop(mbuf, DROP(flow, ICMP_ERROR_UNMATCHED));
 	if (sum_message(mbuf) != 0)
 		return flow_drop(mbuf, DROP(flow, ICMP_ERROR_BAD));

@@ -28,7 +28,7 @@ static bool refuse_told(struct flow_verdict *verdict, const struct flow_key *key
 	enum icmp_error error)
 {
 	verdict->drop = reason;
-	verdict->tell = (key->ident & (API_IDENT_PORT | API_IDENT_HOST)) == 0;
+	verdict->tell = flow_is_peer(key->ident);
 	verdict->icmp = icmp_error_code(error, 0);
 	return false;
 }
@@ -74,6 +74,14 @@ static bool judge_sender(const struct flow_worker *w, const struct flow_asked *a
 		verdict->role[1] = GRAPH_PUNT;
 		return true;
 	}
+	if ((ident & API_IDENT_HAIRPIN) != 0) {
+		verdict->role[1] = GRAPH_HAIRPIN;
+		ident &= ~(uint32_t)API_IDENT_HAIRPIN;
+		if (!peer_look(ident, &view))
+			return refuse(verdict, DROP(flow, PEER_GONE));
+		verdict->set_id = view.set_id;
+		return true;
+	}
 	if ((ident & API_IDENT_PORT) != 0) {
 		port = port_get((uint16_t)(ident & FLOW_IDENT_MASK));
 		if (port == NULL)
@@ -104,6 +112,7 @@ static bool ask_policy(const struct flow_worker *w, const struct flow_asked *ask
 		.dport = key->dport,
 		.to_host = to_host,
 		.to_exit = to_exit,
+		.forwarded = asked->forwarded,
 	};
 	struct policy_answer answer;
 
@@ -248,13 +257,96 @@ static bool is_link_local(const struct addr *addr)
 	return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
 }
 
+/* A forwarded port is no other's, neither the NAT's nor the kernel's. */
+static const struct nat_forward *find_forward(
+	const struct flow_worker *w, const struct flow_key *key, const struct addr *dst)
+{
+	if (key->proto != IPPROTO_TCP && key->proto != IPPROTO_UDP)
+		return NULL;
+	return nat_forward_find(w->copy, dst, key->proto, key->dport);
+}
+
+/* May it, as a flow to the inside of the forward? */
+static bool ask_policy_inside(const struct flow_worker *w, const struct flow_asked *asked,
+	const struct nat_forward *forward, struct flow_verdict *verdict)
+{
+	struct flow_key inside = *asked->key;
+	struct flow_asked about = {.key = &inside, .forwarded = true};
+
+	memcpy(inside.dst, forward->inside.bytes, 16);
+	inside.dport = nat_forward_port(forward, inside.dport);
+	return ask_policy(w, &about, verdict, false, false);
+}
+
+/*
+ * From outside to a forwarded port. The forward itself is the permission to be routed there. What
+ * another peer sends by way of our address was asked about where its own address was known.
+ */
+static bool lead_inside(const struct flow_worker *w, const struct flow_asked *asked,
+	const struct nat_forward *forward, struct flow_verdict *verdict)
+{
+	const struct flow_key *key = asked->key;
+	bool turned = (key->ident & API_IDENT_HAIRPIN) != 0;
+	struct route_hop hop = {.next = API_NEXT_PEER};
+	struct addr src;
+
+	flow_key_src(key, &src);
+	if (!nat_forward_admits(forward, &src))
+		return refuse(verdict, DROP(flow, FORWARD_SOURCE));
+	if (is_link_local(&src))
+		return refuse(verdict, DROP(flow, LINK_LOCAL));
+	if (!turned && !ask_policy_inside(w, asked, forward, verdict))
+		return false;
+	hop.peer = allowed_owner(w->copy, &forward->inside);
+	if (hop.peer == 0 &&
+		(!route_underlay(w->copy, &forward->inside, &hop) || hop.next != API_NEXT_PORT))
+		return refuse(verdict, DROP(flow, NO_ROUTE));
+	verdict->forward = (uint16_t)forward->id;
+	verdict->inside = forward->inside;
+	verdict->inside_port = nat_forward_port(forward, key->dport);
+	/* of both passes of a hairpinned packet one takes from its TTL */
+	verdict->flags[0] |= turned ? 0 : FLOW_TTL;
+	verdict->flags[1] |= FLOW_TTL;
+	return lead_to_hop(w, &forward->inside, &hop, verdict);
+}
+
+/*
+ * From a peer to what the NAT has outside: judged and translated as if it left for the internet,
+ * then in again as if it came from there, with the outside address and port (RFC 4787 REQ-9a).
+ */
+static bool lead_around(const struct flow_worker *w, const struct flow_asked *asked,
+	const struct addr *dst, const struct nat_forward *forward, struct flow_verdict *verdict)
+{
+	struct route_hop hop;
+
+	if (!find_hop(w, asked->key, dst, verdict, &hop))
+		return false;
+	if ((hop.flags & API_ROUTE_MASQUERADE) == 0)
+		return refuse(verdict, DROP(flow, UNSOLICITED));
+	if (forward != NULL && !ask_policy_inside(w, asked, forward, verdict))
+		return false;
+	if (!ask_policy(w, asked, verdict, false, (hop.flags & API_ROUTE_EXIT) != 0))
+		return false;
+	verdict->route_id = hop.route_id;
+	verdict->masquerade = true;
+	verdict->hairpin = true;
+	verdict->role[0] = GRAPH_HAIRPIN;
+	verdict->flags[0] |= FLOW_TTL;
+	verdict->ident_back = API_IDENT_HAIRPIN;
+	if (forward != NULL)
+		verdict->ident_back |= allowed_owner(w->copy, &forward->inside);
+	return true;
+}
+
 bool flow_judge(
 	const struct flow_worker *w, const struct flow_asked *asked, struct flow_verdict *verdict)
 {
 	const struct flow_key *key = asked->key;
 	struct addr src, dst;
+	const struct nat_forward *forward;
 	struct route_hop hop;
 	uint16_t local_port;
+	bool taken;
 
 	memset(verdict, 0, sizeof(*verdict));
 	flow_key_src(key, &src);
@@ -263,7 +355,13 @@ bool flow_judge(
 		return false;
 	if ((key->ident & API_IDENT_HOST) != 0)
 		return lead_from_host(w, asked, &dst, verdict);
-	if (is_unsolicited(w, key, &dst))
+	forward = find_forward(w, key, &dst);
+	taken = forward != NULL || is_unsolicited(w, key, &dst);
+	if (taken && flow_is_peer(key->ident))
+		return lead_around(w, asked, &dst, forward, verdict);
+	if (forward != NULL)
+		return lead_inside(w, asked, forward, verdict);
+	if (taken || (key->ident & API_IDENT_HAIRPIN) != 0)
 		return refuse(verdict, DROP(flow, UNSOLICITED));
 	if (local_has(w->copy, &dst, &local_port))
 		return lead_to_host(w, asked, verdict);
@@ -298,10 +396,28 @@ static void set_rewrite(struct flow_action *action, const struct flow_key *key,
 		key->proto == IPPROTO_ICMP ? 0 : addr_delta, &old_be, &action->port, 2);
 }
 
+/* Of each direction one end is replaced at most, by the opposite end of the other direction. The
+ * identifier of an ICMP query stands in both ports, but it is the asking end's. */
+static void set_translation(struct flow *flow, unsigned dir)
+{
+	const struct flow_key *key = &flow->dir[dir].key, *other = &flow->dir[1 - dir].key;
+	struct flow_action *action = &flow->dir[dir].action;
+	bool icmp = key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6;
+	bool src_port = key->sport != other->dport && (!icmp || dir == 0);
+	bool dst_port = key->dport != other->sport && (!icmp || dir == 1);
+
+	action->l3_delta = 0;
+	if (src_port || memcmp(key->src, other->dst, 16) != 0) {
+		action->flags |= FLOW_SNAT;
+		set_rewrite(action, key, key->src, other->dst, key->sport, other->dport);
+	} else if (dst_port || memcmp(key->dst, other->src, 16) != 0) {
+		action->flags |= FLOW_DNAT;
+		set_rewrite(action, key, key->dst, other->src, key->dport, other->sport);
+	}
+}
+
 void flow_set_actions(struct flow_worker *w, struct flow *flow, const struct flow_verdict *verdict)
 {
-	const struct flow_key *there = &flow->dir[0].key, *back = &flow->dir[1].key;
-	bool changed = memcmp(there->src, back->dst, 16) != 0 || there->sport != back->dport;
 	uint16_t mtu[2] = {verdict->mtu[0], verdict->mtu[1]};
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -310,20 +426,13 @@ void flow_set_actions(struct flow_worker *w, struct flow *flow, const struct flo
 		action->generation = w->generation;
 		action->role = verdict->role[i];
 		action->peer = verdict->peer[i];
-		action->adjacency = verdict->adjacency[i];
+		/* who is to be sent in again is found by his flow */
+		action->adjacency = verdict->role[i] == GRAPH_HAIRPIN ? flow_index(&w->table, flow)
+								      : verdict->adjacency[i];
 		action->port_out = verdict->port_out[i];
 		action->mtu = verdict->mtu[i];
 		action->flags = (uint8_t)((action->flags & FLOW_WATCH) | verdict->flags[i]);
-		action->l3_delta = 0;
-		if (changed) {
-			action->flags |= i == 0 ? FLOW_SNAT : FLOW_DNAT;
-			if (i == 0)
-				set_rewrite(action, there, there->src, back->dst, there->sport,
-					back->dport);
-			else
-				set_rewrite(action, back, back->dst, there->src, back->dport,
-					there->sport);
-		}
+		set_translation(flow, i);
 		if ((action->flags & FLOW_TTL) != 0) {
 			uint32_t sum = (uint32_t)action->l3_delta + rte_cpu_to_be_16(0xfeff);
 

@@ -26,6 +26,7 @@
 
 #include "common/api/egress.h"
 #include "common/api/flow.h"
+#include "common/api/forward.h"
 #include "common/api/port.h"
 #include "dataplane/flow/flow_priv.h"
 #include "dataplane/flow/fragment.h"
@@ -180,6 +181,8 @@ void flow_start(struct flow_worker *w, struct flow *flow, struct rte_mbuf *mbuf)
 		w->rules[cold->rule].flows++;
 	if (cold->route_id < w->routes_max)
 		w->routes[cold->route_id].flows++;
+	if (cold->forward != 0)
+		w->forwards[cold->forward].flows++;
 }
 
 void flow_move(struct flow_worker *w, struct flow *flow, unsigned dir, uint32_t ident)
@@ -249,6 +252,8 @@ static void collect(struct flow_worker *w, struct flow *flow, unsigned dir)
 		add_pair(&w->rules[flow->cold.rule], dir, packets, bytes);
 	if (flow->cold.route_id < w->routes_max)
 		add_pair(&w->routes[flow->cold.route_id], dir, packets, bytes);
+	if (flow->cold.forward != 0)
+		add_pair(&w->forwards[flow->cold.forward], dir, packets, bytes);
 	if (flow->cold.egress != 0)
 		add_pair(&w->egress[flow->cold.egress], dir, packets, bytes);
 }
@@ -387,8 +392,9 @@ int flow_worker_create(
 	w->rules = take_zeroes(w->rules_max * sizeof(*w->rules));
 	w->routes = take_zeroes(w->routes_max * sizeof(*w->routes));
 	w->egress = take_zeroes(API_EGRESS_ADDR_MAX * sizeof(*w->egress));
+	w->forwards = take_zeroes(API_FORWARD_MAX * sizeof(*w->forwards));
 	if (w->wheel == NULL || w->touched == NULL || w->peers == NULL || w->rules == NULL ||
-		w->routes == NULL || w->egress == NULL)
+		w->routes == NULL || w->egress == NULL || w->forwards == NULL)
 		return -ENOMEM;
 	if (nat_worker_create(&w->nat, id, capacity) != 0 ||
 		flow_fragments_create(&w->fragments) != 0)
@@ -404,6 +410,7 @@ void flow_worker_destroy(struct flow_worker *w)
 	munmap(w->rules, w->rules_max * sizeof(*w->rules));
 	munmap(w->routes, w->routes_max * sizeof(*w->routes));
 	munmap(w->egress, API_EGRESS_ADDR_MAX * sizeof(*w->egress));
+	munmap(w->forwards, API_FORWARD_MAX * sizeof(*w->forwards));
 	nat_worker_destroy(&w->nat);
 	flow_fragments_destroy(&w->fragments);
 	flow_table_destroy(&w->table);

@@ -5,6 +5,7 @@
  *	flow        (GRAPH_FORWARD) known flows; what it does not know goes to flow_slow
  *	flow_slow   first packets, flows of other workers, flows to be judged anew
  *	icmp_error  (GRAPH_ICMP)
+ *	hairpin     (GRAPH_HAIRPIN) what goes back to flow as if it came from outside
  */
 #include <rte_graph.h>
 #include <rte_graph_worker.h>
@@ -27,11 +28,14 @@ static const enum graph_role roles_used[] = {
 	GRAPH_ICMP,
 	GRAPH_HOLD,
 	GRAPH_FORWARD,
+	GRAPH_HAIRPIN,
 };
 
 static uint16_t edges_flow[FLOW_EDGES]; /* by role; set before graphs are created */
 static uint16_t edges_slow[FLOW_EDGES];
 static uint16_t edges_icmp[FLOW_EDGES];
+static uint16_t edge_again; /* of the hairpin node */
+static uint16_t edge_drop;
 
 static struct flow_worker *refresh(void)
 {
@@ -132,6 +136,27 @@ static uint16_t process_icmp(
 	return n;
 }
 
+static uint16_t process_hairpin(
+	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+{
+	struct flow_worker *w = refresh();
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t reason = flow_hairpin_turn(w, objs[i]);
+
+		packet_of(objs[i])->drop = reason;
+		rte_node_enqueue_x1(
+			graph, node, reason == DROP_NONE ? edge_again : edge_drop, objs[i]);
+	}
+	return n;
+}
+
+static struct rte_node_register node_hairpin = {
+	.name = "hairpin",
+	.process = process_hairpin,
+};
+RTE_NODE_REGISTER(node_hairpin);
+
 static struct rte_node_register node_flow = {
 	.name = "flow",
 	.process = process_flow,
@@ -156,6 +181,9 @@ void flow_node_init(void)
 {
 	graph_take_role(GRAPH_FORWARD, "flow");
 	graph_take_role(GRAPH_ICMP, "icmp_error");
+	graph_take_role(GRAPH_HAIRPIN, "hairpin");
+	graph_edge("hairpin", GRAPH_FORWARD, &edge_again);
+	graph_edge("hairpin", GRAPH_DROP, &edge_drop);
 	edges_flow[FLOW_TO_SLOW] = EDGE_SLOW;
 	for (unsigned i = 0; i < sizeof(roles_used) / sizeof(roles_used[0]); i++) {
 		enum graph_role role = roles_used[i];

@@ -101,12 +101,22 @@ static bool settle_strange(struct rte_mbuf *mbuf, const struct flow_key *key, ui
  * what belongs to their range, and so may a port by which the kernel would reach the sender; then
  * the flow moves over. Anything else is forged.
  */
-static bool adopt(struct flow_worker *w, struct flow *flow, unsigned dir, uint32_t ident)
+bool flow_adopt(struct flow_worker *w, struct flow *flow, unsigned dir, struct rte_mbuf *mbuf,
+	uint32_t ident)
 {
 	const struct flow_key *key = &flow->dir[dir].key;
 	struct route_hop hop;
 	struct addr src;
 
+	if ((ident & key->ident & API_IDENT_HAIRPIN) != 0) {
+		/* as the first one's, if it is a forward's: asked where it was sent */
+		if (dir == 1 && !flow_hairpin_admit(w, flow, mbuf))
+			return false;
+		flow_move(w, flow, dir, ident);
+		return true;
+	}
+	if (((ident | key->ident) & API_IDENT_HAIRPIN) != 0)
+		return false;
 	if (ident == API_IDENT_HOST || key->ident == API_IDENT_HOST ||
 		(ident & API_IDENT_PORT) != (key->ident & API_IDENT_PORT))
 		return false;
@@ -129,8 +139,10 @@ static uint8_t carry_known(
 	unsigned dir = slot & 1;
 	uint16_t reason;
 
-	if (flow->dir[dir].key.ident != key->ident && !adopt(w, flow, dir, key->ident))
-		return flow_drop(mbuf, DROP(flow, FORGED_TUPLE));
+	if (flow->dir[dir].key.ident != key->ident && !flow_adopt(w, flow, dir, mbuf, key->ident))
+		return flow_drop(mbuf, (key->ident & API_IDENT_HAIRPIN) != 0
+					       ? DROP(flow, HAIRPIN)
+					       : DROP(flow, FORGED_TUPLE));
 	if (flow->dir[dir].action.generation != w->generation ||
 		(flow->dir[dir].action.flags & FLOW_UNRESOLVED) != 0) {
 		enum flow_rejudged answer = flow_rejudge(w, flow, &reason);
@@ -141,6 +153,9 @@ static uint8_t carry_known(
 			return flow_drop(mbuf, reason);
 		if ((flow->dir[dir].action.flags & FLOW_UNRESOLVED) != 0)
 			return flow_drop(mbuf, DROP(flow, NEIGH_UNKNOWN));
+		/* the policy does not let this one in any more */
+		if ((key->ident & API_IDENT_HAIRPIN) != 0 && flow->dir[dir].key.ident != key->ident)
+			return flow_drop(mbuf, DROP(flow, HAIRPIN));
 	}
 	return flow_carry(w, mbuf, flow, dir);
 }
@@ -212,6 +227,11 @@ static uint16_t build_flow(struct flow_worker *w, struct flow *flow, const struc
 	back->sport = key->dport;
 	back->dport = key->sport;
 	back->ident = verdict->ident_back;
+	if (verdict->forward != 0) {
+		memcpy(back->src, verdict->inside.bytes, 16);
+		back->sport = verdict->inside_port;
+		flow->cold.forward = verdict->forward;
+	}
 	if (verdict->masquerade)
 		reason = masquerade(w, flow, verdict->set_id);
 	if (reason != 0)
@@ -255,7 +275,7 @@ static uint8_t refuse_flow(struct rte_mbuf *mbuf, uint16_t reason)
 	packet->drop = reason;
 	if (!exhausted && reason != DROP(flow, PEER_FULL) && reason != DROP(flow, EGRESS_REFUSED))
 		return GRAPH_DROP;
-	if ((packet->ingress & (API_IDENT_PORT | API_IDENT_HOST)) != 0)
+	if (!flow_is_peer(packet->ingress))
 		return GRAPH_DROP;
 	packet->scratch[0] =
 		icmp_error_code(exhausted ? ICMP_ERROR_UNREACHABLE : ICMP_ERROR_ADMIN, 0);
@@ -275,7 +295,7 @@ static uint16_t check_first(struct rte_mbuf *mbuf, const struct flow_verdict *ve
 		RTE_TCP_SYN_FLAG)
 		return 0;
 	/* a connection that is older than we are may go on unless its port would change */
-	if (verdict->masquerade || (tcp_flags & RTE_TCP_RST_FLAG) != 0)
+	if (flow_is_translated(verdict) || (tcp_flags & RTE_TCP_RST_FLAG) != 0)
 		return DROP(flow, TCP_NO_FLOW);
 	return 0;
 }
@@ -431,7 +451,10 @@ enum flow_rejudged flow_rejudge(struct flow_worker *w, struct flow *flow, uint16
 		*drop = verdict.drop;
 		return FLOW_WAITS;
 	}
-	if (verdict.masquerade != (flow->cold.mapping != 0))
+	if (verdict.masquerade != (flow->cold.mapping != 0) ||
+		verdict.forward != flow->cold.forward ||
+		(verdict.forward != 0 && (memcmp(verdict.inside.bytes, back->src, 16) != 0 ||
+						 verdict.inside_port != back->sport)))
 		return FLOW_CUT;
 	if (verdict.masquerade) {
 		struct nat_asked egress = {.set_id = verdict.set_id, .subscriber = key->ident};
@@ -443,6 +466,10 @@ enum flow_rejudged flow_rejudge(struct flow_worker *w, struct flow *flow, uint16
 			nat_select(w->copy, &egress) == NULL)
 			return FLOW_CUT;
 	}
+	/* who sends from the outside address that a flow leads to is known by his packets */
+	if (verdict.hairpin && (back->ident & API_IDENT_HAIRPIN) != 0 &&
+		back->ident != API_IDENT_HAIRPIN && flow_hairpin_stands(w, flow))
+		verdict.ident_back = back->ident;
 	if (back->ident != verdict.ident_back) {
 		back->ident = verdict.ident_back;
 		flow->cold.epoch[1] = flow_peer_epoch(back->ident);

@@ -7,6 +7,7 @@
 
 #include "common/api/counters.h"
 #include "common/api/egress.h"
+#include "common/api/forward.h"
 #include "dataplane/flow/flow_priv.h"
 #include "dataplane/main/stats.h"
 #include "dataplane/nat/nat.h"
@@ -85,6 +86,20 @@ static uint32_t fill_routes(void *rows, uint32_t max)
 	return n;
 }
 
+static uint32_t fill_forwards(void *rows, uint32_t max)
+{
+	uint32_t n = RTE_MIN(max, (uint32_t)API_FORWARD_MAX);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct flow_pair_count sum = {0};
+
+		for (unsigned id = 0; id < dp_config()->workers; id++)
+			add_words(&sum, &flow_worker_get(id)->forwards[i], sizeof(sum));
+		fill_pair((struct api_count_pair *)rows + i, &sum);
+	}
+	return n;
+}
+
 static uint32_t fill_egress(void *rows, uint32_t max)
 {
 	struct api_count_egress *row = rows;
@@ -125,4 +140,6 @@ void flow_stats_init(void)
 		API_SECTION_ROUTES, sizeof(struct api_count_pair), config->max_routes, fill_routes);
 	stats_section(API_SECTION_EGRESS, sizeof(struct api_count_egress), API_EGRESS_ADDR_MAX,
 		fill_egress);
+	stats_section(API_SECTION_FORWARDS, sizeof(struct api_count_pair), API_FORWARD_MAX,
+		fill_forwards);
 }

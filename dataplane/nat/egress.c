@@ -102,6 +102,11 @@ const struct addr *nat_address_addr(const struct nat_address *address)
 	return &address->addr;
 }
 
+struct nat_address *nat_address_list(void)
+{
+	return addresses;
+}
+
 static struct nat_address *choose(
 	const struct table *table, const struct pool *pool, const struct nat_asked *asked)
 {
@@ -438,6 +443,7 @@ static void end(unsigned copy, enum handler_pass pass, bool full)
 	if (pass == HANDLER_SHADOW)
 		return;
 	release_unused();
+	nat_forward_reserve(copy);
 	judge_generation_bump(); /* only now does every worker read the new copy */
 }
 
@@ -474,7 +480,7 @@ int nat_init(void)
 			return -ENOMEM;
 	}
 	handler_register(&group);
-	return 0;
+	return nat_forward_init();
 }
 
 void nat_housekeep(void)

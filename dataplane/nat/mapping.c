@@ -171,7 +171,11 @@ struct nat_address *nat_mapping_address(const struct nat_worker *nat, uint32_t m
 
 bool nat_mapping_valid(const struct nat_worker *nat, unsigned copy, uint32_t mapping)
 {
-	const struct nat_address *address = nat->mappings[mapping].address;
+	const struct nat_mapping *record = &nat->mappings[mapping];
+	const struct nat_address *address = record->address;
+	uint64_t reserved =
+		nat_reserved(address, nat_class(record->proto), record->port / NAT_BLOCK_PORTS);
 
-	return nat_address_find(copy, &address->addr) == address;
+	return nat_address_find(copy, &address->addr) == address &&
+	       (reserved >> record->port % NAT_BLOCK_PORTS & 1) == 0;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/api/forward.h"
 #include "common/base/addr.h"
 #include "dataplane/main/config.h"
 
@@ -44,6 +45,31 @@ struct nat_asked {
 	struct addr dst;
 };
 
+/* A port forward as the configuration has it, in one copy of the tables. */
+struct nat_forward {
+	uint32_t id;
+	struct addr outside;
+	struct addr inside;
+	uint16_t port_first;
+	uint16_t port_last;
+	uint16_t inside_first;
+	uint8_t proto;
+	uint8_t from_count; /* 0 = whoever it is */
+	struct prefix from[API_FORWARD_FROM];
+};
+
+/* The forward of this destination; NULL if there is none. Worker. */
+const struct nat_forward *nat_forward_find(
+	unsigned copy, const struct addr *addr, uint8_t proto, uint16_t port);
+
+/* Is this one of the senders that the forward names? Worker. */
+bool nat_forward_admits(const struct nat_forward *forward, const struct addr *src);
+
+static inline uint16_t nat_forward_port(const struct nat_forward *forward, uint16_t port)
+{
+	return (uint16_t)(forward->inside_first + (port - forward->port_first));
+}
+
 /* Which address this traffic leaves with; NULL: refused. The kernel's own keeps its. Worker. */
 struct nat_address *nat_select(unsigned copy, const struct nat_asked *asked);
 
@@ -65,7 +91,7 @@ struct nat_wanted {
 uint32_t nat_map(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t *port);
 void nat_unmap(struct nat_worker *nat, uint32_t mapping);
 
-/* The address of a mapping, and whether it is still configured in this copy. */
+/* The address of a mapping, and whether it is still configured in this copy, its port the NAT's. */
 struct nat_address *nat_mapping_address(const struct nat_worker *nat, uint32_t mapping);
 bool nat_mapping_valid(const struct nat_worker *nat, unsigned copy, uint32_t mapping);
 

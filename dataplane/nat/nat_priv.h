@@ -4,6 +4,8 @@
 
 #include "dataplane/nat/nat.h"
 
+enum { NAT_FORWARD_CLASSES = 2 }; /* TCP and UDP: what can be forwarded */
+
 /* Written only by the worker that owns it, but by the claim of `owner`. */
 struct nat_block {
 	uint64_t free; /* one bit per port */
@@ -25,11 +27,30 @@ struct nat_address {
 	uint8_t owner[NAT_CLASSES][NAT_BLOCKS];
 	uint64_t refused;  /* atomic */
 	uint64_t mappings; /* atomic */
+	/* ports that forwards have: set by the main thread in a commit, read by workers */
+	uint64_t reserved[NAT_FORWARD_CLASSES][NAT_BLOCKS];
+	bool has_reserved; /* the main thread's */
 	struct nat_block block[NAT_CLASSES][NAT_BLOCKS];
 };
 
 /* TCP, UDP, ICMP: 0..2; -1 for others. */
 int nat_class(uint8_t proto);
+
+/* The ports of a block that forwards have. */
+static inline uint64_t nat_reserved(const struct nat_address *address, int class, uint32_t block)
+{
+	if (class >= NAT_FORWARD_CLASSES)
+		return 0;
+	return __atomic_load_n(&address->reserved[class][block], __ATOMIC_RELAXED);
+}
+
+/* All addresses, linked by `next`, also those that wait for their last mapping. Main thread. */
+struct nat_address *nat_address_list(void);
+
+/* Forwards (forward.c): tables and handlers, in init; and after a commit the ports that are
+ * theirs. Main thread. */
+int nat_forward_init(void) __attribute__((warn_unused_result));
+void nat_forward_reserve(unsigned copy);
 
 /* A list of a user's blocks in one address and class. */
 struct nat_user {

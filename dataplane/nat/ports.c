@@ -219,7 +219,8 @@ static bool claim_block(struct nat_ports *ports, uint32_t index)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t number = first + (start + i < count ? start + i : start + i - count);
 		struct nat_block *block = &address->block[user->class][number];
-		uint64_t bits = share_of(address, number);
+		uint64_t bits =
+			share_of(address, number) & ~nat_reserved(address, user->class, number);
 		uint8_t nobody = 0;
 
 		if (bits == 0 || __atomic_load_n(&owner[number], __ATOMIC_RELAXED) != 0 ||
@@ -241,7 +242,8 @@ static uint16_t take_from(struct nat_ports *ports, struct nat_address *address, 
 	uint16_t number, uint64_t wanted)
 {
 	struct nat_block *block = &address->block[class][number];
-	uint64_t bits = block->free & wanted;
+	/* a forward may have come since the block was claimed */
+	uint64_t bits = block->free & wanted & ~nat_reserved(address, class, number);
 	unsigned turn = draw(ports) % NAT_BLOCK_PORTS;
 	unsigned bit;
 

@@ -111,6 +111,8 @@ static bool match_flags(const struct rule *rule, const struct policy_query *quer
 		return false;
 	if ((rule->flags & API_POLICY_TO_EXIT) != 0 && !query->to_exit)
 		return false;
+	if ((rule->flags & API_POLICY_FORWARDED) != 0 && !query->forwarded)
+		return false;
 	if ((rule->flags & API_POLICY_ECHO_ONLY) == 0 || !is_icmp(query->proto))
 		return true;
 	return query->icmp_type == (query->proto == IPPROTO_ICMP ? ICMP4_ECHO : ICMP6_ECHO);
@@ -187,7 +189,8 @@ static int refuse(uint32_t *detail, size_t offset)
 
 static int validate_set(const void *message, uint32_t *detail)
 {
-	const uint16_t known = API_POLICY_TO_HOST | API_POLICY_TO_EXIT | API_POLICY_ECHO_ONLY;
+	const uint16_t known = API_POLICY_TO_HOST | API_POLICY_TO_EXIT | API_POLICY_ECHO_ONLY |
+			       API_POLICY_FORWARDED;
 	const struct api_policy_set *set = message;
 
 	if (set->rule == 0 || set->rule >= API_POLICY_MAX)

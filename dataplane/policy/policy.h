@@ -17,8 +17,9 @@ struct policy_query {
 	uint8_t proto;
 	uint8_t icmp_type; /* where proto is ICMP or ICMPv6 */
 	uint16_t dport;
-	bool to_host; /* the destination is the gateway */
-	bool to_exit; /* an exit route carries it */
+	bool to_host;   /* the destination is the gateway */
+	bool to_exit;   /* an exit route carries it */
+	bool forwarded; /* a port forward lets it in */
 };
 
 struct policy_answer {

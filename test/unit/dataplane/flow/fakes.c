@@ -10,6 +10,7 @@
 
 #include "common/api/egress.h"
 #include "common/api/flow.h"
+#include "common/api/forward.h"
 #include "common/api/policy.h"
 #include "dataplane/main/handler.h"
 #include "dataplane/main/txn.h"
@@ -254,7 +255,8 @@ static int commit(void)
 	char text[96];
 
 	for (unsigned i = 0; i < handler_group_count(); i++) {
-		int code = handler_group_at(i)->prepare(txn, &index, &detail, text);
+		const struct handler_group *group = handler_group_at(i);
+		int code = group->prepare == NULL ? 0 : group->prepare(txn, &index, &detail, text);
 
 		if (code != 0)
 			return code;
@@ -426,6 +428,25 @@ void fake_egress_rule(uint32_t rule, uint32_t set, uint16_t pool_id, const char 
 
 	if (fake_apply(&message) != 0)
 		abort();
+}
+
+int fake_forward_set(uint32_t id, uint8_t proto, const char *outside, uint16_t first, uint16_t last,
+	const char *inside, uint16_t inside_first, const char *from)
+{
+	struct api_forward_set message = {
+		.header = {.type = API_FORWARD_SET, .length = sizeof(message)},
+		.forward = id,
+		.outside = parse_addr(outside),
+		.inside = parse_addr(inside),
+		.port_first = first,
+		.port_last = last,
+		.inside_first = inside_first,
+		.proto = proto,
+		.from_count = from != NULL,
+		.from = {parse_prefix(from)},
+	};
+
+	return fake_apply(&message);
 }
 
 void fake_exit_node(void)
@@ -613,6 +634,26 @@ uint8_t fake_forward(struct flow_worker *w, struct rte_mbuf *mbuf)
 	flow_worker_refresh(w, fake_copy, w->now_ms);
 	flow_fast(w, &mbuf, 1, &role);
 	return role == FLOW_TO_SLOW ? flow_slow(w, mbuf) : role;
+}
+
+unsigned fake_handed;
+
+uint8_t fake_deliver(unsigned worker, struct rte_mbuf *mbuf, unsigned *at)
+{
+	for (unsigned hops = 0; hops < 8; hops++) {
+		uint8_t role = fake_forward(&workers[worker], mbuf);
+
+		*at = worker;
+		if (role == GRAPH_HANDOFF) {
+			worker = packet_of(mbuf)->to;
+			fake_handed++;
+		} else if (role != GRAPH_HAIRPIN) {
+			return role;
+		} else if (flow_hairpin_turn(&workers[worker], mbuf) != DROP_NONE) {
+			abort();
+		}
+	}
+	abort(); /* goes round and round */
 }
 
 struct flow_worker *fake_worker(uint32_t capacity)

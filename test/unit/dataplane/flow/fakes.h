@@ -84,6 +84,10 @@ void fake_egress(uint16_t id, const char *addr, uint16_t first, uint16_t last);
 void fake_pool(uint16_t pool, const uint16_t *ids, uint16_t n);
 void fake_egress_rule(uint32_t rule, uint32_t set, uint16_t pool, const char *dst);
 
+/* Ports of `outside` to `inside`, from everyone or from one prefix. An enum api_code. */
+int fake_forward_set(uint32_t id, uint8_t proto, const char *outside, uint16_t first, uint16_t last,
+	const char *inside, uint16_t inside_first, const char *from);
+
 struct packet_spec {
 	uint32_t ingress;
 	const char *src, *dst;
@@ -108,6 +112,11 @@ struct rte_mbuf *fake_error(uint32_t ingress, const char *src, const char *dst, 
 
 /* Through the worker: fast, then slow if need be. Returns the role. */
 uint8_t fake_forward(struct flow_worker *w, struct rte_mbuf *mbuf);
+
+/* The same from worker to worker and, if hairpinned, in again, until it leaves or ends; handed
+ * counts hand-offs, *at is the worker where that was. */
+uint8_t fake_deliver(unsigned worker, struct rte_mbuf *mbuf, unsigned *at);
+extern unsigned fake_handed;
 
 struct flow_worker *fake_worker(uint32_t capacity);
 

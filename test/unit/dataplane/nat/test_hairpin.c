@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Hairpinning: from one inside host to another by way of the outside addresses, on three workers,
+ * so that each side's flow is at its own home.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <netinet/in.h>
+
+#include <cmocka.h>
+
+#include <rte_tcp.h>
+
+#include "common/api/forward.h"
+#include "common/api/policy.h"
+#include "common/api/route.h"
+#include "dataplane/nat/nat.h"
+#include "test/unit/dataplane/flow/fakes.h"
+
+#define WAN      (API_IDENT_PORT | PORT_WAN)
+#define LAN      (API_IDENT_PORT | PORT_LAN)
+#define OUTSIDE  "198.51.100.1"
+#define STRANGER "203.0.113.9"
+#define A        "100.64.0.1"
+#define B        "100.64.0.2"
+
+enum { WORKERS = 3 };
+
+struct out {
+	uint8_t role;
+	struct packet_spec seen;
+	char src[46], dst[46];
+	bool right; /* its checksums */
+	uint32_t peer;
+	unsigned at;
+	const char *drop;
+};
+
+static int setup(void **state)
+{
+	fake_exit_node();
+	world.workers = WORKERS;
+	world.peer[1].home = 1;
+	world.peer[2].home = 2;
+	fake_worker(4096);
+	return 0;
+}
+
+static void allow_between_peers(void)
+{
+	fake_policy(6, 10, 1, B "/32", API_PROTO_ANY, 0, API_ALLOW);
+}
+
+static struct out run_mbuf(unsigned worker, struct rte_mbuf *mbuf)
+{
+	struct out out = {0};
+
+	out.role = fake_deliver(worker, mbuf, &out.at);
+	fake_read(mbuf, &out.seen, out.src, out.dst);
+	out.right = fake_checksums_right(mbuf);
+	out.peer = packet_of(mbuf)->peer;
+	out.drop = fake_drop_name(packet_of(mbuf)->drop);
+	return out;
+}
+
+static struct out run(uint32_t peer, uint16_t sport, const char *dst, uint16_t dport)
+{
+	struct packet_spec spec = {.ingress = peer,
+		.src = peer == 1 ? A : B,
+		.dst = dst,
+		.sport = sport,
+		.dport = dport,
+		.proto = IPPROTO_UDP,
+		.payload = 11};
+	struct rte_mbuf *mbuf = fake_packet(&spec);
+	struct out out = run_mbuf(peer % WORKERS, mbuf);
+
+	rte_pktmbuf_free(mbuf);
+	return out;
+}
+
+/* Both learn their outside ports from a stranger, then send to each other's (UDP hole punching). */
+static void punch(uint16_t *port_a, uint16_t *port_b)
+{
+	*port_a = run(1, 4000, STRANGER, 3478).seen.sport;
+	*port_b = run(2, 4000, STRANGER, 3478).seen.sport;
+}
+
+/* U9, U9a: the other's outside address and port are what either sees. */
+static void u9_mappings_reach_each_other(void **state)
+{
+	uint16_t port_a, port_b;
+	struct out out;
+
+	allow_between_peers();
+	punch(&port_a, &port_b);
+	/* what nobody asked for yet */
+	assert_string_equal(run(1, 4000, OUTSIDE, port_b).drop, "unsolicited");
+	for (unsigned i = 0; i < 3; i++) {
+		out = run(2, 4000, OUTSIDE, port_a);
+		assert_int_equal(out.role, GRAPH_SEAL);
+		assert_int_equal(out.peer, 1);
+		assert_string_equal(out.dst, A);
+		assert_int_equal(out.seen.dport, 4000);
+		assert_string_equal(out.src, OUTSIDE);
+		assert_int_equal(out.seen.sport, port_b);
+		assert_int_equal(out.seen.ttl, 63);
+		assert_int_equal(out.at, 1);
+		assert_true(out.right);
+		out = run(1, 4000, OUTSIDE, port_b);
+		assert_int_equal(out.role, GRAPH_SEAL);
+		assert_int_equal(out.peer, 2);
+		assert_string_equal(out.dst, B);
+		assert_int_equal(out.seen.sport, port_a);
+		assert_int_equal(out.at, 2);
+		assert_true(out.right);
+	}
+}
+
+/* The NAT is no way around the policy, before and after a change. */
+static void policy_holds(void **state)
+{
+	uint16_t port_a, port_b;
+
+	punch(&port_a, &port_b);
+	run(1, 4000, OUTSIDE, port_b);
+	assert_string_equal(run(2, 4000, OUTSIDE, port_a).drop, "hairpin");
+	allow_between_peers();
+	assert_int_equal(run(2, 4000, OUTSIDE, port_a).role, GRAPH_SEAL);
+	assert_int_equal(run(1, 4000, OUTSIDE, port_b).role, GRAPH_SEAL);
+	fake_policy(6, 10, 1, B "/32", API_PROTO_ANY, 0, API_DENY);
+	assert_string_equal(run(2, 4000, OUTSIDE, port_a).drop, "hairpin");
+	assert_string_equal(run(1, 4000, OUTSIDE, port_b).drop, "hairpin");
+}
+
+/* The exit policy has to allow the way out, too. */
+static void exit_policy_holds(void **state)
+{
+	fake_policy(5, 10, 0, NULL, API_PROTO_ANY, API_POLICY_TO_EXIT, API_DENY);
+	assert_string_equal(run(1, 4000, OUTSIDE, 40000).drop, "policy");
+}
+
+/* T8: TCP to a forwarded port of ours; the server sees the client's outside address. */
+static void t8_forwards_hairpin(void **state)
+{
+	struct packet_spec back;
+	struct rte_mbuf *mbuf;
+	struct out in, out;
+
+	fake_forward_set(1, IPPROTO_UDP, OUTSIDE, 8080, 8080, B, 80, NULL);
+	assert_string_equal(run(1, 4000, OUTSIDE, 8080).drop, "policy");
+	fake_policy(6, 10, 0, B "/32", API_PROTO_ANY, API_POLICY_FORWARDED, API_ALLOW);
+	in = run(1, 4000, OUTSIDE, 8080);
+	assert_int_equal(in.role, GRAPH_SEAL);
+	assert_int_equal(in.peer, 2);
+	assert_string_equal(in.dst, B);
+	assert_int_equal(in.seen.dport, 80);
+	assert_string_equal(in.src, OUTSIDE);
+	assert_int_equal(in.seen.ttl, 63);
+	assert_true(in.right);
+	back = (struct packet_spec){.ingress = 2,
+		.src = B,
+		.dst = OUTSIDE,
+		.sport = 80,
+		.dport = in.seen.sport,
+		.proto = IPPROTO_UDP};
+	for (unsigned worker = 0; worker < WORKERS; worker++) {
+		mbuf = fake_packet(&back);
+		out = run_mbuf(worker, mbuf);
+		assert_int_equal(out.role, GRAPH_SEAL);
+		assert_int_equal(out.peer, 1);
+		assert_string_equal(out.dst, A);
+		assert_string_equal(out.src, OUTSIDE);
+		assert_int_equal(out.seen.sport, 8080);
+		assert_int_equal(out.seen.ttl, 63);
+		assert_true(out.right);
+		rte_pktmbuf_free(mbuf);
+	}
+	/* the server itself, by its own outside address */
+	in = run(2, 4000, OUTSIDE, 8080);
+	assert_int_equal(in.role, GRAPH_SEAL);
+	assert_int_equal(in.peer, 2);
+	assert_string_equal(in.src, OUTSIDE);
+}
+
+/* A forward to a plain host: its answers meet the peer's flow wherever they arrive. */
+static void forwards_to_plain_hosts_hairpin(void **state)
+{
+	struct packet_spec back;
+	struct out in, out;
+
+	fake_forward_set(1, IPPROTO_UDP, OUTSIDE, 8080, 8080, "192.168.7.20", 80, NULL);
+	fake_policy(6, 10, 0, "192.168.7.20/32", API_PROTO_ANY, API_POLICY_FORWARDED, API_ALLOW);
+	in = run(1, 4000, OUTSIDE, 8080);
+	assert_int_equal(in.role, GRAPH_SEND);
+	assert_string_equal(in.src, OUTSIDE);
+	back = (struct packet_spec){.ingress = LAN,
+		.src = "192.168.7.20",
+		.dst = OUTSIDE,
+		.sport = 80,
+		.dport = in.seen.sport,
+		.proto = IPPROTO_UDP};
+	for (unsigned worker = 0; worker < WORKERS; worker++) {
+		struct rte_mbuf *mbuf = fake_packet(&back);
+
+		out = run_mbuf(worker, mbuf);
+		assert_int_equal(out.role, GRAPH_SEAL);
+		assert_string_equal(out.dst, A);
+		assert_int_equal(out.seen.sport, 8080);
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+/* I7, B14: an error about a hairpinned packet goes the whole way back. */
+static void i7_errors_are_hairpinned(void **state)
+{
+	struct packet_spec spec = {.ingress = 1,
+		.src = A,
+		.dst = OUTSIDE,
+		.sport = 4000,
+		.dport = 8080,
+		.proto = IPPROTO_UDP,
+		.payload = 11};
+	struct rte_mbuf *mbuf = fake_packet(&spec), *error;
+	const uint8_t *quoted;
+	struct out out;
+
+	fake_forward_set(1, IPPROTO_UDP, OUTSIDE, 8080, 8080, B, 80, NULL);
+	fake_policy(6, 10, 0, B "/32", API_PROTO_ANY, API_POLICY_FORWARDED, API_ALLOW);
+	out = run_mbuf(0, mbuf);
+	assert_int_equal(out.role, GRAPH_SEAL);
+	error = fake_error(2, B, OUTSIDE, 3, 3, mbuf);
+	out = run_mbuf(0, error);
+	assert_int_equal(out.role, GRAPH_SEAL);
+	assert_int_equal(out.peer, 1);
+	assert_string_equal(out.src, OUTSIDE);
+	assert_string_equal(out.dst, A);
+	assert_true(out.right);
+	quoted = rte_pktmbuf_mtod_offset(error, const uint8_t *, 28);
+	assert_memory_equal(quoted + 12, "\x64\x40\0\1\xc6\x33\x64\1", 8);
+	assert_memory_equal(quoted + 20, "\x0f\xa0\x1f\x90", 4);
+	rte_pktmbuf_free(mbuf);
+	rte_pktmbuf_free(error);
+}
+
+/* An error of the gateway's own about a hairpinned packet: too big for the other tunnel. */
+static void own_errors_are_hairpinned(void **state)
+{
+	struct packet_spec spec = {.ingress = 1,
+		.src = A,
+		.dst = OUTSIDE,
+		.sport = 4000,
+		.dport = 8080,
+		.proto = IPPROTO_UDP,
+		.payload = 1300,
+		.dont_fragment = true};
+	struct rte_mbuf *mbuf = fake_packet(&spec), *told;
+	struct out out;
+	uint8_t role;
+
+	world.peer[2].mtu = 1280;
+	fake_forward_set(1, IPPROTO_UDP, OUTSIDE, 8080, 8080, B, 80, NULL);
+	fake_policy(6, 10, 0, B "/32", API_PROTO_ANY, API_POLICY_FORWARDED, API_ALLOW);
+	out = run_mbuf(0, mbuf);
+	assert_int_equal(out.role, GRAPH_ICMP);
+	told = flow_tell(flow_worker_get(out.at), mbuf, &role);
+	assert_non_null(told);
+	assert_int_equal(role, GRAPH_FORWARD);
+	out = run_mbuf(out.at, told);
+	assert_int_equal(out.role, GRAPH_SEAL);
+	assert_int_equal(out.peer, 1);
+	assert_string_equal(out.dst, A);
+	assert_int_equal(rte_pktmbuf_mtod_offset(told, const uint8_t *, 20)[1], 4);
+	assert_true(out.right);
+	rte_pktmbuf_free(mbuf);
+	rte_pktmbuf_free(told);
+}
+
+/* Nobody outside can send as if it were the NAT's own. */
+static void strangers_cannot_pretend(void **state)
+{
+	struct packet_spec spec = {
+		.ingress = WAN, .src = OUTSIDE, .dst = OUTSIDE, .proto = IPPROTO_UDP};
+	uint16_t port_a, port_b;
+	struct rte_mbuf *mbuf;
+	struct out out;
+
+	allow_between_peers();
+	punch(&port_a, &port_b);
+	run(1, 4000, OUTSIDE, port_b);
+	run(2, 4000, OUTSIDE, port_a);
+	spec.sport = port_b;
+	spec.dport = port_a;
+	mbuf = fake_packet(&spec);
+	out = run_mbuf(0, mbuf);
+	assert_int_equal(out.role, GRAPH_DROP);
+	assert_string_equal(out.drop, "forged_tuple");
+	rte_pktmbuf_free(mbuf);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(u9_mappings_reach_each_other, setup),
+		cmocka_unit_test_setup(policy_holds, setup),
+		cmocka_unit_test_setup(exit_policy_holds, setup),
+		cmocka_unit_test_setup(t8_forwards_hairpin, setup),
+		cmocka_unit_test_setup(forwards_to_plain_hosts_hairpin, setup),
+		cmocka_unit_test_setup(i7_errors_are_hairpinned, setup),
+		cmocka_unit_test_setup(own_errors_are_hairpinned, setup),
+		cmocka_unit_test_setup(strangers_cannot_pretend, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
