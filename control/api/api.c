@@ -16,6 +16,7 @@ const struct http_route api_routes[] = {
 	{"GET", "/api/routes", api_get_routes},
 	{"GET", "/api/exit-nodes", api_get_exit_nodes},
 	{"GET", "/api/egress", api_get_egress},
+	{"GET", "/api/forwards", api_get_forwards},
 	{"GET", "/api/policies", api_get_policies},
 	{"GET", "/api/why", api_get_why},
 	{"GET", "/api/doctor", api_get_doctor},

@@ -44,6 +44,7 @@ void api_get_peers(struct http_request *request, void *arg);
 void api_get_routes(struct http_request *request, void *arg);
 void api_get_exit_nodes(struct http_request *request, void *arg);
 void api_get_egress(struct http_request *request, void *arg);
+void api_get_forwards(struct http_request *request, void *arg);
 void api_get_policies(struct http_request *request, void *arg);
 void api_get_export(struct http_request *request, void *arg);
 void api_get_doctor(struct http_request *request, void *arg);

@@ -18,6 +18,8 @@ static json_t *identity_json(const struct compiled *c, uint32_t identity)
 
 	if (identity & API_IDENT_HOST)
 		return json_string("host");
+	if (identity & API_IDENT_HAIRPIN)
+		return json_string("hairpin");
 	for (size_t i = 0; (identity & API_IDENT_PORT) && i < c->desired.n; i++) {
 		const struct api_port_set *set = (const void *)c->desired.messages[i];
 

@@ -282,6 +282,8 @@ static json_t *target_json(const struct model_target *to)
 		json_object_set_new(json, "routes", api_json_names(&to->routes));
 	if (to->exit_nodes.n > 0)
 		json_object_set_new(json, "exit_nodes", api_json_names(&to->exit_nodes));
+	if (to->forwards.n > 0)
+		json_object_set_new(json, "forwards", api_json_names(&to->forwards));
 	if (to->prefixes.n > 0)
 		json_object_set_new(json, "prefixes", api_json_prefixes(&to->prefixes));
 	return json;

@@ -164,6 +164,23 @@ static json_t *egress_json(const struct why_context *w)
 		answer->egress == NULL ? json_null() : api_json_count(answer->egress->rule));
 }
 
+static json_t *forward_json(const struct why_context *w)
+{
+	const struct api_forward_set *forward = w->answer->forward;
+	const struct model *m = w->c->model;
+	const char *name = NULL;
+
+	if (forward == NULL)
+		return json_null();
+	for (size_t i = 0; i < m->tables[MODEL_FORWARD].n; i++) {
+		if (w->c->forward_ids[i] == forward->forward)
+			name = model_forward_at(m, i)->object.name;
+	}
+	return json_pack("{s:o, s:o, s:i}", "name", api_json_text(name), "address",
+		api_json_addr(&forward->inside), "port",
+		forward->inside_first + (w->query->port - forward->port_first));
+}
+
 static json_t *next_hop_json(const struct why_context *w)
 {
 	const struct why_answer *answer = w->answer;
@@ -172,6 +189,10 @@ static json_t *next_hop_json(const struct why_context *w)
 	const struct model *m = w->c->model;
 	const struct model_port *port;
 
+	if (answer->inside_peer != NULL)
+		return json_pack("{s:s, s:i}", "peer", answer->inside_peer->object.name, "mtu",
+			answer->inside_peer->mtu != 0 ? answer->inside_peer->mtu
+						      : m->wireguard.mtu);
 	if (answer->to_host || hop == NULL)
 		return json_null();
 	if (hop->next == API_NEXT_PEER) {
@@ -185,7 +206,9 @@ static json_t *next_hop_json(const struct why_context *w)
 	port = port_of_id(w->c, hop->port);
 	return json_pack("{s:o, s:o, s:i}", "port",
 		api_json_text(port == NULL ? NULL : port->object.name), "address",
-		api_json_addr(hop->gateway.family == ADDR_NONE ? &w->query->dst : &hop->gateway),
+		api_json_addr(hop->gateway.family != ADDR_NONE ? &hop->gateway
+			      : answer->forward != NULL        ? &answer->forward->inside
+							       : &w->query->dst),
 		"mtu", port == NULL ? 0 : port->mtu);
 }
 
@@ -205,6 +228,8 @@ static json_t *verdict_text(const struct why_context *w, json_t *json)
 		return json_string("denied: the source address is not the peer's");
 	case WHY_UNSOLICITED:
 		return json_string("denied: that port of an egress address takes answers only");
+	case WHY_FORWARD_SOURCE:
+		return json_string("denied: the forward of that port is not for this source");
 	case WHY_LINK_LOCAL:
 		return json_string("denied: link-local addresses are not forwarded");
 	case WHY_NO_ROUTE:
@@ -242,6 +267,8 @@ json_t *api_why(const struct compiled *compiled, const struct desired *list,
 	json_object_set_new(json, "policy", judged ? policy_json(&w) : json_null());
 	json_object_set_new(json, "egress",
 		answer.masquerade && answer.verdict != WHY_POLICY ? egress_json(&w) : json_null());
+	json_object_set_new(json, "forward", forward_json(&w));
+	json_object_set_new(json, "hairpin", json_boolean(answer.hairpin));
 	json_object_set_new(json, "next_hop", next_hop_json(&w));
 	json_object_set_new(json, "drop", api_json_text(drop));
 	json_object_set_new(json, "verdict", verdict_text(&w, json));

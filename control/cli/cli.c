@@ -28,6 +28,10 @@ const struct cli_command cli_commands[] = {
 	{"egress", "", 0, 0, CLI_PAGED, "egress pools, addresses and rules",
 		"The list of addresses is what partners put into their allow lists.",
 		cli_run_egress},
+	{"forwards", "", 0, 0, CLI_PAGED, "port forwards and what went through them",
+		"Which ports of which outside address lead where inside, and for whom. A forward "
+		"lets in only what a policy allows as well.",
+		cli_run_forwards},
 	{"flows", "", 0, 0, CLI_MAX | CLI_PEER | CLI_PAGED, "flows in the data plane now",
 		"A snapshot of at most --max flows, of one peer with --peer.", cli_run_flows},
 	{"drops", "", 0, 0, CLI_ALL | CLI_PAGED, "dropped packets by reason",

@@ -148,6 +148,7 @@ int cli_run_peers(struct cli *cli);
 int cli_run_routes(struct cli *cli);
 int cli_run_exit_nodes(struct cli *cli);
 int cli_run_egress(struct cli *cli);
+int cli_run_forwards(struct cli *cli);
 int cli_run_flows(struct cli *cli);
 int cli_run_drops(struct cli *cli);
 int cli_run_policy(struct cli *cli);

@@ -32,6 +32,7 @@ static void print_steps(const json_t *json)
 	const json_t *source = json_object_get(json, "source");
 	const json_t *policy = json_object_get(json, "policy");
 	const json_t *egress = json_object_get(json, "egress");
+	const json_t *forward = json_object_get(json, "forward");
 	const json_t *hop = json_object_get(json, "next_hop");
 	char text[LIST_TEXT];
 
@@ -47,6 +48,12 @@ static void print_steps(const json_t *json)
 	if (json_is_object(egress))
 		printf("egress    %s  pool %s\n", cli_list(egress, "addresses", text, sizeof(text)),
 			cli_text(egress, "pool"));
+	if (json_is_object(forward))
+		printf("forward   %s  to %s port %lld%s\n", cli_text(forward, "name"),
+			cli_text(forward, "address"), (long long)cli_int(forward, "port"),
+			json_is_true(json_object_get(json, "hairpin"))
+				? ", seen from the egress address"
+				: "");
 	if (json_is_object(hop))
 		printf("next hop  %s %s%s%s  MTU %lld\n", has(hop, "peer") ? "peer" : "port",
 			cli_text(hop, has(hop, "peer") ? "peer" : "port"),

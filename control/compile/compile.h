@@ -73,6 +73,7 @@ struct compiled {
 	uint32_t *peer_ids;               /* by index of the peer */
 	uint32_t *route_ids;              /* by index of the route */
 	uint32_t *exit_node_ids;          /* route ids, by index of the exit node */
+	uint32_t *forward_ids;            /* by index of the forward */
 	uint32_t **pool_address_ids;      /* egress ids, by index of the pool and of its address */
 	const char **rule_names;          /* by rule id; NULL = unused */
 	uint32_t n_rule_names;

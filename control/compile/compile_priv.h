@@ -39,6 +39,10 @@ bool compile_set_matches(
 /* reach.c: what each set holds (exit node, routes), then overlay routes and allowed-IPs. */
 void compile_reach(struct builder *b);
 
+/* forwards.c */
+void compile_forwards(struct builder *b);
+bool compile_forward_leads(const struct model *m, const struct model_forward *forward);
+
 /* rules.c */
 void compile_egress(struct builder *b);
 void compile_policies(struct builder *b);

@@ -134,6 +134,23 @@ static bool leads_to_exit(const struct compile_set *set, const struct model_targ
 	return false;
 }
 
+/* To what it turns the destination into, and only by way of it. */
+static void emit_to_forward(
+	struct builder *b, struct rule_seed seed, const struct model_forward *forward)
+{
+	struct model_port_range ports = model_forward_to_ports(forward);
+	struct prefix host;
+	struct addr inside;
+
+	if (!compile_forward_leads(b->model, forward) ||
+		!model_forward_inside(b->model, forward, &inside))
+		return;
+	host = prefix_of_addr(&inside);
+	seed.flags |= API_POLICY_FORWARDED;
+	seed.protocol = forward->protocol;
+	emit_rule(b, &seed, &host, ports);
+}
+
 /* All destinations of a policy for one source; set NULL = any identity (by source prefix). */
 static void emit_targets(struct builder *b, struct rule_seed seed,
 	const struct model_policy *policy, const struct compile_set *set)
@@ -160,6 +177,8 @@ static void emit_targets(struct builder *b, struct rule_seed seed,
 	}
 	for (size_t i = 0; i < to->prefixes.n; i++)
 		emit_rules(b, &seed, &to->prefixes.items[i]);
+	for (size_t i = 0; i < to->forwards.n; i++)
+		emit_to_forward(b, seed, model_forward_at(m, to->forwards.index[i]));
 	if (set != NULL && leads_to_exit(set, to)) {
 		seed.flags |= API_POLICY_TO_EXIT;
 		emit_rules(b, &seed, NULL);

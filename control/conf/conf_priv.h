@@ -70,6 +70,7 @@ CONF_READER(endpoint);    /* struct endpoint */
 CONF_READER(refs);        /* struct model_refs, a list of names of field->kind */
 CONF_READER(ref);         /* struct model_refs, one name */
 CONF_READER(ref_or_deny); /* struct model_refs, one name, or the word deny */
+CONF_READER(port_range);  /* struct model_port_range, untouched after an error */
 CONF_READER(port_ranges); /* struct model_port_ranges */
 
 /* Sets kind and one name. */

@@ -517,6 +517,15 @@ static bool parse_port_range(struct conf_reader *r, const char *text, struct mod
 	return first >= 1 && first <= last && last <= UINT16_MAX;
 }
 
+CONF_READER(port_range)
+{
+	const char *text = conf_scalar(r, node, "a port");
+
+	if (text != NULL && !parse_port_range(r, text, out))
+		conf_report(r, DIAG_BAD_PORTS, node, NULL,
+			"'%s' is not a port (1-65535) or a range such as 8000-8999", text);
+}
+
 CONF_READER(port_ranges)
 {
 	struct model_port_ranges *ranges = out;

@@ -44,10 +44,10 @@ static json_t *name(const struct conf_field *field)
 }
 
 /* Ports are numbers or ranges. */
-static json_t *port_ranges(void)
+static json_t *port_range(void)
 {
-	return list_of(json_pack("{s:[{s:s, s:i, s:i}, {s:s, s:s}]}", "anyOf", "type", "integer",
-		"minimum", 1, "maximum", 65535, "type", "string", "pattern", "^[0-9]+(-[0-9]+)?$"));
+	return json_pack("{s:[{s:s, s:i, s:i}, {s:s, s:s}]}", "anyOf", "type", "integer", "minimum",
+		1, "maximum", 65535, "type", "string", "pattern", "^[0-9]+(-[0-9]+)?$");
 }
 
 static json_t *value_schema(const struct conf_field *field)
@@ -70,7 +70,9 @@ static json_t *value_schema(const struct conf_field *field)
 		field->read == conf_read_ifaddrs || field->read == conf_read_refs)
 		return list_of(text());
 	if (field->read == conf_read_port_ranges)
-		return port_ranges();
+		return list_of(port_range());
+	if (field->read == conf_read_port_range)
+		return port_range();
 	return text();
 }
 

@@ -69,6 +69,9 @@ static const struct conf_field wireguard_fields[] = {
 	END,
 };
 
+static const struct conf_word forward_protocol_words[] = {
+	{"tcp", MODEL_TCP}, {"udp", MODEL_UDP}, {NULL, 0}};
+
 static const struct conf_field group_fields[] = {
 	FIELD("description", text, model_group, description),
 	END,
@@ -145,6 +148,7 @@ static const struct conf_field target_fields[] = {
 	FIELD("peers", refs, model_target, peers, .kind = MODEL_PEER),
 	FIELD("routes", refs, model_target, routes, .kind = MODEL_ROUTE),
 	FIELD("exit_nodes", refs, model_target, exit_nodes, .kind = MODEL_EXIT_NODE),
+	FIELD("forwards", refs, model_target, forwards, .kind = MODEL_FORWARD),
 	FIELD("prefixes", prefixes, model_target, prefixes),
 	END,
 };
@@ -181,6 +185,37 @@ static const struct conf_field egress_rule_fields[] = {
 	FIELD("use", ref_or_deny, model_egress_rule, use, .kind = MODEL_POOL, .required = true),
 	END,
 };
+
+static const struct conf_field forward_to_fields[] = {
+	FIELD("peer", ref, model_forward, to_peer, .kind = MODEL_PEER),
+	FIELD("address", addr, model_forward, to_address),
+	FIELD("ports", port_range, model_forward, to_ports),
+	END,
+};
+
+static const struct conf_field forward_source_fields[] = {
+	FIELD("prefixes", prefixes, model_source, prefixes),
+	END,
+};
+
+static const struct conf_field forward_fields[] = {
+	FIELD("description", text, model_forward, description),
+	FIELD("enabled", bool, model_forward, enabled),
+	FIELD("address", addr, model_forward, address, .required = true),
+	FIELD("protocol", word, model_forward, protocol, .words = forward_protocol_words,
+		.required = true),
+	FIELD("ports", port_range, model_forward, ports, .required = true),
+	/* The fields of to lie in the forward itself. */
+	{.key = "to", .read = conf_read_fields, .fields = forward_to_fields, .required = true},
+	FIELD("from", source, model_forward, from, .fields = forward_source_fields,
+		.required = true, .shape = CONF_SHAPE_OR_ANY),
+	END,
+};
+
+static void init_forward(void *object)
+{
+	((struct model_forward *)object)->enabled = true;
+}
 
 static void init_port(void *object)
 {
@@ -268,6 +303,8 @@ static const struct object_kind {
 	[MODEL_EXIT_NODE] = {sizeof(struct model_exit_node), exit_node_fields, MODEL_NAME_MAX,
 		init_exit_node, NULL},
 	[MODEL_POOL] = {sizeof(struct model_pool), pool_fields, MODEL_NAME_MAX, NULL, NULL},
+	[MODEL_FORWARD] = {sizeof(struct model_forward), forward_fields, MODEL_NAME_MAX,
+		init_forward, NULL},
 };
 
 /* A mapping from names to objects of field->kind. */
@@ -385,6 +422,10 @@ static const struct conf_field root_fields[] = {
 		.kind = MODEL_EXIT_NODE,
 		.shape = CONF_SHAPE_NAMED},
 	FIELD("egress", fields, model, egress, .fields = egress_fields),
+	{.key = "forwards",
+		.read = conf_read_named,
+		.kind = MODEL_FORWARD,
+		.shape = CONF_SHAPE_NAMED},
 	{.key = "policies",
 		.read = conf_read_policies,
 		.fields = policy_fields,

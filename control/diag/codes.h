@@ -103,6 +103,16 @@
 		"masqueraded to something else.")                                                  \
 	X(312, TOO_MANY, DIAG_ERROR, "more than this version holds",                               \
 		"The message says how many there may be.")                                         \
+	X(313, FORWARD_ADDRESS, DIAG_ERROR, "a forward of an address that is not the gateway's",   \
+		"Ports are forwarded from an address of a port or of an egress pool: what is "     \
+		"sent "                                                                            \
+		"to any other address does not arrive at the gateway.")                            \
+	X(314, FORWARD_TARGET, DIAG_ERROR, "a forward that cannot lead there",                     \
+		"Inside and outside are of one family and have as many ports as each other, and "  \
+		"the inside is a peer or a host, not the gateway.")                                \
+	X(315, PORTS_TAKEN, DIAG_ERROR, "ports that something else has",                           \
+		"A port of an address belongs to one forward, to WireGuard, or to the gateway's "  \
+		"own connections.")                                                                \
 	X(401, KEY_FILE, DIAG_ERROR, "a key file cannot be used",                                  \
 		"The file must exist, be a regular file and hold one key. Relative names are "     \
 		"taken "                                                                           \
@@ -125,6 +135,8 @@
 		"Answers reach the gateway only if the next router has a route for this address "  \
 		"to "                                                                              \
 		"the gateway.")                                                                    \
+	X(505, HOST_PORT_TAKEN, DIAG_WARNING, "a port of the gateway's own service is forwarded",  \
+		"What arrives there goes inside from now on, not to the gateway.")                 \
 	X(1101, NO_DATAPLANE, DIAG_ERROR, "no data plane",                                         \
 		"sallyportd runs and nothing forwards: sallyport-dataplane is not running, or "    \
 		"its "                                                                             \

@@ -4,7 +4,7 @@
  * object, networks that must not overlap, and objects without effect. Everything is reported by
  * path, so that whoever holds the text finds the place; nothing stops at the first finding.
  */
-#include "control/model/model.h"
+#include "control/model/model_priv.h"
 
 #include <stdlib.h>
 #include <stdio.h>
@@ -134,6 +134,11 @@ static void resolve_rules(struct checker *c)
 {
 	struct model *m = c->model;
 
+	for (size_t i = 0; i < m->tables[MODEL_FORWARD].n; i++)
+		resolve(c, &((struct model_forward *)m->tables[MODEL_FORWARD].items[i])->to_peer,
+			pool_printf(c->pool, "%s.to", object_path(c, MODEL_FORWARD, i)), "peer",
+			false);
+
 	for (size_t i = 0; i < m->egress.rules.n; i++) {
 		struct model_egress_rule *rule = &m->egress.rules.items[i];
 		const char *path = pool_printf(c->pool, "egress.rules[%zu]", i);
@@ -153,6 +158,7 @@ static void resolve_rules(struct checker *c)
 		resolve(c, &policy->to.peers, to, "peers", true);
 		resolve(c, &policy->to.routes, to, "routes", true);
 		resolve(c, &policy->to.exit_nodes, to, "exit_nodes", true);
+		resolve(c, &policy->to.forwards, to, "forwards", true);
 	}
 }
 
@@ -588,11 +594,11 @@ static void check_policies(struct checker *c)
 			report(c, DIAG_ONE_OF, pool_printf(c->pool, "%s.from", path), NULL, NULL,
 				"one of 'any', 'groups', 'peers', 'port' and 'prefixes' is needed");
 		if (!to->host && to->groups.n + to->peers.n + to->routes.n + to->exit_nodes.n +
-						 to->prefixes.n ==
+						 to->forwards.n + to->prefixes.n ==
 					 0)
 			report(c, DIAG_ONE_OF, pool_printf(c->pool, "%s.to", path), NULL, NULL,
-				"one of 'groups', 'peers', 'routes', 'exit_nodes', 'prefixes' and "
-				"'host' is needed");
+				"one of 'groups', 'peers', 'routes', 'exit_nodes', 'forwards', "
+				"'prefixes' and 'host' is needed");
 	}
 }
 
@@ -615,5 +621,6 @@ bool model_check(struct model *model, const struct model_reporter *reporter)
 	check_exit_nodes(&c);
 	check_pools(&c);
 	check_policies(&c);
-	return c.ok;
+	/* names that lead nowhere have no index */
+	return c.ok && model_check_forwards(model, reporter);
 }

@@ -26,6 +26,7 @@ static const size_t sizes[MODEL_KINDS] = {
 	[MODEL_EXIT_NODE] = sizeof(struct model_exit_node),
 	[MODEL_POOL] = sizeof(struct model_pool),
 	[MODEL_POLICY] = sizeof(struct model_policy),
+	[MODEL_FORWARD] = sizeof(struct model_forward),
 };
 
 void model_claims_clear(struct model *model)

@@ -17,6 +17,7 @@ static const struct {
 	[MODEL_EXIT_NODE] = {"exit node", "exit_nodes"},
 	[MODEL_POOL] = {"egress pool", "egress.pools"},
 	[MODEL_POLICY] = {"policy", "policies"},
+	[MODEL_FORWARD] = {"forward", "forwards"},
 };
 
 struct model *model_create(void)

@@ -25,6 +25,7 @@ enum model_kind {
 	MODEL_EXIT_NODE,
 	MODEL_POOL,
 	MODEL_POLICY,
+	MODEL_FORWARD,
 	MODEL_KINDS,
 };
 
@@ -210,6 +211,7 @@ struct model_target {
 	struct model_refs peers;
 	struct model_refs routes;
 	struct model_refs exit_nodes;
+	struct model_refs forwards;
 	struct model_prefixes prefixes;
 };
 
@@ -230,6 +232,20 @@ struct model_policy {
 	struct model_port_ranges ports;
 	struct model_source from;
 	struct model_target to;
+};
+
+/* A port, or as many as there are in a range, of an outside address that lead inside. */
+struct model_forward {
+	struct model_object object;
+	const char *description;
+	bool enabled;
+	struct addr address;
+	enum model_protocol protocol; /* TCP or UDP */
+	struct model_port_range ports;
+	struct model_refs to_peer; /* one, or none: */
+	struct addr to_address;
+	struct model_port_range to_ports; /* first 0 = the same as outside */
+	struct model_source from;         /* any, or prefixes only */
 };
 
 struct model_claim;
@@ -289,6 +305,12 @@ struct model_reporter {
 /* Resolves names and reports all that is wrong between objects. True if there was no error. */
 bool model_check(struct model *model, const struct model_reporter *reporter);
 
+/* The ports inside; the address inside, of the family of the one outside, or false: the peer has
+ * none. Of a model whose names are resolved. */
+struct model_port_range model_forward_to_ports(const struct model_forward *forward);
+bool model_forward_inside(
+	const struct model *model, const struct model_forward *forward, struct addr *inside);
+
 /* The network of an interface address. */
 struct prefix model_network(const struct model_ifaddr *address);
 
@@ -337,4 +359,9 @@ static inline const struct model_pool *model_pool_at(const struct model *model, 
 static inline const struct model_policy *model_policy_at(const struct model *model, size_t i)
 {
 	return MODEL_ITEM(model, MODEL_POLICY, model_policy, i);
+}
+
+static inline const struct model_forward *model_forward_at(const struct model *model, size_t i)
+{
+	return MODEL_ITEM(model, MODEL_FORWARD, model_forward, i);
 }

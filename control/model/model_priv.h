@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Between model.c and extend.c. */
+/* Between the files of this folder. */
 #pragma once
 
 #include "control/model/model.h"
 
 /* Frees the table of an extension's claims (they themselves lie in the pool). */
 void model_claims_clear(struct model *model);
+
+/* A part of model_check(), after names are resolved. True if there was no error. */
+bool model_check_forwards(const struct model *model, const struct model_reporter *reporter);

@@ -3,11 +3,14 @@
 
 #include <string.h>
 
+#include "common/api/port.h"
+
 struct asking {
 	const struct compiled *compiled;
 	const struct desired *list;
 	const struct why_query *query;
 	struct why_answer *answer;
+	bool forwarded;
 };
 
 #define FOR_EACH(a, variable, type_id)                                                             \
@@ -50,6 +53,34 @@ static const struct compile_set *set_of_port(const struct asking *a, const struc
 	return NULL;
 }
 
+static const struct model_port *port_of_id(const struct asking *a, uint16_t id)
+{
+	const struct api_port_set *message;
+
+	FOR_EACH(a, message, API_PORT_SET)
+	{
+		if (message->port == id)
+			return (const void *)model_find(
+				a->compiled->model, MODEL_PORT, message->name);
+	}
+	return NULL;
+}
+
+/* Somebody beyond a router: the port by which he is reached. */
+static const struct model_port *uplink_of(const struct asking *a, const struct addr *addr)
+{
+	const struct api_route_set *message, *best = NULL;
+
+	FOR_EACH(a, message, API_ROUTE_SET)
+	{
+		if (message->table == API_TABLE_UNDERLAY && message->next == API_NEXT_PORT &&
+			prefix_contains(&message->prefix, addr) &&
+			(best == NULL || message->prefix.length > best->prefix.length))
+			best = message;
+	}
+	return best == NULL ? NULL : port_of_id(a, best->port);
+}
+
 static bool is_local(const struct asking *a, const struct addr *addr)
 {
 	const struct api_local_set *message;
@@ -79,6 +110,8 @@ static enum why_verdict judge_sender(struct asking *a)
 		return asked != 0 && owner != asked ? WHY_SPOOFED : WHY_ALLOWED;
 	}
 	answer->from_port = model_port_of(a->compiled->model, src);
+	if (answer->from_port == NULL)
+		answer->from_port = uplink_of(a, src);
 	if (answer->from_port == NULL)
 		return WHY_UNKNOWN_SENDER;
 	answer->set = set_of_port(a, answer->from_port);
@@ -172,6 +205,7 @@ static bool rule_matches(
 		       (has_ports && q->port >= rule->port_first && q->port <= rule->port_last)) &&
 	       ((rule->flags & API_POLICY_TO_HOST) == 0 || to_host) &&
 	       ((rule->flags & API_POLICY_TO_EXIT) == 0 || to_exit) &&
+	       ((rule->flags & API_POLICY_FORWARDED) == 0 || a->forwarded) &&
 	       (rule->src.family == ADDR_NONE || prefix_contains(&rule->src, &q->src)) &&
 	       (rule->dst.family == ADDR_NONE || prefix_contains(&rule->dst, &q->dst));
 }
@@ -232,6 +266,102 @@ static enum why_verdict ask_egress(struct asking *a)
 	return answer->n_candidates == 0 ? WHY_EGRESS_REFUSED : WHY_ALLOWED;
 }
 
+static const struct api_forward_set *find_forward(const struct asking *a)
+{
+	const struct why_query *q = a->query;
+	const struct api_forward_set *message;
+
+	FOR_EACH(a, message, API_FORWARD_SET)
+	{
+		if (message->proto == q->protocol && addr_equal(&message->outside, &q->dst) &&
+			q->port >= message->port_first && q->port <= message->port_last)
+			return message;
+	}
+	return NULL;
+}
+
+static bool admits(const struct api_forward_set *forward, const struct addr *src)
+{
+	for (unsigned i = 0; i < forward->from_count; i++) {
+		if (prefix_contains(&forward->from[i], src))
+			return true;
+	}
+	return forward->from_count == 0;
+}
+
+/* The flow as it goes on behind the forward. */
+static struct why_query turn_inside(const struct asking *a, const struct api_forward_set *forward)
+{
+	struct why_query query = *a->query;
+
+	query.dst = forward->inside;
+	query.port = (uint16_t)(forward->inside_first + (query.port - forward->port_first));
+	return query;
+}
+
+/* As the data plane, which asks no routes of the sender's for what a forward lets in. */
+static enum why_verdict judge_inside(struct asking *a, const struct api_forward_set *forward)
+{
+	struct why_query query = turn_inside(a, forward);
+	struct asking inside = *a;
+	enum why_verdict verdict;
+
+	inside.query = &query;
+	inside.forwarded = true;
+	if (!admits(forward, &a->query->src))
+		return WHY_FORWARD_SOURCE;
+	verdict = ask_policy(&inside, false, false);
+	if (verdict != WHY_ALLOWED)
+		return verdict;
+	a->answer->inside_peer = peer_of_id(a, longest_owner(a, &forward->inside, 0));
+	if (a->answer->inside_peer != NULL)
+		return WHY_ALLOWED;
+	a->answer->underlay = longest_route(&inside, API_TABLE_UNDERLAY, 0, 129);
+	return a->answer->underlay == NULL || a->answer->underlay->next != API_NEXT_PORT
+		       ? WHY_NO_ROUTE
+		       : WHY_ALLOWED;
+}
+
+/* A peer to the outside of the NAT: out by its exit node, and in again by a forward, or as an
+ * answer to somebody inside who asked for it. */
+static enum why_verdict judge_around(struct asking *a, const struct api_forward_set *forward)
+{
+	struct why_answer *answer = a->answer;
+	enum why_verdict verdict = find_route(a);
+	struct why_query query;
+	struct asking inside;
+
+	answer->hairpin = true;
+	if (verdict != WHY_ALLOWED)
+		return verdict;
+	if (answer->route == NULL || (answer->route->flags & API_ROUTE_MASQUERADE) == 0)
+		return WHY_UNSOLICITED;
+	if (forward != NULL) {
+		query = turn_inside(a, forward);
+		inside = *a;
+		inside.query = &query;
+		inside.forwarded = true;
+		verdict = ask_policy(&inside, false, false);
+		if (verdict != WHY_ALLOWED)
+			return verdict;
+	}
+	verdict = ask_policy(a, false, (answer->route->flags & API_ROUTE_EXIT) != 0);
+	if (verdict != WHY_ALLOWED)
+		return verdict;
+	answer->masquerade = true;
+	verdict = ask_egress(a);
+	if (verdict != WHY_ALLOWED)
+		return verdict;
+	if (forward == NULL)
+		return WHY_UNSOLICITED;
+	for (size_t i = 0; i < answer->n_candidates; i++) {
+		if (!admits(forward, &answer->candidates[i]))
+			return WHY_FORWARD_SOURCE;
+	}
+	answer->inside_peer = peer_of_id(a, longest_owner(a, &forward->inside, 0));
+	return WHY_ALLOWED;
+}
+
 static enum why_verdict judge(struct asking *a)
 {
 	struct why_answer *answer = a->answer;
@@ -240,6 +370,11 @@ static enum why_verdict judge(struct asking *a)
 
 	if (verdict != WHY_ALLOWED)
 		return verdict;
+	answer->forward = find_forward(a);
+	if (answer->from_peer != NULL && (answer->forward != NULL || is_unsolicited(a)))
+		return judge_around(a, answer->forward);
+	if (answer->forward != NULL)
+		return judge_inside(a, answer->forward);
 	if (is_unsolicited(a))
 		return WHY_UNSOLICITED;
 	if (is_local(a, &a->query->dst))
@@ -264,7 +399,7 @@ static enum why_verdict judge(struct asking *a)
 void why_judge(const struct compiled *compiled, const struct desired *list,
 	const struct why_query *query, struct why_answer *answer)
 {
-	struct asking asking = {compiled, list, query, answer};
+	struct asking asking = {compiled, list, query, answer, false};
 
 	memset(answer, 0, sizeof(*answer));
 	answer->verdict = judge(&asking);
@@ -277,6 +412,8 @@ const char *why_drop_name(const struct why_answer *answer)
 		return "flow.spoofed_inner";
 	case WHY_UNSOLICITED:
 		return "flow.unsolicited";
+	case WHY_FORWARD_SOURCE:
+		return "flow.forward_source";
 	case WHY_LINK_LOCAL:
 		return "flow.link_local";
 	case WHY_NO_ROUTE:

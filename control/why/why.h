@@ -8,6 +8,7 @@
 #pragma once
 
 #include "common/api/egress.h"
+#include "common/api/forward.h"
 #include "common/api/policy.h"
 #include "common/api/route.h"
 #include "control/compile/compile.h"
@@ -24,8 +25,9 @@ enum why_verdict {
 	WHY_ALLOWED,
 	WHY_UNKNOWN_SENDER, /* no peer and no port's network has this address */
 	WHY_PEER_DISABLED,
-	WHY_SPOOFED,     /* not an address of the peer's */
-	WHY_UNSOLICITED, /* to the NAT's own share of an egress address */
+	WHY_SPOOFED,        /* not an address of the peer's */
+	WHY_UNSOLICITED,    /* to the NAT's own share of an egress address */
+	WHY_FORWARD_SOURCE, /* to a forwarded port, but not from whom it is for */
 	WHY_LINK_LOCAL,
 	WHY_NO_ROUTE,
 	WHY_EXIT_CLOSED,
@@ -45,6 +47,9 @@ struct why_answer {
 	const struct api_route_set *closed; /* the entry that keeps the exit node out */
 	const struct api_route_set *underlay;
 	const struct api_policy_set *rule; /* NULL after WHY_POLICY: none matched */
+	const struct api_forward_set *forward;
+	const struct model_peer *inside_peer; /* to which the forward leads; NULL = a plain host */
+	bool hairpin;                         /* out by an egress address, and in again */
 	bool masquerade;
 	const struct api_egress_rule_set *egress;
 	const struct api_egress_pool_set *pool;

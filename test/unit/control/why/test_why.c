@@ -40,7 +40,14 @@ static const char config[] =
 	"egress:\n"
 	"  pools: {office: {addresses: [203.0.113.5, 203.0.113.6]}}\n"
 	"  rules: [{from: {groups: [berlin]}, use: office}]\n"
+	"forwards:\n"
+	"  web: {address: 203.0.113.5, protocol: tcp, ports: 8080-8081,\n"
+	"        to: {peer: bob, ports: 80-81}, from: any}\n"
+	"  few: {address: 203.0.113.5, protocol: udp, ports: 53, to: {address: 10.20.0.10},\n"
+	"        from: {prefixes: [192.0.2.0/28]}}\n"
 	"policies:\n"
+	"  - {name: in, from: {port: inet}, to: {forwards: [web, few]}, action: allow}\n"
+	"  - {name: in-2, from: {groups: [berlin]}, to: {forwards: [web]}, action: allow}\n"
 	"  - {name: out, from: {groups: [berlin]}, to: {exit_nodes: [internet]}, action: allow}\n"
 	"  - {name: to-b, from: {groups: [berlin]}, to: {routes: [office-b]}, action: allow}\n"
 	"  - {name: to-l, from: {groups: [london]}, to: {routes: [office-l]}, protocol: tcp,\n"
@@ -119,8 +126,19 @@ static const struct {
 		"denied: that port of an egress address takes answers only"},
 	{"anna", "169.254.1.1", NULL, NULL, "flow.link_local",
 		"denied: link-local addresses are not forwarded"},
-	{"192.0.2.9", "100.64.0.11", NULL, NULL, NULL,
+	{"192.0.2.9", "100.64.0.11", NULL, NULL, "flow.policy", "denied: no policy allows it"},
+	{"2001:db8::9", "fd64::11", NULL, NULL, NULL,
 		"denied: no peer and no port's network has the source address"},
+	{"192.0.2.9", "203.0.113.5:8081", NULL, NULL, NULL, "allowed by policy:in"},
+	{"192.0.2.9", "203.0.113.5:8082", NULL, NULL, "flow.unsolicited",
+		"denied: that port of an egress address takes answers only"},
+	{"192.0.2.9", "203.0.113.5:53", "udp", NULL, NULL, "allowed by policy:in"},
+	{"192.0.2.99", "203.0.113.5:53", "udp", NULL, "flow.forward_source",
+		"denied: the forward of that port is not for this source"},
+	{"192.0.2.9", "100.64.0.12:81", NULL, NULL, "flow.policy", "denied: no policy allows it"},
+	{"anna", "203.0.113.5:8080", NULL, NULL, NULL, "allowed by policy:out"},
+	{"bob", "203.0.113.5:8080", NULL, NULL, "flow.no_route",
+		"denied: no route or exit node of this source leads there"},
 	{"10.20.0.10", "100.64.0.11", NULL, NULL, "flow.policy", "denied: no policy allows it"},
 };
 
@@ -161,7 +179,7 @@ static void test_steps(void **state)
 	expect_step(json, "route",
 		"{\"by\":\"exit node internet\",\"host\":false,\"prefix\":\"128.0.0.0/1\"}");
 	expect_step(json, "policy",
-		"{\"action\":\"allow\",\"place\":\"test.yaml:23\",\"rule\":\"policy:out\"}");
+		"{\"action\":\"allow\",\"place\":\"test.yaml:30\",\"rule\":\"policy:out\"}");
 	expect_step(
 		json, "next_hop", "{\"address\":\"203.0.113.1\",\"mtu\":1500,\"port\":\"inet\"}");
 	assert_string_equal(
@@ -175,6 +193,14 @@ static void test_steps(void **state)
 		"{\"by\":\"route office-l\",\"host\":false,\"prefix\":\"10.30.0.0/16\"}");
 	expect_step(json, "egress", "null");
 	expect_step(json, "next_hop", "{\"mtu\":1300,\"peer\":\"r2\"}");
+	json_decref(json);
+	json = ask("192.0.2.9", "203.0.113.5:8081", NULL, NULL);
+	expect_step(json, "forward", "{\"address\":\"100.64.0.12\",\"name\":\"web\",\"port\":81}");
+	expect_step(json, "hairpin", "false");
+	expect_step(json, "next_hop", "{\"mtu\":1380,\"peer\":\"bob\"}");
+	json_decref(json);
+	json = ask("192.0.2.9", "203.0.113.5:53", "udp", NULL);
+	expect_step(json, "next_hop", "{\"address\":\"10.20.0.10\",\"mtu\":1500,\"port\":\"lan\"}");
 	json_decref(json);
 }
 
