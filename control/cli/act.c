@@ -7,6 +7,29 @@
 #include "control/cli/cli.h"
 #include "control/conf/conf.h"
 
+struct model *cli_load_model(struct cli *cli, int *code)
+{
+	const char *file = cli->config == NULL ? "/etc/sallyport/sallyport.yaml" : cli->config;
+	json_t *status = NULL;
+	struct model *model;
+	struct diag *diag;
+
+	*code = CLI_OK;
+	if (cli->config == NULL && cli_is_reachable(cli)) {
+		status = cli_get(cli, "/api/status", code);
+		if (json_is_string(json_object_get(status, "config_file")))
+			file = json_string_value(json_object_get(status, "config_file"));
+	}
+	model = conf_load(file, NULL, &diag);
+	if (model == NULL) {
+		diag_print(diag, stderr, cli->colour);
+		*code = CLI_USAGE;
+	}
+	diag_destroy(&diag);
+	json_decref(status);
+	return model;
+}
+
 int cli_run_check(struct cli *cli)
 {
 	struct diag *diag;

@@ -53,6 +53,12 @@ const struct cli_command cli_commands[] = {
 		"permission, policy, handshake, routes of the client, packets arriving, next hops, "
 		"NAT. Changes nothing. Exits with 1 if a step fails.",
 		cli_run_doctor},
+	{"ports", "", 0, 0, CLI_CONFIG | CLI_NFT | CLI_PAGED,
+		"what firewalls around it must let through",
+		"Inbound and outbound, IPv4 and IPv6, as the configuration has it: as a table, as "
+		"JSON "
+		"with -j, or as nft rules for a firewall in front of the gateway with --nft.",
+		cli_run_ports},
 	{"check", "FILE", 1, 1, CLI_STATE_DIR, "look for errors in a configuration",
 		"Needs no daemon and changes nothing. Shows every error in one pass; exits with 2 "
 		"if there is one. Key files are looked at if --state-dir is given.",
@@ -109,6 +115,7 @@ const struct cli_option_row cli_options[] = {
 	{CLI_DETAILS, 'd', "details", NULL, "peers, endpoints and workers too"},
 	{CLI_CHECK, 'c', "check", "live|ready|startup", "print nothing: the exit status says it"},
 	{CLI_CONFIG, 'G', "config", "FILE", "the configuration (the daemon's, or the usual one)"},
+	{CLI_NFT, 'N', "nft", NULL, "rules for nft -f, for a firewall in front"},
 	{0, 0, NULL, NULL, NULL},
 };
 

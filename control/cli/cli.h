@@ -36,6 +36,7 @@ enum cli_option {
 	CLI_DETAILS = 1 << 9,
 	CLI_CHECK = 1 << 10,
 	CLI_CONFIG = 1 << 11,
+	CLI_NFT = 1 << 12,
 	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
 };
 
@@ -139,6 +140,14 @@ const char *cli_text(const json_t *object, const char *key);
 json_int_t cli_int(const json_t *object, const char *key);
 const char *cli_list(const json_t *object, const char *key, char *text, size_t size);
 
+struct model;
+
+/*
+ * The configuration: of --config, else the daemon's, else the usual file; key files are not looked
+ * at. NULL after printing why not, with *code to exit with.
+ */
+struct model *cli_load_model(struct cli *cli, int *code);
+
 /* show.c: the table of peers, of /api/peers. */
 void cli_print_peers(struct cli *cli, const json_t *json);
 
@@ -163,5 +172,6 @@ int cli_run_version(struct cli *cli);
 int cli_run_help(struct cli *cli);
 int cli_run_man(struct cli *cli);
 int cli_run_doctor(struct cli *cli);
+int cli_run_ports(struct cli *cli);
 int cli_run_completion(struct cli *cli);
 int cli_run_complete(struct cli *cli);

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Step by step: the machine from here, the gateway from the daemon. */
 #include <string.h>
-#include <unistd.h>
 
 #include "control/cli/cli.h"
-#include "control/conf/conf.h"
 #include "control/doctor/doctor.h"
-
-static const char default_config[] = "/etc/sallyport/sallyport.yaml";
 
 /* Long texts: lines of the terminal's width, from the second one on indented. */
 static void print_wrapped(const struct cli *cli, const char *text, const char *indent)
@@ -118,28 +114,6 @@ static json_t *ask_daemon(struct cli *cli, bool *running, int *code)
 	return checks;
 }
 
-/* The daemon's file, the one that was given, or the usual one; NULL if it cannot be read. */
-static struct model *read_model(struct cli *cli, bool running)
-{
-	const char *file = cli->config == NULL ? default_config : cli->config;
-	json_t *status = NULL;
-	struct model *model;
-	struct diag *diag;
-	int code;
-
-	if (cli->config == NULL && running) {
-		status = cli_get(cli, "/api/status", &code);
-		file = json_string_value(json_object_get(status, "config_file"));
-	}
-	model = file == NULL || access(file, R_OK) < 0 ? NULL : conf_load(file, NULL, &diag);
-	if (model == NULL && cli->config != NULL && access(file, R_OK) < 0)
-		fprintf(stderr, "sallyport: %s: cannot be read; going on without ports\n", file);
-	else if (file != NULL && access(file, R_OK) == 0)
-		diag_destroy(&diag);
-	json_decref(status);
-	return model;
-}
-
 static json_t *look_at_machine(const struct cli *cli, const struct model *model, bool running)
 {
 	struct doctor_machine machine = {.root = "", .model = model, .running = running};
@@ -175,7 +149,7 @@ int cli_run_doctor(struct cli *cli)
 	gateway = ask_daemon(cli, &running, &code);
 	if (gateway == NULL)
 		return code;
-	model = read_model(cli, running);
+	model = cli_load_model(cli, &code); /* NULL: without ports */
 	machine = look_at_machine(cli, model, running);
 	model_destroy(&model);
 	failed = doctor_has(machine, DOCTOR_FAIL) || doctor_has(gateway, DOCTOR_FAIL);
