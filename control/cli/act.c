@@ -153,27 +153,33 @@ static void print_with_key(FILE *out, const char *text, const char *key)
 	fputs(at + strlen(mark), out);
 }
 
-static void print_export(struct cli *cli, const char *body, const char *key)
+static int print_export(struct cli *cli, const char *body, const char *key)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *out;
 	json_t *json;
+	int code = CLI_OK;
 
-	if (!cli->json) {
+	if (!cli->json && !(cli->given & CLI_QR)) {
 		print_with_key(stdout, body, key);
-		return;
+		return CLI_OK;
 	}
 	out = open_memstream(&text, &size);
 	if (out == NULL)
-		return;
+		return CLI_FAILED;
 	print_with_key(out, body, key);
 	fclose(out);
-	json = json_pack("{s:s, s:s}", "name", cli->args[0], "config", text);
-	cli_print_json(json);
-	json_decref(json);
+	if (cli->json) {
+		json = json_pack("{s:s, s:s}", "name", cli->args[0], "config", text);
+		cli_print_json(json);
+		json_decref(json);
+	} else {
+		code = cli_print_qr(cli, text);
+	}
 	explicit_bzero(text, size);
 	free(text);
+	return code;
 }
 
 static bool is_word(const char *text, const char *more)
@@ -198,6 +204,11 @@ int cli_run_export(struct cli *cli)
 		fputs("sallyport: not the name of a peer, or not HOST:PORT\n", stderr);
 		return CLI_USAGE;
 	}
+	if (cli->given & CLI_QR && cli->private_key_file == NULL) {
+		fputs("sallyport: a telephone needs its private key too: --private-key-file FILE\n",
+			stderr);
+		return CLI_USAGE;
+	}
 	if (cli->private_key_file != NULL) {
 		rc = conf_key_file_read(".", cli->private_key_file, true, &key);
 		if (rc < 0) {
@@ -219,7 +230,7 @@ int cli_run_export(struct cli *cli)
 	else if (status != 200)
 		code = cli_problem(cli, status, body);
 	else
-		print_export(cli, body, text[0] == '\0' ? NULL : text);
+		code = print_export(cli, body, text[0] == '\0' ? NULL : text);
 	free(body);
 	key_wipe(&key);
 	explicit_bzero(text, sizeof(text));

@@ -70,12 +70,22 @@ const struct cli_command cli_commands[] = {
 	{"explain", "CODE", 1, 1, 0, "what an error code means",
 		"CODE as findings show it, such as SP0201; `explain all` lists every code.",
 		cli_run_explain},
-	{"peer export", "PEER", 1, 1, CLI_FULL | CLI_ENDPOINT | CLI_PRIVATE_KEY_FILE,
+	{"peer export", "PEER", 1, 1, CLI_FULL | CLI_ENDPOINT | CLI_PRIVATE_KEY_FILE | CLI_QR,
 		"the wg-quick file of a peer",
 		"With an exit node it takes the halves 0.0.0.0/1, 128.0.0.0/1, ::/1 and 8000::/1, "
 		"which leave the default route in place, or /0 with --full. The private key comes "
-		"from --private-key-file, or is left to be filled in.",
+		"from --private-key-file, or is left to be filled in. With --qr it is drawn for a "
+		"telephone's camera, without the lines that only wg-quick on Linux reads.",
 		cli_run_export},
+	{"import wg-quick", "FILE", 1, 1, CLI_STATE_DIR,
+		"a server's wg-quick file as a configuration",
+		"Prints YAML with its interface, its peers, routes to what is behind them, and a "
+		"policy that allows what the file allowed; PostUp and other lines that are not "
+		"taken "
+		"over are listed in it. Private and preshared keys are written into --state-dir, "
+		"and "
+		"never printed. FILE may be -.",
+		cli_run_import},
 	{"dataplane-args", "FILE", 1, 1, 0, "options for sallyport-dataplane",
 		"What the section `dataplane` of a configuration means as a command line. A change "
 		"needs a restart of the data plane.",
@@ -106,7 +116,8 @@ const struct cli_option_row cli_options[] = {
 	{CLI_FULL, 'F', "full", NULL, "routes for 0.0.0.0/0 and ::/0 instead of halves"},
 	{CLI_ENDPOINT, 'E', "endpoint", "HOST:PORT", "where the peer finds the gateway"},
 	{CLI_PRIVATE_KEY_FILE, 'K', "private-key-file", "FILE", "the peer's private key"},
-	{CLI_STATE_DIR, 'S', "state-dir", "DIR", "look at key files there as well"},
+	{CLI_STATE_DIR, 'S', "state-dir", "DIR",
+		"where key files are (check), or are put (import)"},
 	{CLI_MAX, 'M', "max", "N", "at most so many (1000)"},
 	{CLI_PEER, 'P', "peer", "PEER", "only of this peer"},
 	{CLI_PROTO, 'T', "proto", "tcp|udp|icmp", "tcp with a port, else icmp"},
@@ -115,6 +126,7 @@ const struct cli_option_row cli_options[] = {
 	{CLI_DETAILS, 'd', "details", NULL, "peers, endpoints and workers too"},
 	{CLI_CHECK, 'c', "check", "live|ready|startup", "print nothing: the exit status says it"},
 	{CLI_CONFIG, 'G', "config", "FILE", "the configuration (the daemon's, or the usual one)"},
+	{CLI_QR, 'Q', "qr", NULL, "as a QR code, for WireGuard on a telephone"},
 	{CLI_NFT, 'N', "nft", NULL, "rules for nft -f, for a firewall in front"},
 	{0, 0, NULL, NULL, NULL},
 };

@@ -37,6 +37,7 @@ enum cli_option {
 	CLI_CHECK = 1 << 10,
 	CLI_CONFIG = 1 << 11,
 	CLI_NFT = 1 << 12,
+	CLI_QR = 1 << 13,
 	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
 };
 
@@ -140,6 +141,9 @@ const char *cli_text(const json_t *object, const char *key);
 json_int_t cli_int(const json_t *object, const char *key);
 const char *cli_list(const json_t *object, const char *key, char *text, size_t size);
 
+/* qr.c: a wg-quick file as a QR code, cut to what telephones read. An exit code. */
+int cli_print_qr(const struct cli *cli, const char *file);
+
 struct model;
 
 /*
@@ -173,5 +177,6 @@ int cli_run_help(struct cli *cli);
 int cli_run_man(struct cli *cli);
 int cli_run_doctor(struct cli *cli);
 int cli_run_ports(struct cli *cli);
+int cli_run_import(struct cli *cli);
 int cli_run_completion(struct cli *cli);
 int cli_run_complete(struct cli *cli);

@@ -2,7 +2,8 @@
 /*
  * Every code of a finding: number, name, severity, title, explanation. Numbers are for ever: a
  * retired one is not used again. 01xx: the file as YAML; 02xx: a value; 03xx: what objects say
- * about each other; 04xx: files of keys; 05xx: warnings; 11xx: the state of a running gateway.
+ * about each other; 04xx: files of keys; 05xx: warnings; 06xx: wg-quick files; 11xx: the state of a
+ * running gateway.
  */
 #pragma once
 
@@ -137,6 +138,14 @@
 		"the gateway.")                                                                    \
 	X(505, HOST_PORT_TAKEN, DIAG_WARNING, "a port of the gateway's own service is forwarded",  \
 		"What arrives there goes inside from now on, not to the gateway.")                 \
+	X(601, WGQUICK_LINE, DIAG_ERROR, "a line that is none of wg-quick's",                      \
+		"Sections are [Interface] and [Peer]; other lines are KEY = VALUE with the keys "  \
+		"that wg-quick(8) and wg(8) name.")                                                \
+	X(602, WGQUICK_VALUE, DIAG_ERROR, "a value that wg-quick would refuse",                    \
+		"The value of this key cannot be read; the message says what is allowed.")         \
+	X(603, WGQUICK_MISSING, DIAG_ERROR, "something that the import needs is missing",          \
+		"What is imported is the file of a server: an interface with its network, and "    \
+		"peers, each with a public key and an address of its own.")                        \
 	X(1101, NO_DATAPLANE, DIAG_ERROR, "no data plane",                                         \
 		"sallyportd runs and nothing forwards: sallyport-dataplane is not running, or "    \
 		"its "                                                                             \

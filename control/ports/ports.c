@@ -27,6 +27,18 @@ static void add(json_t *rows, const struct row *row)
 			row->why, "needed", !row->optional));
 }
 
+static void add_also_listen(json_t *rows, const struct model *m, const struct addr *addr)
+{
+	for (size_t i = 0; i < m->wireguard.also_listen.n; i++) {
+		const struct model_port_range *range = &m->wireguard.also_listen.items[i];
+
+		for (unsigned port = range->first; port <= range->last; port++)
+			add(rows, &(struct row){"in", "udp", "any",
+					  "tunnels of peers whose network blocks the usual port",
+					  (int)port, addr, true});
+	}
+}
+
 /* Tunnels end on every address of the ports; peers may come to any of them. */
 static void add_tunnels(json_t *rows, const struct model *m, const struct addr *addr)
 {
@@ -34,6 +46,7 @@ static void add_tunnels(json_t *rows, const struct model *m, const struct addr *
 
 	add(rows, &(struct row){"in", "udp", "any", "tunnels of peers", m->wireguard.listen_port,
 			  addr, false});
+	add_also_listen(rows, m, addr);
 	add(rows, &(struct row){"in", icmp, "any",
 			  addr->family == 4 ? "packet too big (fragmentation needed), unreachable"
 					    : "packet too big, unreachable, neighbours",
@@ -101,6 +114,9 @@ json_t *ports_rows(const struct model *m)
 			add_endpoints(rows, m, &port->addresses.items[k].addr);
 		}
 	}
+	if (m->management.metrics.addr.family != ADDR_NONE)
+		add(rows, &(struct row){"in", "tcp", "any", "metrics and health, for monitoring",
+				  m->management.metrics.port, &m->management.metrics.addr, true});
 	for (size_t i = 0; i < m->tables[MODEL_POOL].n; i++) {
 		const struct model_addrs *addresses = &model_pool_at(m, i)->addresses;
 

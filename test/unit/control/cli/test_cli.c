@@ -180,6 +180,14 @@ static void test_export(void **state)
 				    "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\nAddress = x\n");
 	assert_int_equal(run("peer", "export", "anna", NULL), CLI_OK);
 	assert_shows("# PrivateKey = ");
+	setenv("LC_ALL", "C", 1);
+	assert_int_equal(run("peer", "export", "anna", "--qr", NULL), CLI_USAGE);
+	assert_shows("--private-key-file");
+	assert_int_equal(
+		run("peer", "export", "anna", "--qr", "--private-key-file", key_path, NULL),
+		CLI_OK);
+	assert_shows("##  "); /* the margin, then the first finder's edge: no UTF-8 in a test */
+	assert_null(strstr(output, "PrivateKey"));
 	assert_int_equal(run("peer", "export", "--full", "anna", NULL), CLI_OK);
 	assert_string_equal(output, "full\n");
 	assert_int_equal(fchmod(fd, 0644), 0);
@@ -191,6 +199,34 @@ static void test_export(void **state)
 	assert_int_equal(run("peer", "export", "x/../y", NULL), CLI_USAGE);
 	close(fd);
 	unlink(key_path);
+}
+
+static void test_import(void **state)
+{
+	char path[80], state_dir[] = "/tmp/sp-cli-state-XXXXXX", key[160];
+	FILE *out;
+
+	assert_non_null(mkdtemp(state_dir));
+	snprintf(path, sizeof(path), "%s/wg0.conf", dir);
+	out = fopen(path, "we");
+	fputs("[Interface]\nAddress = 10.8.0.1/24\n"
+	      "PrivateKey = HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\nTypo = 1\n",
+		out);
+	fclose(out);
+	assert_int_equal(run("import", "wg-quick", path, NULL), CLI_USAGE);
+	assert_shows("wg0.conf:4:1: error[SP0601]: 'Typo' is no key of this section");
+	assert_int_equal(truncate(path, 34 + 58), 0); /* without the last line */
+	assert_int_equal(run("import", "wg-quick", path, "--state-dir", state_dir, NULL), CLI_OK);
+	assert_shows("private_key_file: gateway.key");
+	assert_null(strstr(output, "HIgo9x"));
+	assert_int_equal(
+		run("import", "wg-quick", path, "--state-dir", state_dir, NULL), CLI_FAILED);
+	assert_shows("left alone"); /* a key is never written over */
+	assert_int_equal(run("import", "wg-quick", "/nowhere", NULL), CLI_USAGE);
+	snprintf(key, sizeof(key), "%s/gateway.key", state_dir);
+	assert_int_equal(unlink(key), 0);
+	assert_int_equal(rmdir(state_dir), 0);
+	unlink(path);
 }
 
 static void test_exit_codes(void **state)
@@ -353,6 +389,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_show),
 		cmocka_unit_test(test_export),
+		cmocka_unit_test(test_import),
 		cmocka_unit_test(test_exit_codes),
 		cmocka_unit_test(test_yaml),
 		cmocka_unit_test(test_completion),
