@@ -22,7 +22,7 @@ static void print_rows(struct cli *cli, const json_t *rows)
 		if (json_is_integer(port))
 			cli_table_cell(table, "%lld", (long long)json_integer_value(port));
 		else
-			cli_table_cell(table, "%s", json_is_null(port) ? "-" : "any");
+			cli_table_cell(table, "%s", cli_text(row, "port"));
 		cli_table_cell(table, "%s", cli_text(row, "address"));
 		cli_table_cell(table, "%s", cli_text(row, "remote"));
 		cli_table_cell(table, "%s%s", cli_text(row, "why"),

@@ -9,6 +9,7 @@ enum row_port { PORT_NONE = -2, PORT_ANY = -1 };
 struct row {
 	const char *direction, *protocol, *remote, *why;
 	int port; /* or enum row_port */
+	int last; /* of a range; 0 = one port */
 	const struct addr *addr;
 	bool optional;
 };
@@ -22,6 +23,7 @@ static void add(json_t *rows, const struct row *row)
 			"family", (int)row->addr->family, "protocol", row->protocol, "port",
 			row->port == PORT_NONE  ? json_null()
 			: row->port == PORT_ANY ? json_string("any")
+			: row->last > row->port ? json_sprintf("%d-%d", row->port, row->last)
 						: json_integer(row->port),
 			"address", addr_format(row->addr, text), "remote", row->remote, "why",
 			row->why, "needed", !row->optional));
@@ -35,7 +37,7 @@ static void add_also_listen(json_t *rows, const struct model *m, const struct ad
 		for (unsigned port = range->first; port <= range->last; port++)
 			add(rows, &(struct row){"in", "udp", "any",
 					  "tunnels of peers whose network blocks the usual port",
-					  (int)port, addr, true});
+					  (int)port, 0, addr, true});
 	}
 }
 
@@ -44,18 +46,19 @@ static void add_tunnels(json_t *rows, const struct model *m, const struct addr *
 {
 	const char *icmp = addr->family == 4 ? "icmp" : "icmpv6";
 
-	add(rows, &(struct row){"in", "udp", "any", "tunnels of peers", m->wireguard.listen_port,
+	add(rows, &(struct row){"in", "udp", "any", "tunnels of peers", m->wireguard.listen_port, 0,
 			  addr, false});
 	add_also_listen(rows, m, addr);
 	add(rows, &(struct row){"in", icmp, "any",
 			  addr->family == 4 ? "packet too big (fragmentation needed), unreachable"
 					    : "packet too big, unreachable, neighbours",
-			  PORT_NONE, addr, false});
+			  PORT_NONE, 0, addr, false});
 	add(rows, &(struct row){
-			  "in", icmp, "any", "echo, to look for faults", PORT_NONE, addr, true});
-	add(rows, &(struct row){"out", "udp", "any",
-			  "answers to peers, which may be behind any NAT", PORT_ANY, addr, false});
-	add(rows, &(struct row){"out", icmp, "any", "errors and echo", PORT_NONE, addr, false});
+			  "in", icmp, "any", "echo, to look for faults", PORT_NONE, 0, addr, true});
+	add(rows,
+		&(struct row){"out", "udp", "any", "answers to peers, which may be behind any NAT",
+			PORT_ANY, 0, addr, false});
+	add(rows, &(struct row){"out", icmp, "any", "errors and echo", PORT_NONE, 0, addr, false});
 }
 
 /* Peers with an endpoint of their own: the gateway opens the tunnel. */
@@ -69,7 +72,7 @@ static void add_endpoints(json_t *rows, const struct model *m, const struct addr
 			continue;
 		snprintf(why, sizeof(why), "tunnel to peer %s", peer->object.name);
 		add(rows, &(struct row){"out", "udp", addr_format(&peer->endpoint.addr, remote),
-				  why, peer->endpoint.port, addr, false});
+				  why, peer->endpoint.port, 0, addr, false});
 	}
 }
 
@@ -80,10 +83,25 @@ static void add_egress(json_t *rows, const struct addr *addr)
 	const char *icmp = addr->family == 4 ? "icmp" : "icmpv6";
 
 	for (size_t i = 0; i < 2; i++)
-		add(rows, &(struct row){"out", protocols[i], "any", why, PORT_ANY, addr, false});
-	add(rows, &(struct row){"out", icmp, "any", why, PORT_NONE, addr, false});
-	add(rows, &(struct row){
-			  "in", icmp, "any", "errors about that traffic", PORT_NONE, addr, false});
+		add(rows, &(struct row){"out", protocols[i], "any", why, PORT_ANY, 0, addr, false});
+	add(rows, &(struct row){"out", icmp, "any", why, PORT_NONE, 0, addr, false});
+	add(rows, &(struct row){"in", icmp, "any", "errors about that traffic", PORT_NONE, 0, addr,
+			  false});
+}
+
+static void add_forwards(json_t *rows, const struct model *m)
+{
+	for (size_t i = 0; i < m->tables[MODEL_FORWARD].n; i++) {
+		const struct model_forward *forward = model_forward_at(m, i);
+		char why[MODEL_NAME_MAX + 32];
+
+		if (!forward->enabled)
+			continue;
+		snprintf(why, sizeof(why), "forward %s", forward->object.name);
+		add(rows, &(struct row){"in", forward->protocol == MODEL_TCP ? "tcp" : "udp", "any",
+				  why, forward->ports.first, forward->ports.last, &forward->address,
+				  false});
+	}
 }
 
 static bool leads_to_peers(const struct model *m, const struct model_port *port)
@@ -115,14 +133,16 @@ json_t *ports_rows(const struct model *m)
 		}
 	}
 	if (m->management.metrics.addr.family != ADDR_NONE)
-		add(rows, &(struct row){"in", "tcp", "any", "metrics and health, for monitoring",
-				  m->management.metrics.port, &m->management.metrics.addr, true});
+		add(rows,
+			&(struct row){"in", "tcp", "any", "metrics and health, for monitoring",
+				m->management.metrics.port, 0, &m->management.metrics.addr, true});
 	for (size_t i = 0; i < m->tables[MODEL_POOL].n; i++) {
 		const struct model_addrs *addresses = &model_pool_at(m, i)->addresses;
 
 		for (size_t k = 0; k < addresses->n; k++)
 			add_egress(rows, &addresses->items[k]);
 	}
+	add_forwards(rows, m);
 	return rows;
 }
 
@@ -143,7 +163,9 @@ static void write_rule(FILE *out, const json_t *row)
 	if (!any)
 		fprintf(out, "%s %s %s ", family == 4 ? "ip" : "ip6", in ? "saddr" : "daddr",
 			member(row, "remote"));
-	if (json_is_integer(port))
+	if (json_is_string(port) && strcmp(json_string_value(port), "any") != 0)
+		fprintf(out, "%s dport %s ", member(row, "protocol"), json_string_value(port));
+	else if (json_is_integer(port))
 		fprintf(out, "%s dport %lld ", member(row, "protocol"),
 			(long long)json_integer_value(port));
 	else

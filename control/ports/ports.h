@@ -12,7 +12,7 @@
 
 /*
  * [{direction, family, protocol, port, address, remote, why, needed}]: direction "in" or "out"
- * as the gateway sees it, family 4 or 6, port a number, "any" or null (icmp), address the
+ * as the gateway sees it, family 4 or 6, port a number, "80-90", "any" or null (icmp), address the
  * gateway's, remote an address or "any", needed false for what merely makes things better. A new
  * reference.
  */

@@ -328,7 +328,7 @@ static void read_peer(struct reader *r, const char *key, char *value, uint32_t c
 		if (endpoint_parse(value, &peer->endpoint) < 0) {
 			memset(&peer->endpoint, 0, sizeof(peer->endpoint));
 			if (strrchr(value, ':') == NULL)
-				report(r, DIAG_WGQUICK_VALUE, column, strlen(value), NULL,
+				report(r, DIAG_WGQUICK_VALUE, r->value_column, strlen(value), NULL,
 					"'%.60s' is not HOST:PORT", value);
 			else
 				add_note(r, "Endpoint", value); /* a name */

@@ -25,6 +25,8 @@ static const char config[] =
 	"routes:\n"
 	"  lan: {prefixes: [10.20.0.0/24], via: {port: lan}, distribute_to: [staff],\n"
 	"        acl_groups: [staff]}\n"
+	"forwards: {web: {address: 198.51.100.5, protocol: tcp, ports: 8080-8089,\n"
+	"           to: {peer: site, ports: 80-89}, from: any}}\n"
 	"egress: {pools: {office: {addresses: [198.51.100.5, '2001:db8:1::5']}}}\n";
 
 static struct model *model;
@@ -58,6 +60,7 @@ static void test_rows(void **state)
 	assert_int_equal(count(rows, "out", "udp", "2001:db8:1::2", "192.0.2.7", 51820), 0);
 	assert_int_equal(count(rows, "out", "tcp", "198.51.100.5", "any", 0), 1);
 	assert_int_equal(count(rows, "out", "icmpv6", "2001:db8:1::5", "any", 0), 1);
+	assert_int_equal(count(rows, "in", "tcp", "198.51.100.5", "any", 0), 1); /* the forward */
 	/* A port that only a route leads to is no way in for tunnels. */
 	assert_int_equal(count(rows, "in", "udp", "10.20.0.1", "any", 4500), 0);
 	json_decref(rows);
