@@ -18,6 +18,9 @@ enum {
 	API_WG_ALSO_LISTEN_MAX = 8, /* ports of an interface beside the first */
 	API_PEER_HAS_PSK = 1 << 0,  /* flags of struct api_peer_set */
 	API_PEER_INITIATE = 1 << 1, /* initiate at once after the first commit, paced */
+	/* The endpoint is a name's address: a peer that has a session keeps the endpoint it was
+	 * heard from, and goes to this one when a handshake is given up. */
+	API_PEER_RETURN = 1 << 2,
 };
 
 /* Where a secret lies: 32 bytes at index in the memfd that was sent with this token. */

@@ -16,6 +16,19 @@ static const char *peer_state(const struct model_peer *peer, uint64_t handshake)
 	return handshake + API_LIVE_S >= (uint64_t)time(NULL) ? "live" : "idle";
 }
 
+/* Of an endpoint by name: the name, its address and why that may be an old one. */
+static void add_name(json_t *json, struct api *api, const struct model_peer *peer)
+{
+	struct endpoint endpoint;
+	const char *error;
+
+	if (!program_peer_name(api->program, peer, &endpoint, &error))
+		return;
+	json_object_set_new(json, "endpoint_name", json_string(peer->endpoint_text));
+	json_object_set_new(json, "endpoint_resolved", api_json_endpoint(&endpoint));
+	json_object_set_new(json, "endpoint_error", api_json_text(error));
+}
+
 static json_t *peer_json(
 	struct api *api, const struct compiled *c, size_t i, const struct api_count_peer *row)
 {
@@ -39,6 +52,7 @@ static json_t *peer_json(
 	json_object_set_new(json, "addresses", addresses);
 	json_object_set_new(json, "groups", api_json_names(&peer->groups));
 	json_object_set_new(json, "endpoint", api_json_endpoint(&marks.endpoint));
+	add_name(json, api, peer);
 	json_object_set_new(json, "last_handshake", api_json_count(handshake));
 	json_object_set_new(json, "rx_packets", api_json_count(row->rx_packets));
 	json_object_set_new(json, "rx_bytes", api_json_count(row->rx_bytes));

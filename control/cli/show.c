@@ -7,6 +7,19 @@
 
 enum { LIST_TEXT = 512 };
 
+/* Where the peer is; of one that is configured by name also the name, and what is wrong with it. */
+static void where_cell(struct cli_table *table, const json_t *peer)
+{
+	const char *name = json_string_value(json_object_get(peer, "endpoint_name"));
+	const char *error = json_string_value(json_object_get(peer, "endpoint_error"));
+
+	if (name == NULL)
+		cli_table_cell(table, "%s", cli_text(peer, "endpoint"));
+	else
+		cli_table_cell(table, "%s (%s%s%s)", cli_text(peer, "endpoint"), name,
+			error != NULL ? ": " : "", error != NULL ? error : "");
+}
+
 /* The common beginning: the answer, or, with -j, all that is to be done. */
 static json_t *get(struct cli *cli, const char *path, int *code)
 {
@@ -36,7 +49,7 @@ void cli_print_peers(struct cli *cli, const json_t *json)
 		cli_table_cell(table, "%s", cli_text(peer, "name"));
 		cli_table_cell(table, "%s", cli_text(peer, "state"));
 		cli_table_cell(table, "%s", cli_list(peer, "addresses", text, sizeof(text)));
-		cli_table_cell(table, "%s", cli_text(peer, "endpoint"));
+		where_cell(table, peer);
 		cli_table_cell(table, "%s", cli_age(cli_int(peer, "last_handshake"), age));
 		cli_table_cell(table, "%s", cli_bytes(cli_int(peer, "rx_bytes"), rx));
 		cli_table_cell(table, "%s", cli_bytes(cli_int(peer, "tx_bytes"), tx));

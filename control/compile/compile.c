@@ -173,6 +173,8 @@ static void emit_peer(struct builder *b, const struct model_peer *peer)
 	set->endpoint = peer->endpoint;
 	if (peer->endpoint.addr.family != ADDR_NONE)
 		set->flags |= API_PEER_INITIATE;
+	if (peer->endpoint_name != NULL)
+		set->flags |= API_PEER_RETURN;
 	if (peer->preshared_key_file == NULL)
 		return;
 	set->flags |= API_PEER_HAS_PSK;

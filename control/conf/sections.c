@@ -6,7 +6,9 @@
  */
 #include "control/conf/conf_priv.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -15,6 +17,7 @@ enum {
 	PORT_NAME_MAX = 12,      /* with "sp-" before it still an interface name */
 	DEVICE_MAX = 187,        /* common/api/port.h */
 	PATH_BYTES_MAX = 4095,
+	HOST_NAME_MAX_BYTES = 253,
 };
 
 #define FIELD(name, reader, type, member, ...)                                                     \
@@ -34,6 +37,7 @@ static const struct conf_word protocol_words[] = {{"any", MODEL_ANY}, {"tcp", MO
 
 static const struct conf_field gateway_fields[] = {
 	FIELD("name", name, model, gateway_name, .required = true),
+	FIELD("name_servers", addrs, model, name_servers),
 	END,
 };
 
@@ -85,7 +89,7 @@ static const struct conf_field peer_fields[] = {
 	FIELD("preshared_key_file", text, model_peer, preshared_key_file, .max = PATH_BYTES_MAX),
 	FIELD("addresses", addrs, model_peer, addresses, .required = true),
 	FIELD("groups", refs, model_peer, groups, .kind = MODEL_GROUP),
-	FIELD("endpoint", endpoint, model_peer, endpoint),
+	FIELD("endpoint", text, model_peer, endpoint_text),
 	FIELD("persistent_keepalive", u16, model_peer, persistent_keepalive, .min = 0,
 		.max = 65535),
 	FIELD("mtu", u16, model_peer, mtu, .min = 1280, .max = 8920),
@@ -261,12 +265,55 @@ static void read_key_file(struct conf_reader *r, const struct conf_node *node, c
 			strerror(-rc));
 }
 
+/* A host's name, which is not to be taken for an address that is wrong. */
+static bool is_host_name(const char *text, size_t length)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+	bool letter = false;
+
+	if (length == 0 || length > HOST_NAME_MAX_BYTES || text[0] == '.' || text[0] == '-' ||
+		strspn(text, allowed) < length)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		letter |= isalpha((unsigned char)text[i]) != 0;
+		if (text[i] == '.' && text[i + 1] == '.')
+			return false;
+	}
+	return letter;
+}
+
+/* 192.0.2.1:51820, [2001:db8::1]:51820 or office.example:51820. */
+static void finish_endpoint(
+	struct conf_reader *r, const struct conf_node *node, struct model_peer *peer)
+{
+	const char *text = peer->endpoint_text, *colon;
+	char *end;
+	unsigned long port;
+
+	if (text == NULL || endpoint_parse(text, &peer->endpoint) == 0)
+		return;
+	colon = strrchr(text, ':');
+	port = colon != NULL && isdigit((unsigned char)colon[1]) ? strtoul(colon + 1, &end, 10) : 0;
+	if (port == 0 || port > UINT16_MAX || *end != '\0' ||
+		!is_host_name(text, (size_t)(colon - text))) {
+		conf_report(r, DIAG_BAD_ENDPOINT, conf_tree_get(node, "endpoint"), NULL,
+			"'%s' is not an endpoint such as 192.0.2.1:51820, [2001:db8::1]:51820 or "
+			"office.example:51820",
+			text);
+		return;
+	}
+	peer->endpoint_name = pool_printf(r->pool, "%.*s", (int)(colon - text), text);
+	peer->endpoint_port = (uint16_t)port;
+}
+
 static void finish_peer(struct conf_reader *r, const struct conf_node *node, void *object)
 {
 	struct model_peer *peer = object;
 	bool by_value = conf_tree_get(node, "public_key") != NULL;
 	struct key preshared = {0};
 
+	finish_endpoint(r, node, peer);
 	if (by_value == (conf_tree_get(node, "public_key_file") != NULL)) {
 		diag_add(r->diag, DIAG_ONE_OF, node->key_mark, conf_tree_path(r->pool, node), NULL,
 			"exactly one of 'public_key' and 'public_key_file' is needed");

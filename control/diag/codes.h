@@ -53,7 +53,9 @@
 	X(208, BAD_INTERFACE_ADDRESS, DIAG_ERROR, "not an interface address",                      \
 		"An address with the length of its network, such as 10.20.0.1/24.")                \
 	X(209, BAD_ENDPOINT, DIAG_ERROR, "not an endpoint",                                        \
-		"An address and a UDP port: 192.0.2.1:51820 or [2001:db8::1]:51820.")              \
+		"An address or a host's name, and a UDP port: 192.0.2.1:51820, "                   \
+		"[2001:db8::1]:51820 or office.example:51820. Names are asked for again and "      \
+		"again, of the system's name servers or gateway.name_servers.")                    \
 	X(210, BAD_KEY, DIAG_ERROR, "not a WireGuard key",                                         \
 		"Keys are 44 characters of base64, as `wg genkey` and `wg pubkey` print them.")    \
 	X(211, BAD_NAME, DIAG_ERROR, "not a name",                                                 \

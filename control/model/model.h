@@ -144,7 +144,10 @@ struct model_peer {
 	struct key public_key;
 	const char *public_key_file;
 	const char *preshared_key_file;
-	struct endpoint endpoint; /* ADDR_NONE = the peer comes to us */
+	struct endpoint endpoint; /* ADDR_NONE = the peer comes to us, or: */
+	const char *endpoint_text;
+	const char *endpoint_name; /* a host to be looked up, at endpoint_port; else NULL */
+	uint16_t endpoint_port;
 	uint16_t persistent_keepalive;
 	uint16_t mtu; /* 0 = the overlay's */
 	struct model_addrs addresses;
@@ -256,6 +259,7 @@ struct model {
 	struct model *base;         /* of an extension: what it extends, else NULL */
 	struct model_claim *claims; /* of an extension: keys and addresses that are taken */
 	const char *gateway_name;
+	struct model_addrs name_servers; /* none: the system's */
 	struct model_dataplane dataplane;
 	struct model_management management;
 	struct model_wireguard wireguard;

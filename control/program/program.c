@@ -71,6 +71,7 @@ static void take_back(struct program *p, const struct api_reply *reply, const ch
 	if (p->previous != NULL) {
 		snapshot_put(&p->current);
 		p->current = snapshot_get(p->previous);
+		names_update(p->resolve, p->current->model);
 		configure_kernel(p);
 	}
 	finish_trial(p, &result);
@@ -153,7 +154,7 @@ static void sync_now(struct program *p)
 		p->stale = true;
 		return;
 	}
-	state = state_make(p->current, &p->mirror);
+	state = state_make(p);
 	rc = sending_start(p, p->sent, state, sending_done, &p->sending);
 	if (rc == 0)
 		return;
@@ -178,6 +179,11 @@ static void retry(evutil_socket_t fd, short what, void *arg)
 	sync_now(arg);
 }
 
+static void on_resolved(void *arg)
+{
+	sync_now(arg);
+}
+
 static void on_connected(uint64_t instance, uint64_t generation, void *arg)
 {
 	struct program *p = arg;
@@ -191,7 +197,7 @@ static void on_connected(uint64_t instance, uint64_t generation, void *arg)
 		return;
 	if (generation != 0 && store_commit_get(p->store, &commit) && commit.instance == instance &&
 		commit.generation == generation) {
-		state = state_make(p->current, &p->mirror);
+		state = state_make(p);
 		if (memcmp(state->digest, commit.digest, sizeof(commit.digest)) == 0) {
 			log_info(program, "resumed: nothing to send");
 			p->sent = state;
@@ -316,6 +322,7 @@ struct program *program_create(const struct program_options *options, int *error
 	snprintf(p->reason, sizeof(p->reason), "not connected yet");
 	p->retry = check(evtimer_new(p->base, retry, p));
 	p->flush = check(evtimer_new(p->base, on_flush, p));
+	p->resolve = check(resolve_create(p->base, on_resolved, p));
 	p->link = link_create(&link, error);
 	if (p->link == NULL)
 		program_destroy(&p);
@@ -332,6 +339,7 @@ void program_destroy(struct program **program)
 		return;
 	flush_marks(p);
 	link_destroy(&p->link);
+	resolve_destroy(&p->resolve);
 	sending_destroy(&p->sending);
 	state_destroy(&p->sent);
 	snapshot_put(&p->previous);
@@ -435,6 +443,7 @@ static void try_next(struct program *p, struct waiter *w)
 	}
 	p->previous = p->current;
 	p->current = snapshot;
+	names_update(p->resolve, model);
 	p->done = done;
 	p->done_arg = arg;
 	configure_kernel(p);
@@ -538,6 +547,14 @@ bool program_peer_marks(const struct program *program, uint32_t peer, struct sto
 	if (found != NULL)
 		*marks = found->marks;
 	return found != NULL;
+}
+
+bool program_peer_name(const struct program *program, const struct model_peer *peer,
+	struct endpoint *endpoint, const char **error)
+{
+	if (program->current == NULL)
+		return false;
+	return names_endpoint(program->resolve, program->current->model, peer, endpoint, error);
 }
 
 bool program_port_state(const struct program *program, uint16_t port, struct api_event_port *state)

@@ -93,5 +93,10 @@ void program_kernel_settled(struct program *program);
 /* The last heard of a peer (by id); false if nothing was. */
 bool program_peer_marks(const struct program *program, uint32_t peer, struct store_marks *marks);
 
+/* What the name says that is a peer's endpoint; false if it has none. *error: why the last attempt
+ * to look it up failed, NULL = it did not. */
+bool program_peer_name(const struct program *program, const struct model_peer *peer,
+	struct endpoint *endpoint, const char **error);
+
 /* State of a port; false if the data plane has not spoken of it. */
 bool program_port_state(const struct program *program, uint16_t port, struct api_event_port *state);

@@ -9,6 +9,7 @@
 #include "common/api/route.h"
 #include "common/api/table.h"
 #include "control/program/program.h"
+#include "control/resolve/resolve.h"
 
 enum { MIRROR_KEY_MAX = 64 };
 
@@ -48,8 +49,20 @@ struct state {
 	uint8_t digest[STORE_DIGEST_SIZE]; /* with secrets */
 };
 
-struct state *state_make(struct snapshot *snapshot, const struct mirror *mirror);
+struct state *state_make(const struct program *program);
 void state_destroy(struct state **state);
+
+/* names.c. The names that a configuration has are wanted. */
+void names_update(struct resolve *resolve, const struct model *model);
+
+/* Peers whose name has an address, with it. */
+struct desired names_list(
+	const struct resolve *resolve, const struct compiled *compiled, struct pool *pool);
+
+/* False if the peer has no name; else its address, ADDR_NONE = never learned, and why the last
+ * attempt failed or NULL. */
+bool names_endpoint(const struct resolve *resolve, const struct model *model,
+	const struct model_peer *peer, struct endpoint *endpoint, const char **error);
 
 /* One transaction on its way. */
 struct sending {
@@ -118,6 +131,7 @@ struct program {
 	char reason[128];
 	struct event *retry;
 	struct event *flush;
+	struct resolve *resolve;
 	struct peer_marks *marks;
 	bool port_known[API_PORT_MAX];
 	struct api_event_port ports[API_PORT_MAX];

@@ -31,15 +31,18 @@ void snapshot_put(struct snapshot **snapshot)
 	*snapshot = NULL;
 }
 
-struct state *state_make(struct snapshot *snapshot, const struct mirror *mirror)
+struct state *state_make(const struct program *program)
 {
+	struct snapshot *snapshot = program->current;
 	struct pool *pool = pool_create();
 	struct state *state = pool_alloc(pool, sizeof(*state));
-	struct desired kernel = mirror_list(mirror, pool);
+	struct desired kernel = mirror_list(&program->mirror, pool);
+	struct desired named = names_list(program->resolve, snapshot->compiled, pool);
 
 	state->pool = pool;
 	state->snapshot = snapshot_get(snapshot);
 	state->desired = desired_merge(pool, &snapshot->compiled->desired, &kernel);
+	state->desired = desired_merge(pool, &named, &state->desired);
 	memcpy(state->digest, state->desired.digest, sizeof(state->digest));
 	sodium_add(state->digest, snapshot->compiled->secrets_digest, sizeof(state->digest));
 	return state;
@@ -97,6 +100,9 @@ static void patch_marks(const struct sending *s, struct api_peer_set *peer)
 		return;
 	memcpy(peer->tai64n_received, marks.tai64n_received, API_TAI64N_SIZE);
 	memcpy(peer->tai64n_sent, marks.tai64n_sent, API_TAI64N_SIZE);
+	/* What a name says now counts for more than where its peer was before. */
+	if ((peer->flags & API_PEER_RETURN) != 0 && peer->endpoint.addr.family != ADDR_NONE)
+		return;
 	if (marks.endpoint.addr.family != ADDR_NONE) {
 		peer->endpoint = marks.endpoint;
 		peer->flags |= API_PEER_INITIATE;

@@ -161,7 +161,7 @@ static int peer_set_validate(const void *message, uint32_t *detail)
 		return bad_value(detail, offsetof(struct api_peer_set, set_id));
 	if (set->mtu != 0 && (set->mtu < MTU_MIN || set->mtu > MTU_MAX))
 		return bad_value(detail, offsetof(struct api_peer_set, mtu));
-	if ((set->flags & ~(API_PEER_HAS_PSK | API_PEER_INITIATE)) != 0)
+	if ((set->flags & ~(API_PEER_HAS_PSK | API_PEER_INITIATE | API_PEER_RETURN)) != 0)
 		return bad_value(detail, offsetof(struct api_peer_set, flags));
 	if (key_is_zero(&set->public_key))
 		return bad_value(detail, offsetof(struct api_peer_set, public_key));

@@ -170,7 +170,13 @@ static void op_clear_source(void *context, struct handshake_peer *handshake)
 
 static void op_drop_staged(void *context, struct handshake_peer *handshake)
 {
-	staged_drop(peer_of(handshake));
+	struct wg_peer *peer = peer_of(handshake);
+	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
+
+	staged_drop(peer);
+	if (peer->anchor.addr.family != ADDR_NONE && path != NULL &&
+		!endpoint_equal(&path->remote, &peer->anchor))
+		path_set(peer, &peer->anchor, NULL);
 }
 
 static void op_zero_keys(void *context, struct handshake_peer *handshake)
@@ -299,6 +305,18 @@ static void restore_marks(struct wg_peer *peer, const struct api_peer_set *set)
 	memcpy(&peer->handshake.sent, set->tai64n_sent, API_TAI64N_SIZE);
 }
 
+static bool has_session(const struct wg_peer *peer)
+{
+	const struct keypair *current = atomic_load_explicit(&peer->current, memory_order_relaxed);
+
+	return current != NULL && self.now_ms - current->birth_ms < WG_REJECT_AFTER_TIME_MS;
+}
+
+static void anchor_set(struct wg_peer *peer, const struct api_peer_set *set)
+{
+	peer->anchor = (set->flags & API_PEER_RETURN) != 0 ? set->endpoint : (struct endpoint){0};
+}
+
 static void peer_add(const struct wg_command *command)
 {
 	struct wg_peer *peer = command->peer;
@@ -316,12 +334,27 @@ static void peer_add(const struct wg_command *command)
 	peer->worker = (uint8_t)peer->home;
 	restore_marks(peer, set);
 	peer_list(peer);
+	anchor_set(peer, set);
 	if (command->has_endpoint)
 		path_set(peer, &set->endpoint, NULL);
 	timers_set_persistent(&peer->handshake.timers, set->persistent_keepalive);
 	if ((set->flags & API_PEER_INITIATE) != 0 && command->has_endpoint)
 		timers_request(&peer->activity, TIMERS_SEND_STAGED);
 	peer_run(peer);
+}
+
+/* A name's new address waits until the session has ended by itself. */
+static void endpoint_change(struct wg_peer *peer, const struct wg_command *command)
+{
+	const struct api_peer_set *set = &command->set;
+
+	anchor_set(peer, set);
+	if (!command->has_endpoint || ((set->flags & API_PEER_RETURN) != 0 && has_session(peer)))
+		return;
+	path_set(peer, &set->endpoint, NULL);
+	if ((set->flags & (API_PEER_RETURN | API_PEER_INITIATE)) ==
+		(API_PEER_RETURN | API_PEER_INITIATE))
+		timers_request(&peer->activity, TIMERS_SEND_STAGED);
 }
 
 static void peer_change(const struct wg_command *command)
@@ -336,8 +369,7 @@ static void peer_change(const struct wg_command *command)
 	else if ((command->set.flags & API_PEER_HAS_PSK) == 0)
 		handshake_peer_set_preshared_key(
 			peer->interface->handshake, &peer->handshake, NULL);
-	if (command->has_endpoint)
-		path_set(peer, &command->set.endpoint, NULL);
+	endpoint_change(peer, command);
 	timers_set_persistent(&peer->handshake.timers, command->set.persistent_keepalive);
 	peer_run(peer);
 }

@@ -110,9 +110,10 @@ struct wg_peer {
 	bool event_due;
 	uint8_t unsent_length; /* of the initiation that waits for the next hop; 0 = none */
 	uint8_t unsent[WG_INITIATION_SIZE];
-	uint64_t unsent_ms;                              /* since when */
-	uint64_t last_seen_ms;                           /* activity.last_any_ms at the last look */
-	uint64_t last_handshake_s;                       /* the main thread reads these three */
+	uint64_t unsent_ms;        /* since when */
+	struct endpoint anchor;    /* whither it returns; ADDR_NONE = nowhere */
+	uint64_t last_seen_ms;     /* activity.last_any_ms at the last look */
+	uint64_t last_handshake_s; /* the main thread reads these three */
 	uint64_t handshake_rx_bytes, handshake_tx_bytes; /* UDP payload of messages */
 	struct wheel_entry timer;
 	UT_hash_handle by_key;

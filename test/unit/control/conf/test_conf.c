@@ -93,6 +93,67 @@ static struct model *parse(const char *text, struct diag **diag)
 	return conf_parse("test.yaml", text, strlen(text), NULL, diag);
 }
 
+static void test_endpoints(void **state)
+{
+	static const struct {
+		const char *text, *name; /* name NULL = an address, "" = refused */
+		uint16_t port;
+	} rows[] = {
+		{"192.0.2.1:51820", NULL, 51820},
+		{"[2001:db8::1]:1", NULL, 1},
+		{"office.example:51820", "office.example", 51820},
+		{"gw-1:65535", "gw-1", 65535},
+		{"a.example.:9", "a.example.", 9},
+		{"192.0.2.256:51820", "", 0},
+		{"192.0.2.1", "", 0},
+		{"office.example", "", 0},
+		{"office.example:", "", 0},
+		{"office.example:0", "", 0},
+		{"office.example:65536", "", 0},
+		{"office.example:+1", "", 0},
+		{"office.example:1x", "", 0},
+		{"office..example:1", "", 0},
+		{".example:1", "", 0},
+		{"-a.example:1", "", 0},
+		{"of fice:1", "", 0},
+		{"2001:db8::1:51820", "", 0},
+		{":51820", "", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct model *model;
+		struct diag *diag;
+		char *text;
+
+		assert_true(asprintf(&text,
+				    OVERLAY "gateway: {name: gw-a}\npeers:\n"
+					    "  a: {public_key: "
+					    "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=, "
+					    "addresses: [100.64.0.2], endpoint: '%s'}\n",
+				    rows[i].text) > 0);
+		model = parse(text, &diag);
+		free(text);
+		if (rows[i].name != NULL && rows[i].name[0] == '\0') {
+			assert_null(model);
+		} else {
+			const struct model_peer *peer;
+
+			assert_non_null(model);
+			peer = model_peer_at(model, 0);
+			if (rows[i].name == NULL) {
+				assert_null(peer->endpoint_name);
+				assert_int_equal(peer->endpoint.port, rows[i].port);
+			} else {
+				assert_string_equal(peer->endpoint_name, rows[i].name);
+				assert_int_equal(peer->endpoint_port, rows[i].port);
+				assert_int_equal(peer->endpoint.addr.family, ADDR_NONE);
+			}
+		}
+		model_destroy(&model);
+		diag_destroy(&diag);
+	}
+}
+
 static void test_good_file(void **state)
 {
 	struct diag *diag;
@@ -228,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_endpoints),
 		cmocka_unit_test(test_good_file),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_key_files),
