@@ -25,6 +25,14 @@ const struct http_route api_routes[] = {
 	{"GET", "/api/peers/{name}/export", api_get_export},
 	{"POST", "/api/config/check", api_post_check},
 	{"POST", "/api/config/apply", api_post_apply},
+	{"POST", "/api/config/confirm", api_post_confirm},
+	{"POST", "/api/config/rollback", api_post_rollback},
+	{"GET", "/api/config/plan", api_get_plan},
+	{"GET", "/api/config/history", api_get_history},
+	{"GET", "/api/config/versions/{version}", api_get_version},
+	{"GET", "/api/config/diff", api_get_diff},
+	{"POST", "/api/peers", api_post_peer},
+	{"DELETE", "/api/peers/{name}", api_delete_peer},
 	{NULL, NULL, NULL},
 };
 

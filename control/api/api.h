@@ -8,9 +8,12 @@
 #include "control/health/health.h"
 #include "control/http/http.h"
 #include "control/program/program.h"
+#include "control/revision/revision.h"
 
 struct api {
 	struct program *program;
+	struct revision *revision;
+	struct store *store;     /* the history is read from it */
 	const char *config_file; /* what `apply` reads */
 	const char *state_dir;
 	long started_s;              /* Unix time */

@@ -22,6 +22,17 @@ json_t *api_json_names(const struct model_refs *refs);
 json_t *api_json_count(uint64_t value);
 json_t *api_json_text(const char *text); /* null for NULL */
 
+/* Findings as JSON, and as the text that a person is shown. */
+json_t *api_json_findings(struct diag *diag);
+
+struct api_flow_entry;
+
+/* A flow with names; c NULL = without. */
+json_t *api_json_flow(const struct compiled *c, const struct api_flow_entry *entry);
+
+/* A free address in each network of the overlay that has one. */
+json_t *api_free_addresses(const struct model *model);
+
 /* The configuration in force; answers 503 and returns NULL if there is none. */
 const struct compiled *api_need_config(struct api *api, struct http_request *request);
 
@@ -51,3 +62,11 @@ void api_get_doctor(struct http_request *request, void *arg);
 void api_get_why(struct http_request *request, void *arg);
 void api_post_check(struct http_request *request, void *arg);
 void api_post_apply(struct http_request *request, void *arg);
+void api_post_confirm(struct http_request *request, void *arg);
+void api_post_rollback(struct http_request *request, void *arg);
+void api_post_peer(struct http_request *request, void *arg);
+void api_delete_peer(struct http_request *request, void *arg);
+void api_get_plan(struct http_request *request, void *arg);
+void api_get_history(struct http_request *request, void *arg);
+void api_get_version(struct http_request *request, void *arg);
+void api_get_diff(struct http_request *request, void *arg);

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checks and applies the configuration file; an apply is answered when the data plane has it. */
+/* Looks at configurations: checks, plans, the history. Nothing here changes anything. */
 #include "control/api/api_priv.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "control/conf/conf.h"
+#include "control/expect/expect.h"
+#include "control/plan/plan.h"
+#include "control/store/store.h"
 
-/* Findings as JSON, and as the text that a person is shown. */
-static json_t *findings_json(struct diag *diag)
+enum {
+	JUDGE_MS_MAX = 1000, /* the loop has other things to do as well */
+	CUT_SHOWN_MAX = 200,
+};
+
+json_t *api_json_findings(struct diag *diag)
 {
 	json_t *json = diag_json(diag);
 	char *text = NULL;
@@ -25,16 +32,25 @@ static json_t *findings_json(struct diag *diag)
 	return json;
 }
 
-/* The file of the request's body, or the daemon's own one if the body is empty. */
+/* The file of the request's body, or the daemon's own ones if the body is empty. */
 static struct model *read_config(struct api *api, struct http_request *request, struct diag **diag)
 {
 	const char *file = http_query(request, "file");
+	struct conf_files *files;
+	struct model *model;
 	size_t size;
 	const char *body = http_body(request, &size);
 
-	if (size == 0)
-		return conf_load(api->config_file, api->state_dir, diag);
-	return conf_parse(file == NULL ? "request" : file, body, size, api->state_dir, diag);
+	if (size == 0) {
+		files = revision_files(api->revision, 0, diag);
+	} else {
+		files = conf_files_create(file == NULL ? "request" : file);
+		conf_files_add(files, "request", body, size);
+		*diag = diag_create(file == NULL ? "request" : file, body, size);
+	}
+	model = files == NULL ? NULL : revision_check(api->revision, files, *diag, NULL);
+	conf_files_destroy(&files);
+	return model;
 }
 
 void api_post_check(struct http_request *request, void *arg)
@@ -43,61 +59,276 @@ void api_post_check(struct http_request *request, void *arg)
 	struct model *model = read_config(arg, request, &diag);
 
 	if (model != NULL)
-		http_reply(request, 200, findings_json(diag));
+		http_reply(request, 200, api_json_findings(diag));
 	else
 		http_reply_problem(
-			request, 422, "the configuration has errors", findings_json(diag));
+			request, 422, "the configuration has errors", api_json_findings(diag));
 	model_destroy(&model);
 	diag_destroy(&diag);
 }
 
-struct applying {
+/* --- plan --- */
+
+struct planning {
+	struct api *api;
 	struct http_request *request;
-	json_t *findings;
+	struct program_preview *preview;
+	struct plan_flows *flows;
+	json_t *json, *cut;
+	size_t running, n_cut, unjudged;
+	struct timespec end;
 };
 
-static void finish_apply(const struct program_result *result, void *arg)
+static bool is_past(const struct timespec *end)
 {
-	struct applying *applying = arg;
-	json_t *json = applying->findings;
+	struct timespec now;
 
-	json_object_set_new(json, "changed", json_boolean(result->changed));
-	json_object_set_new(json, "sets", json_integer((json_int_t)result->sets));
-	json_object_set_new(json, "deletions", json_integer((json_int_t)result->deletions));
-	json_object_set_new(json, "generation", api_json_count(result->generation));
-	json_object_set_new(json, "pending", json_boolean(result->error == -EINPROGRESS));
-	json_object_set_new(json, "note", json_string(result->text));
-	if (result->error == 0 || result->error == -EINPROGRESS)
-		http_reply(applying->request, 200, json);
-	else
-		http_reply_problem(applying->request, 409, result->text, json);
-	free(applying);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > end->tv_sec ||
+	       (now.tv_sec == end->tv_sec && now.tv_nsec > end->tv_nsec);
 }
 
-void api_post_apply(struct http_request *request, void *arg)
+static void judge_flow(const struct api_flow_entry *entry, void *arg)
 {
-	struct api *api = arg;
-	struct applying *applying;
-	struct diag *diag;
-	struct model *model;
-	size_t size;
+	struct planning *planning = arg;
+	const struct compiled *now = program_compiled(planning->api->program);
+	const char *why;
+	json_t *flow;
 
-	http_body(request, &size);
-	if (size != 0) {
-		/* What is in force is always what the file says: one truth. */
-		http_reply_problem(request, 400, "apply reads the file of the daemon", NULL);
+	planning->running++;
+	if (planning->unjudged > 0 || is_past(&planning->end)) {
+		planning->unjudged++;
 		return;
 	}
-	model = read_config(api, request, &diag);
-	applying = calloc(1, sizeof(*applying));
-	if (model == NULL || applying == NULL) {
-		http_reply_problem(
-			request, 422, "the configuration has errors", findings_json(diag));
-		model_destroy(&model);
-		free(applying);
-	} else {
-		*applying = (struct applying){request, findings_json(diag)};
-		program_apply(api->program, model, finish_apply, applying);
+	why = plan_flow_cut(planning->flows, entry);
+	if (why == NULL)
+		return;
+	if (planning->n_cut++ >= CUT_SHOWN_MAX)
+		return;
+	flow = api_json_flow(now, entry);
+	json_object_set_new(flow, "why", json_string(why));
+	json_array_append_new(planning->cut, flow);
+}
+
+static void finish_plan(const struct api_reply *reply, void *arg)
+{
+	struct planning *planning = arg;
+
+	if (reply->code == 0)
+		json_object_set_new(planning->json, "flows",
+			json_pack("{s:o, s:o, s:o, s:O}", "running",
+				api_json_count(planning->running), "cut",
+				api_json_count(planning->n_cut), "unjudged",
+				api_json_count(planning->unjudged), "list", planning->cut));
+	http_reply(planning->request, 200, planning->json);
+	json_decref(planning->cut);
+	plan_flows_destroy(&planning->flows);
+	program_preview_destroy(&planning->preview);
+	free(planning);
+}
+
+/* Settings that the data plane reads at its start only. */
+static json_t *restart_needed(const json_t *changes)
+{
+	json_t *change, *field, *list = json_array();
+	size_t i, k;
+
+	json_array_foreach((json_t *)changes, i, change)
+	{
+		if (strcmp(json_string_value(json_object_get(change, "name")), "dataplane") != 0 ||
+			strcmp(json_string_value(json_object_get(change, "kind")), "section") != 0)
+			continue;
+		json_array_foreach(json_object_get(change, "fields"), k, field)
+			json_array_append_new(
+				list, json_sprintf("dataplane.%s",
+					      json_string_value(json_object_get(field, "key"))));
 	}
+	return list;
+}
+
+/* Takes model, json and findings over. */
+static void plan(struct http_request *request, struct api *api, struct model *model, json_t *json,
+	json_t *findings)
+{
+	struct planning *planning = calloc(1, sizeof(*planning));
+	const struct compiled *now = program_compiled(api->program);
+	struct link_dump dump = {
+		.max = API_FLOWS_MAX, .entry = judge_flow, .done = finish_plan, .arg = planning};
+	json_t *changes = plan_difference(revision_running(api->revision), json);
+	char text[192];
+
+	json_decref(json);
+	if (planning == NULL)
+		abort();
+	planning->preview = program_preview(api->program, model, text, sizeof(text));
+	if (planning->preview == NULL) {
+		http_reply_problem(request, 409, text, findings);
+		json_decref(changes);
+		free(planning);
+		return;
+	}
+	planning->api = api;
+	planning->request = request;
+	planning->json = findings;
+	planning->cut = json_array();
+	json_object_set_new(findings, "restart_needed", restart_needed(changes));
+	json_object_set_new(findings, "changes", changes);
+	json_object_set_new(findings, "touched", plan_touched(now, planning->preview->compiled));
+	json_object_set_new(findings, "sets", json_integer((json_int_t)planning->preview->sets));
+	json_object_set_new(
+		findings, "deletions", json_integer((json_int_t)planning->preview->deletions));
+	json_object_set_new(findings, "flows", json_null());
+	planning->flows =
+		plan_flows_create(planning->preview->compiled, &planning->preview->desired);
+	clock_gettime(CLOCK_MONOTONIC, &planning->end);
+	planning->end.tv_sec += JUDGE_MS_MAX / 1000;
+	/* Without a data plane nothing runs. */
+	if (link_flow_dump(program_link(api->program), &dump) < 0)
+		finish_plan(&(struct api_reply){.code = -1}, planning);
+}
+
+static bool read_version(const char *text, uint64_t *version)
+{
+	char *end;
+
+	*version = 0;
+	if (text == NULL)
+		return true;
+	*version = strtoull(text, &end, 10);
+	return text[0] >= '1' && text[0] <= '9' && *end == '\0';
+}
+
+void api_get_plan(struct http_request *request, void *arg)
+{
+	struct api *api = arg;
+	struct conf_files *files;
+	struct model *model = NULL;
+	struct diag *diag;
+	json_t *json = NULL;
+	uint64_t version;
+
+	if (api_need_config(api, request) == NULL)
+		return;
+	if (!read_version(http_query(request, "version"), &version)) {
+		http_reply_problem(request, 400, "not the number of a version", NULL);
+		return;
+	}
+	files = revision_files(api->revision, version, &diag);
+	if (files != NULL)
+		model = revision_check(api->revision, files, diag, &json);
+	if (model != NULL)
+		plan(request, api, model, json, api_json_findings(diag));
+	else
+		http_reply_problem(
+			request, 422, "the configuration has errors", api_json_findings(diag));
+	conf_files_destroy(&files);
 	diag_destroy(&diag);
+}
+
+/* --- history --- */
+
+struct listing {
+	json_t *list;
+	struct revision_state state;
+};
+
+static void list_version(const struct store_version *version, void *arg)
+{
+	struct listing *listing = arg;
+	bool in_force = version->id == listing->state.version;
+
+	json_array_append_new(listing->list,
+		json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:b}", "version",
+			api_json_count(version->id), "time", api_json_count(version->time_s), "who",
+			version->who, "what", version->what, "message", version->message, "digest",
+			version->digest, "in_force", in_force, "on_trial",
+			in_force && listing->state.trial_back_to != 0));
+}
+
+void api_get_history(struct http_request *request, void *arg)
+{
+	struct api *api = arg;
+	struct listing listing = {json_array(), revision_state(api->revision)};
+	bool trial = listing.state.trial_back_to != 0;
+
+	if (store_versions_each(api->store, list_version, &listing) < 0) {
+		json_decref(listing.list);
+		http_reply_problem(request, 500, "the store cannot be read", NULL);
+		return;
+	}
+	http_reply(request, 200,
+		json_pack("{s:o, s:o, s:o, s:s}", "versions", listing.list, "trial_ends",
+			trial ? api_json_count(listing.state.trial_ends_s) : json_null(),
+			"trial_back_to",
+			trial ? api_json_count(listing.state.trial_back_to) : json_null(),
+			"trouble", listing.state.trouble));
+}
+
+/* A version, or, for 0, the files on disk, as they are. */
+void api_get_version(struct http_request *request, void *arg)
+{
+	struct api *api = arg;
+	struct conf_files *files = NULL;
+	struct diag *diag = NULL;
+	json_t *list;
+	uint64_t version;
+
+	if (!read_version(http_param(request), &version) &&
+		strcmp(http_param(request), "disk") != 0) {
+		http_reply_problem(request, 404, "there is no such version", NULL);
+		return;
+	}
+	files = revision_files(api->revision, version, &diag);
+	if (files == NULL) {
+		http_reply_problem(request, 404, "there is no such version, or no such file",
+			api_json_findings(diag));
+		diag_destroy(&diag);
+		return;
+	}
+	list = json_array();
+	for (size_t i = 0; i < files->n; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:o}", "name", files->items[i].name, "text",
+				      json_stringn(files->items[i].text, files->items[i].size)));
+	http_reply(request, 200, json_pack("{s:o}", "files", list));
+	conf_files_destroy(&files);
+	diag_destroy(&diag);
+}
+
+/* What the files of a version say; NULL after answering. Its keys may be gone: not looked at. */
+static json_t *json_of(struct http_request *request, struct api *api, const char *text)
+{
+	struct conf_files *files;
+	struct model *model = NULL;
+	struct diag *diag;
+	json_t *json = NULL;
+	uint64_t version;
+
+	if (text == NULL || (!read_version(text, &version) && strcmp(text, "disk") != 0)) {
+		http_reply_problem(request, 400, "from and to are versions, or disk", NULL);
+		return NULL;
+	}
+	files = revision_files(api->revision, version, &diag);
+	if (files != NULL)
+		model = conf_files_parse(files, NULL, diag, &json);
+	if (json == NULL)
+		http_reply_problem(request, files == NULL ? 404 : 422,
+			"this version cannot be read", api_json_findings(diag));
+	model_destroy(&model);
+	conf_files_destroy(&files);
+	diag_destroy(&diag);
+	return json;
+}
+
+void api_get_diff(struct http_request *request, void *arg)
+{
+	json_t *from = json_of(request, arg, http_query(request, "from")), *to;
+
+	if (from == NULL)
+		return;
+	to = json_of(request, arg, http_query(request, "to"));
+	if (to != NULL)
+		http_reply(request, 200, json_pack("{s:o}", "changes", plan_difference(from, to)));
+	json_decref(from);
+	json_decref(to);
 }

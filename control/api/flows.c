@@ -52,10 +52,8 @@ static const char *protocol_name(uint8_t proto, char text[8])
 	}
 }
 
-static void add_flow(const struct api_flow_entry *entry, void *arg)
+json_t *api_json_flow(const struct compiled *c, const struct api_flow_entry *entry)
 {
-	struct dumping *dumping = arg;
-	const struct compiled *c = program_compiled(dumping->api->program);
 	json_t *flow = json_object();
 	const char *rule = NULL;
 	char text[8];
@@ -79,7 +77,15 @@ static void add_flow(const struct api_flow_entry *entry, void *arg)
 	json_object_set_new(flow, "reply_packets", api_json_count(entry->packets[1]));
 	json_object_set_new(flow, "reply_bytes", api_json_count(entry->bytes[1]));
 	json_object_set_new(flow, "idle_ms", json_integer(entry->idle_ms));
-	json_array_append_new(dumping->flows, flow);
+	return flow;
+}
+
+static void add_flow(const struct api_flow_entry *entry, void *arg)
+{
+	struct dumping *dumping = arg;
+
+	json_array_append_new(
+		dumping->flows, api_json_flow(program_compiled(dumping->api->program), entry));
 }
 
 static void finish_flows(const struct api_reply *reply, void *arg)

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	BLOCKS_FULL_PERCENT = 80, /* of an address's port blocks: more is coming to an end */
@@ -94,11 +95,31 @@ static void look_at_egress(struct problems *problems, struct api *api, const str
 	free(rows);
 }
 
+static void look_at_revision(struct problems *problems, struct api *api)
+{
+	struct revision_state state = revision_state(api->revision);
+	char when[32];
+	time_t ends = (time_t)state.trial_ends_s;
+	struct tm tm;
+
+	if (state.trouble[0] != '\0')
+		add(problems, DIAG_FILES_BEHIND, json_string(state.trouble), "sallyport plan");
+	if (state.trial_back_to == 0)
+		return;
+	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&ends, &tm));
+	add(problems, DIAG_ON_TRIAL,
+		json_sprintf("version %llu is on trial: version %llu comes back at %s",
+			(unsigned long long)state.version, (unsigned long long)state.trial_back_to,
+			when),
+		"sallyport confirm");
+}
+
 json_t *api_problems(struct api *api, const struct compiled *c, const json_t *ports)
 {
 	struct problems problems = {json_array(), json_array()};
 
 	look_at_dataplane(&problems, api);
+	look_at_revision(&problems, api);
 	if (link_is_connected(program_link(api->program)))
 		look_at_ports(&problems, ports);
 	if (c != NULL)

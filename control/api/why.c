@@ -131,8 +131,10 @@ static json_t *policy_json(const struct why_context *w)
 	json_object_set_new(json, "action",
 		json_string(rule != NULL && rule->verdict == API_ALLOW ? "allow" : "deny"));
 	json_object_set_new(json, "place",
-		policy == NULL || policy->line == 0 ? json_null()
-						    : json_sprintf("%s:%u", w->file, policy->line));
+		policy == NULL || policy->line == 0
+			? json_null()
+			: json_sprintf("%s:%u", policy->file == NULL ? w->file : policy->file,
+				  policy->line));
 	return json;
 }
 

@@ -6,6 +6,7 @@
 
 #include "control/cli/cli.h"
 #include "control/conf/conf.h"
+#include "control/expect/expect.h"
 
 struct model *cli_load_model(struct cli *cli, int *code)
 {
@@ -34,7 +35,8 @@ int cli_run_check(struct cli *cli)
 {
 	struct diag *diag;
 	struct model *model = conf_load(cli->args[0], cli->state_dir, &diag);
-	int code = model == NULL ? CLI_USAGE : CLI_OK;
+	bool good = model != NULL && expect_check(model, diag);
+	int code = good ? CLI_OK : CLI_USAGE;
 
 	if (cli->json) {
 		json_t *json = diag_json(diag);
@@ -43,57 +45,11 @@ int cli_run_check(struct cli *cli)
 		json_decref(json);
 	} else {
 		diag_print(diag, stderr, cli->colour);
-		if (model != NULL)
+		if (good)
 			printf("%s: no errors\n", cli->args[0]);
 	}
 	model_destroy(&model);
 	diag_destroy(&diag);
-	return code;
-}
-
-static void print_applied(const json_t *json)
-{
-	const char *text = json_string_value(json_object_get(json, "text"));
-	const char *note = cli_text(json, "note");
-
-	if (text != NULL && cli_int(json, "warnings") > 0)
-		fputs(text, stderr);
-	if (json_is_true(json_object_get(json, "pending")))
-		printf("Accepted; %s.\n", note);
-	else if (json_is_true(json_object_get(json, "changed")))
-		printf("Applied: %lld set, %lld deleted, generation %lld.\n",
-			(long long)cli_int(json, "sets"), (long long)cli_int(json, "deletions"),
-			(long long)cli_int(json, "generation"));
-	else
-		puts("Nothing has changed.");
-}
-
-int cli_run_apply(struct cli *cli)
-{
-	char *body;
-	int status =
-		cli_request(cli, "POST", "/api/config/apply", "application/json", "", 0, &body);
-	json_t *json;
-	int code = CLI_OK;
-
-	if (status == 0)
-		return CLI_UNREACHABLE;
-	if (status != 200) {
-		code = cli_problem(cli, status, body);
-		free(body);
-		return code;
-	}
-	json = json_loads(body, 0, NULL);
-	free(body);
-	if (json_is_true(json_object_get(json, "pending")))
-		code = CLI_DEGRADED;
-	else if (!json_is_true(json_object_get(json, "changed")))
-		code = CLI_NOTHING;
-	if (cli->json)
-		cli_print_json(json);
-	else
-		print_applied(json);
-	json_decref(json);
 	return code;
 }
 
@@ -193,17 +149,35 @@ static bool is_word(const char *text, const char *more)
 	return true;
 }
 
-int cli_run_export(struct cli *cli)
+int cli_export(struct cli *cli, const char *name, const char *key)
 {
-	char path[512], text[KEY_TEXT_MAX] = "", *body = NULL;
-	struct key key = {0};
-	int rc, status, code = CLI_OK;
+	char path[512], *body = NULL;
+	int status, code = CLI_OK;
 
-	if (!is_word(cli->args[0], "-_") ||
-		(cli->endpoint != NULL && !is_word(cli->endpoint, ".:-[]"))) {
+	if (!is_word(name, "-_") || (cli->endpoint != NULL && !is_word(cli->endpoint, ".:-[]"))) {
 		fputs("sallyport: not the name of a peer, or not HOST:PORT\n", stderr);
 		return CLI_USAGE;
 	}
+	snprintf(path, sizeof(path), "/api/peers/%.64s/export?format=wg-quick%s%s%.128s", name,
+		cli->given & CLI_FULL ? "&full=1" : "", cli->endpoint != NULL ? "&endpoint=" : "",
+		cli->endpoint != NULL ? cli->endpoint : "");
+	status = cli_request(cli, "GET", path, "text/plain", "", 0, &body);
+	if (status == 0)
+		code = CLI_UNREACHABLE;
+	else if (status != 200)
+		code = cli_problem(cli, status, body);
+	else
+		code = print_export(cli, body, key);
+	free(body);
+	return code;
+}
+
+int cli_run_export(struct cli *cli)
+{
+	char text[KEY_TEXT_MAX] = "";
+	struct key key = {0};
+	int rc, code;
+
 	if (cli->given & CLI_QR && cli->private_key_file == NULL) {
 		fputs("sallyport: a telephone needs its private key too: --private-key-file FILE\n",
 			stderr);
@@ -220,18 +194,7 @@ int cli_run_export(struct cli *cli)
 		}
 		key_format(&key, text);
 	}
-	snprintf(path, sizeof(path), "/api/peers/%.64s/export?format=wg-quick%s%s%.128s",
-		cli->args[0], cli->given & CLI_FULL ? "&full=1" : "",
-		cli->endpoint != NULL ? "&endpoint=" : "",
-		cli->endpoint != NULL ? cli->endpoint : "");
-	status = cli_request(cli, "GET", path, "text/plain", "", 0, &body);
-	if (status == 0)
-		code = CLI_UNREACHABLE;
-	else if (status != 200)
-		code = cli_problem(cli, status, body);
-	else
-		code = print_export(cli, body, text[0] == '\0' ? NULL : text);
-	free(body);
+	code = cli_export(cli, cli->args[0], text[0] == '\0' ? NULL : text);
 	key_wipe(&key);
 	explicit_bzero(text, sizeof(text));
 	return code;

@@ -63,10 +63,37 @@ const struct cli_command cli_commands[] = {
 		"Needs no daemon and changes nothing. Shows every error in one pass; exits with 2 "
 		"if there is one. Key files are looked at if --state-dir is given.",
 		cli_run_check},
-	{"apply", "", 0, 0, 0, "read the daemon's configuration again",
-		"All of it or, if there is any error, nothing. Running tunnels and flows stay. "
+	{"plan", "[VERSION]", 0, 1, CLI_PAGED,
+		"what an apply would change, and whom it would touch",
+		"Changes nothing. Shows which objects differ from what is in force, which peers "
+		"leave by another egress address, get other routes or lose their tunnel, and which "
+		"running flows would be cut. With VERSION: of a rollback to it. Exits with 0 if "
+		"nothing differs, 3 if something does, 2 if the files have errors.",
+		cli_run_plan},
+	{"apply", "", 0, 0, CLI_CONFIRM | CLI_MESSAGE, "bring the daemon's files into force",
+		"All of it or, if there is any error or a test fails, nothing. Running tunnels and "
+		"flows stay. With --confirm the version before comes back by itself unless "
+		"`sallyport confirm` is typed in time, also if the daemon was down meanwhile. "
 		"Exits with 3 if nothing has changed.",
 		cli_run_apply},
+	{"confirm", "", 0, 0, 0, "keep what is on trial",
+		"Ends the trial of `apply --confirm`. Exits with 2 if nothing is on trial.",
+		cli_run_confirm},
+	{"rollback", "[VERSION]", 0, 1, CLI_CONFIRM | CLI_MESSAGE,
+		"bring a version of the history into force",
+		"The one before if none is named; during a trial, what would come back. The files "
+		"are written too: an edit in them that was never in force is kept as FILE.old.",
+		cli_run_rollback},
+	{"history", "", 0, 0, CLI_PAGED, "the versions that were in force",
+		"Who brought them into force, when and by what. At most 100 are kept.",
+		cli_run_history},
+	{"config diff", "FROM TO", 2, 2, CLI_PAGED, "what two versions say differently",
+		"FROM and TO are versions of the history, or `disk` for the files as they are. "
+		"Layout and comments do not count. Exits with 3 if there are differences.",
+		cli_run_config_diff},
+	{"config show", "[VERSION]", 0, 1, CLI_PAGED, "the files of a version",
+		"Without VERSION, or with `disk`, the files as they are on disk.",
+		cli_run_config_show},
 	{"explain", "CODE", 1, 1, 0, "what an error code means",
 		"CODE as findings show it, such as SP0201; `explain all` lists every code.",
 		cli_run_explain},
@@ -86,6 +113,20 @@ const struct cli_command cli_commands[] = {
 		"and "
 		"never printed. FILE may be -.",
 		cli_run_import},
+	{"peer add", "NAME", 1, 1,
+		CLI_GROUPS | CLI_ADDRESS | CLI_PUBLIC_KEY | CLI_FULL | CLI_ENDPOINT | CLI_QR |
+			CLI_MESSAGE,
+		"add a peer, and print its wg-quick file",
+		"Writes peers.d/NAME.yaml beside the configuration and brings it into force; if it "
+		"is refused, nothing is left behind. A key pair is made here, and the private key "
+		"is shown once, in the file that is printed: it is stored nowhere. Or the peer has "
+		"a key: --public-key. Addresses are the next free ones unless --address names "
+		"them.",
+		cli_run_peer_add},
+	{"peer remove", "PEER", 1, 1, CLI_MESSAGE, "remove a peer that has a file in peers.d",
+		"Its tunnel and its flows end. Refused while something in the configuration names "
+		"it.",
+		cli_run_peer_remove},
 	{"dataplane-args", "FILE", 1, 1, 0, "options for sallyport-dataplane",
 		"What the section `dataplane` of a configuration means as a command line. A change "
 		"needs a restart of the data plane.",
@@ -128,6 +169,11 @@ const struct cli_option_row cli_options[] = {
 	{CLI_CONFIG, 'G', "config", "FILE", "the configuration (the daemon's, or the usual one)"},
 	{CLI_QR, 'Q', "qr", NULL, "as a QR code, for WireGuard on a telephone"},
 	{CLI_NFT, 'N', "nft", NULL, "rules for nft -f, for a firewall in front"},
+	{CLI_CONFIRM, '1', "confirm", "TIME", "back by itself unless confirmed: 90s, 5m, 1h"},
+	{CLI_MESSAGE, '2', "message", "TEXT", "for the history: why"},
+	{CLI_GROUPS, '3', "groups", "GROUP,...", "of the new peer"},
+	{CLI_ADDRESS, '4', "address", "ADDRESS,...", "of the new peer in the overlay"},
+	{CLI_PUBLIC_KEY, '5', "public-key", "KEY", "of a peer that has a key pair already"},
 	{0, 0, NULL, NULL, NULL},
 };
 
@@ -205,6 +251,21 @@ static void take_option(struct cli *cli, int letter, unsigned mask)
 		break;
 	case 'U':
 		cli->as = optarg;
+		break;
+	case '1':
+		cli->confirm = optarg;
+		break;
+	case '2':
+		cli->message = optarg;
+		break;
+	case '3':
+		cli->groups = optarg;
+		break;
+	case '4':
+		cli->address = optarg;
+		break;
+	case '5':
+		cli->public_key = optarg;
 		break;
 	default:
 		break;

@@ -17,7 +17,8 @@ enum cli_exit {
 	CLI_OK = 0,
 	CLI_FAILED = 1,
 	CLI_USAGE = 2,   /* also: errors in the configuration */
-	CLI_NOTHING = 3, /* nothing to do */
+	CLI_NOTHING = 3, /* nothing to do; of comparisons: there are differences */
+	CLI_DIFFERS = CLI_NOTHING,
 	CLI_DEGRADED = 4,
 	CLI_UNREACHABLE = 5, /* no daemon */
 };
@@ -38,6 +39,11 @@ enum cli_option {
 	CLI_CONFIG = 1 << 11,
 	CLI_NFT = 1 << 12,
 	CLI_QR = 1 << 13,
+	CLI_CONFIRM = 1 << 20,
+	CLI_MESSAGE = 1 << 21,
+	CLI_GROUPS = 1 << 22,
+	CLI_ADDRESS = 1 << 23,
+	CLI_PUBLIC_KEY = 1 << 24,
 	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
 };
 
@@ -50,6 +56,7 @@ struct cli {
 	unsigned columns; /* 0 = not a terminal */
 	const char *endpoint, *private_key_file, *state_dir, *max, *peer, *proto, *as;
 	const char *output, *check, *config;
+	const char *confirm, *message, *groups, *address, *public_key;
 	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
 	unsigned given;     /* enum cli_option */
 	int n_args;
@@ -155,6 +162,19 @@ struct model *cli_load_model(struct cli *cli, int *code);
 /* show.c: the table of peers, of /api/peers. */
 void cli_print_peers(struct cli *cli, const json_t *json);
 
+/* act.c: prints the wg-quick file of a peer; key = its private key as text, or NULL. */
+int cli_export(struct cli *cli, const char *name, const char *key);
+
+/* change.c: path with the options that every change takes (confirm, message); NULL after saying
+ * what is wrong with them. malloc. */
+char *cli_change_path(const struct cli *cli, const char *path);
+
+/* change.c: what a change has come to; returns the code to exit with. Takes body over. */
+int cli_changed(struct cli *cli, int status, char *body);
+
+/* plan.c: the list of plan_difference(). */
+void cli_print_changes(const json_t *changes);
+
 /* the commands */
 int cli_run_status(struct cli *cli);
 int cli_run_peers(struct cli *cli);
@@ -168,6 +188,14 @@ int cli_run_policy(struct cli *cli);
 int cli_run_why(struct cli *cli);
 int cli_run_check(struct cli *cli);
 int cli_run_apply(struct cli *cli);
+int cli_run_confirm(struct cli *cli);
+int cli_run_rollback(struct cli *cli);
+int cli_run_plan(struct cli *cli);
+int cli_run_history(struct cli *cli);
+int cli_run_config_diff(struct cli *cli);
+int cli_run_config_show(struct cli *cli);
+int cli_run_peer_add(struct cli *cli);
+int cli_run_peer_remove(struct cli *cli);
 int cli_run_explain(struct cli *cli);
 int cli_run_export(struct cli *cli);
 int cli_run_dataplane_args(struct cli *cli);

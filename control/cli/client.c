@@ -131,7 +131,8 @@ int cli_problem(struct cli *cli, int status, const char *body)
 		cli_print_json(json);
 	else if (text != NULL)
 		fputs(text, stderr);
-	if (text == NULL)
+	/* Findings speak for themselves; what else is refused says why beside them. */
+	if (text == NULL || text[0] == '\0' || status != 422)
 		fprintf(stderr, "sallyport: %s\n", detail == NULL ? "unreadable answer" : detail);
 	json_decref(json);
 	if (status == 400 || status == 404 || status == 422)

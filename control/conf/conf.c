@@ -6,14 +6,7 @@
  */
 #include "control/conf/conf_priv.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-enum { FILE_BYTES_MAX = (256 << 20) + 1 };
 
 /* An object is pointed at by its name, a value by itself. */
 static struct diag_mark mark_of(const struct conf_node *node)
@@ -33,32 +26,39 @@ static void report_model(void *context, enum diag_code code, const char *path, c
 	if (see != NULL) {
 		const struct conf_node *other = conf_tree_find(r->root, see);
 
-		hint = pool_printf(r->pool, "%.*s (line %u)?", (int)strcspn(hint, "?"), hint,
-			mark_of(other).line);
+		struct diag_mark mark = mark_of(other);
+		bool elsewhere = mark.source != mark_of(node).source;
+
+		hint = pool_printf(r->pool, "%.*s (%s%s %u)?", (int)strcspn(hint, "?"), hint,
+			elsewhere ? diag_source_name(r->diag, mark.source) : "",
+			elsewhere ? " line" : "line", mark.line);
 	}
 	diag_add(r->diag, code, mark_of(node), path, hint, "%s", message);
 }
 
-struct model *conf_parse(
-	const char *file, const char *text, size_t size, const char *state_dir, struct diag **diag)
+struct model *conf_files_parse(
+	const struct conf_files *files, const char *state_dir, struct diag *diag, json_t **json)
 {
 	struct pool *pool = pool_create();
 	struct model *model = model_create();
 	struct conf_reader reader = {
 		.pool = model->pool,
 		.model = model,
-		.diag = diag_create(file, text, size),
+		.diag = diag,
 		.state_dir = state_dir,
 	};
 	struct model_reporter reporter = {.report = report_model, .context = &reader};
 
-	*diag = reader.diag;
-	reader.root = conf_tree_read(pool, text, size, reader.diag);
+	if (json != NULL)
+		*json = NULL;
+	reader.root = conf_merge(pool, files, diag);
 	if (reader.root != NULL) {
 		conf_read_root(&reader, reader.root);
 		/* Its own findings are counted by diag as well. */
-		if (!model_check(model, &reporter) || diag_errors(reader.diag) > 0)
+		if (!model_check(model, &reporter) || diag_errors(diag) > 0)
 			model_destroy(&model);
+		else if (json != NULL)
+			*json = conf_tree_json(reader.root);
 	} else {
 		model_destroy(&model);
 	}
@@ -67,62 +67,25 @@ struct model *conf_parse(
 	return model;
 }
 
-/* The whole file, or NULL and *error. */
-static char *read_file(const char *file, size_t *size, int *error)
+struct model *conf_parse(
+	const char *file, const char *text, size_t size, const char *state_dir, struct diag **diag)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	char *text = NULL;
-	ssize_t n = 0;
+	struct conf_files *files = conf_files_create(file);
+	struct model *model;
 
-	*size = 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		goto err;
-	if (!S_ISREG(st.st_mode)) {
-		errno = EINVAL;
-		goto err;
-	}
-	if (st.st_size > FILE_BYTES_MAX)
-		st.st_size = FILE_BYTES_MAX; /* one byte more than conf_tree_read() takes */
-	text = malloc((size_t)st.st_size + 1);
-	if (text == NULL)
-		goto err;
-	while (*size < (size_t)st.st_size) {
-		n = read(fd, text + *size, (size_t)st.st_size - *size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		*size += (size_t)n;
-	}
-	if (n < 0)
-		goto err;
-	close(fd);
-	return text;
-err:
-	*error = -errno;
-	free(text);
-	if (fd >= 0)
-		close(fd);
-	return NULL;
+	conf_files_add(files, file, text, size);
+	*diag = diag_create(file, text, size);
+	model = conf_files_parse(files, state_dir, *diag, NULL);
+	conf_files_destroy(&files);
+	return model;
 }
 
 struct model *conf_load(const char *file, const char *state_dir, struct diag **diag)
 {
-	struct diag_mark nowhere = {0};
-	struct model *model;
-	size_t size;
-	char *text;
-	int error;
+	struct conf_files *files = conf_files_read(file, diag);
+	struct model *model =
+		files == NULL ? NULL : conf_files_parse(files, state_dir, *diag, NULL);
 
-	text = read_file(file, &size, &error);
-	if (text == NULL) {
-		*diag = diag_create(file, "", 0);
-		diag_add(*diag, DIAG_CONFIG_FILE, nowhere, NULL, NULL, "cannot be read: %s",
-			error == -EINVAL ? "not a regular file" : strerror(-error));
-		return NULL;
-	}
-	model = conf_parse(file, text, size, state_dir, diag);
-	free(text);
+	conf_files_destroy(&files);
 	return model;
 }

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <limits.h>
+
 #include "control/conf/conf.h"
 #include "control/conf/tree.h"
 
@@ -67,11 +69,21 @@ CONF_READER(addrs);       /* struct model_addrs */
 CONF_READER(prefixes);    /* struct model_prefixes */
 CONF_READER(ifaddrs);     /* struct model_ifaddrs */
 CONF_READER(endpoint);    /* struct endpoint */
+CONF_READER(flow_end);    /* struct endpoint, port 0 if there is none */
+CONF_READER(secret);      /* const char *, ${file:/path} or ${credential:name} */
 CONF_READER(refs);        /* struct model_refs, a list of names of field->kind */
 CONF_READER(ref);         /* struct model_refs, one name */
 CONF_READER(ref_or_deny); /* struct model_refs, one name, or the word deny */
 CONF_READER(port_range);  /* struct model_port_range, untouched after an error */
 CONF_READER(port_ranges); /* struct model_port_ranges */
+
+/* Where conf_key_file_read() looks. 0, -ENAMETOOLONG, -ENOKEY (no directory of credentials). */
+int conf_key_file_path(const char *state_dir, const char *name, char path[PATH_MAX])
+	__attribute__((warn_unused_result));
+bool conf_key_file_exists(const char *state_dir, const char *name);
+
+/* True for ${file:/path} and ${credential:name}. */
+bool conf_is_secret_ref(const char *text);
 
 /* Sets kind and one name. */
 void conf_add_ref(struct conf_reader *r, struct model_refs *refs, const char *name);
@@ -82,15 +94,15 @@ const char *conf_scalar(struct conf_reader *r, const struct conf_node *node, con
 /* True if the node is a list; reports otherwise. */
 bool conf_is_list(struct conf_reader *r, const struct conf_node *node, const char *wanted);
 
-/* True for 1 to max letters, digits, '-', '_', the first a letter or digit. */
-bool conf_is_name(const char *text, size_t max);
-
 void conf_report(struct conf_reader *r, enum diag_code code, const struct conf_node *node,
 	const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* Tables of sections.c, for the schema. */
 const struct conf_field *conf_root_fields(void);
 const struct conf_field *conf_object_fields(enum model_kind kind);
+
+/* One tree of all files, NULL if one of them is no YAML. */
+struct conf_node *conf_merge(struct pool *pool, const struct conf_files *files, struct diag *diag);
 
 /* The whole file: the one function of sections.c that conf.c calls. */
 void conf_read_root(struct conf_reader *r, const struct conf_node *root);

@@ -458,6 +458,32 @@ CONF_READER(endpoint)
 			text);
 }
 
+CONF_READER(flow_end)
+{
+	const char *text = conf_scalar(r, node, "an address, with a port if need be");
+	struct endpoint *endpoint = out;
+
+	if (text != NULL && addr_parse(text, &endpoint->addr) < 0 &&
+		endpoint_parse(text, endpoint) < 0)
+		conf_report(r, DIAG_BAD_FLOW_END, node, NULL,
+			"'%s' is not ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT", text);
+}
+
+/* What stands there is never shown: it may be the secret itself. */
+CONF_READER(secret)
+{
+	const char *text = conf_scalar(r, node, "a reference to a secret");
+
+	if (text == NULL)
+		return;
+	if (conf_is_secret_ref(text) && strlen(text) <= (size_t)field->max)
+		*(const char **)out = pool_strdup(r->pool, text);
+	else
+		conf_report(r, DIAG_BAD_SECRET, node, NULL,
+			"write ${file:/path} or ${credential:name}: a secret never stands in the "
+			"file itself");
+}
+
 void conf_add_ref(struct conf_reader *r, struct model_refs *refs, const char *name)
 {
 	refs->names = pool_grow(r->pool, refs->names, refs->n, sizeof(*refs->names));

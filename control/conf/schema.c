@@ -52,7 +52,10 @@ static json_t *port_range(void)
 
 static json_t *value_schema(const struct conf_field *field)
 {
-	if (field->read == conf_read_fields)
+	if (field->read == conf_read_secret)
+		return json_pack("{s:s, s:s}", "type", "string", "pattern",
+			"^\\$\\{(file:/[^}]+|credential:[^./}][^/}]*)\\}$");
+	if (field->fields != NULL)
 		return object_schema(field->fields);
 	if (field->read == conf_read_bool)
 		return json_pack("{s:s}", "type", "boolean");

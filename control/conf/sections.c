@@ -8,8 +8,10 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	VERSION = 1,
@@ -34,6 +36,9 @@ static const struct conf_word idle_words[] = {
 	{"adaptive", MODEL_IDLE_ADAPTIVE}, {"poll", MODEL_IDLE_POLL}, {NULL, 0}};
 static const struct conf_word protocol_words[] = {{"any", MODEL_ANY}, {"tcp", MODEL_TCP},
 	{"udp", MODEL_UDP}, {"icmp", MODEL_ICMP}, {NULL, 0}};
+
+static const struct conf_word test_protocol_words[] = {
+	{"tcp", MODEL_TCP}, {"udp", MODEL_UDP}, {"icmp", MODEL_ICMP}, {NULL, 0}};
 
 static const struct conf_field gateway_fields[] = {
 	FIELD("name", name, model, gateway_name, .required = true),
@@ -65,6 +70,7 @@ static const struct conf_field port_fields[] = {
 
 static const struct conf_field wireguard_fields[] = {
 	FIELD("interface", name, model_wireguard, interface, .max = INTERFACE_NAME_MAX),
+	FIELD("private_key", secret, model_wireguard, private_key_file, .max = PATH_BYTES_MAX),
 	FIELD("private_key_file", text, model_wireguard, private_key_file, .max = PATH_BYTES_MAX),
 	FIELD("listen_port", u16, model_wireguard, listen_port, .min = 1, .max = 65535),
 	FIELD("also_listen", port_ranges, model_wireguard, also_listen),
@@ -86,6 +92,7 @@ static const struct conf_field peer_fields[] = {
 	FIELD("enabled", bool, model_peer, enabled),
 	FIELD("public_key", key, model_peer, public_key),
 	FIELD("public_key_file", text, model_peer, public_key_file, .max = PATH_BYTES_MAX),
+	FIELD("preshared_key", secret, model_peer, preshared_key_file, .max = PATH_BYTES_MAX),
 	FIELD("preshared_key_file", text, model_peer, preshared_key_file, .max = PATH_BYTES_MAX),
 	FIELD("addresses", addrs, model_peer, addresses, .required = true),
 	FIELD("groups", refs, model_peer, groups, .kind = MODEL_GROUP),
@@ -249,14 +256,20 @@ static void read_key_file(struct conf_reader *r, const struct conf_node *node, c
 	bool secret, struct key *out)
 {
 	const struct conf_node *child = conf_tree_get(node, key);
+	char path[PATH_MAX];
 	int rc;
 
 	if (child == NULL || child->kind != CONF_SCALAR || r->state_dir == NULL)
 		return;
 	rc = conf_key_file_read(r->state_dir, child->text, secret, out);
-	if (rc == -EACCES && secret)
-		conf_report(r, DIAG_KEY_FILE_MODE, child, "chmod 0600",
+	if (rc == -EACCES && secret && conf_key_file_path(r->state_dir, child->text, path) == 0 &&
+		access(path, R_OK) == 0)
+		conf_report(r, DIAG_KEY_FILE_MODE, child,
+			pool_printf(r->pool, "type: chmod 0600 %s", path),
 			"secret key file '%s' must be readable by its owner only", child->text);
+	else if (rc == -ENOKEY)
+		conf_report(r, DIAG_KEY_FILE, child, "systemd sets it for LoadCredential=",
+			"'%s': CREDENTIALS_DIRECTORY is not set", child->text);
 	else if (rc == -EINVAL)
 		conf_report(
 			r, DIAG_KEY_FILE, child, NULL, "'%s' does not hold one key", child->text);
@@ -307,6 +320,33 @@ static void finish_endpoint(
 	peer->endpoint_port = (uint16_t)port;
 }
 
+static void check_one_secret(
+	struct conf_reader *r, const struct conf_node *node, const char *key, const char *key_file)
+{
+	const struct conf_node *second = conf_tree_get(node, key_file);
+
+	if (second != NULL && conf_tree_get(node, key) != NULL)
+		diag_add(r->diag, DIAG_ONE_OF, second->key_mark, conf_tree_path(r->pool, second),
+			NULL, "only one of '%s' and '%s' can be given", key, key_file);
+}
+
+/* The file of a private key need not be there yet: then it is made. */
+static void conf_read_wireguard(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	struct model_wireguard *wireguard = out;
+	struct key key = {0};
+
+	conf_read_map(r, node, field->fields, wireguard);
+	if (node->kind != CONF_MAP)
+		return;
+	check_one_secret(r, node, "private_key", "private_key_file");
+	read_key_file(r, node, "private_key", true, &key);
+	if (r->state_dir != NULL && conf_key_file_exists(r->state_dir, wireguard->private_key_file))
+		read_key_file(r, node, "private_key_file", true, &key);
+	key_wipe(&key);
+}
+
 static void finish_peer(struct conf_reader *r, const struct conf_node *node, void *object)
 {
 	struct model_peer *peer = object;
@@ -322,6 +362,8 @@ static void finish_peer(struct conf_reader *r, const struct conf_node *node, voi
 	if (!by_value)
 		read_key_file(r, node, "public_key_file", false, &peer->public_key);
 	peer->has_public_key = !key_is_zero(&peer->public_key);
+	check_one_secret(r, node, "preshared_key", "preshared_key_file");
+	read_key_file(r, node, "preshared_key", true, &preshared);
 	read_key_file(r, node, "preshared_key_file", true, &preshared);
 	key_wipe(&preshared); /* only looked at: it is read again when it is sent */
 }
@@ -401,6 +443,7 @@ static void conf_read_policies(struct conf_reader *r, const struct conf_node *no
 		const char *name;
 
 		policy->enabled = true;
+		policy->file = pool_strdup(r->pool, diag_source_name(r->diag, child->mark.source));
 		policy->line = child->mark.line;
 		conf_read_map(r, child, policy_fields, policy);
 		name = policy->object.name;
@@ -427,6 +470,48 @@ static void conf_read_egress_rules(struct conf_reader *r, const struct conf_node
 		rules->items = pool_grow(r->pool, rules->items, rules->n, sizeof(*rules->items));
 		memset(&rules->items[rules->n], 0, sizeof(*rules->items));
 		conf_read_map(r, node->children[i], egress_rule_fields, &rules->items[rules->n++]);
+	}
+}
+
+static const struct conf_field test_fields[] = {
+	FIELD("from", text, model_test, from, .required = true, .max = MODEL_NAME_MAX),
+	FIELD("as", ref, model_test, as, .kind = MODEL_PEER),
+	FIELD("to", flow_end, model_test, to, .required = true),
+	FIELD("protocol", word, model_test, protocol, .words = test_protocol_words),
+	FIELD("expect", allow, model_test, allow, .required = true),
+	FIELD("egress", text, model_test, egress, .max = MODEL_NAME_MAX),
+	END,
+};
+
+static void conf_read_tests(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	struct model_tests *tests = out;
+
+	if (!conf_is_list(r, node, "tests"))
+		return;
+	for (size_t i = 0; i < node->n_children; i++) {
+		const struct conf_node *child = node->children[i];
+		struct model_test *test;
+		bool ports;
+
+		tests->items = pool_grow(r->pool, tests->items, tests->n, sizeof(*tests->items));
+		test = &tests->items[tests->n++];
+		memset(test, 0, sizeof(*test));
+		test->as.kind = MODEL_PEER;
+		test->mark = child->mark;
+		if (!conf_read_map(r, child, test_fields, test))
+			continue;
+		ports = test->protocol == MODEL_TCP || test->protocol == MODEL_UDP;
+		if (test->to.addr.family != ADDR_NONE && test->protocol != MODEL_ANY &&
+			ports != (test->to.port != 0))
+			conf_report(r, DIAG_NO_PORTS_HERE, child, NULL,
+				"tcp and udp need a port behind the address, icmp has none");
+		if (test->protocol == MODEL_ANY)
+			test->protocol = test->to.port == 0 ? MODEL_ICMP : MODEL_TCP;
+		if (test->egress != NULL && !test->allow)
+			conf_report(r, DIAG_NO_EGRESS_EXPECTED, child, NULL,
+				"what is denied has no egress address");
 	}
 }
 
@@ -460,7 +545,8 @@ static const struct conf_field root_fields[] = {
 	FIELD("dataplane", fields, model, dataplane, .fields = dataplane_fields),
 	FIELD("management", fields, model, management, .fields = management_fields),
 	{.key = "ports", .read = conf_read_named, .kind = MODEL_PORT, .shape = CONF_SHAPE_NAMED},
-	FIELD("wireguard", fields, model, wireguard, .fields = wireguard_fields, .required = true),
+	FIELD("wireguard", wireguard, model, wireguard, .fields = wireguard_fields,
+		.required = true),
 	{.key = "groups", .read = conf_read_named, .kind = MODEL_GROUP, .shape = CONF_SHAPE_NAMED},
 	{.key = "peers", .read = conf_read_named, .kind = MODEL_PEER, .shape = CONF_SHAPE_NAMED},
 	{.key = "routes", .read = conf_read_named, .kind = MODEL_ROUTE, .shape = CONF_SHAPE_NAMED},
@@ -478,6 +564,7 @@ static const struct conf_field root_fields[] = {
 		.fields = policy_fields,
 		.shape = CONF_SHAPE_LIST},
 	{.key = "policy", .read = conf_read_fields, .fields = policy_defaults_fields},
+	FIELD("tests", tests, model, tests, .fields = test_fields, .shape = CONF_SHAPE_LIST),
 	END,
 };
 

@@ -18,6 +18,7 @@ struct builder {
 	yaml_parser_t parser;
 	struct pool *pool;
 	struct diag *diag;
+	uint32_t source;
 	const char *text;
 	size_t size;
 	struct conf_node *root;
@@ -30,12 +31,14 @@ struct builder {
 	bool failed; /* nothing after this place can be trusted */
 };
 
-static struct diag_mark mark_of(const yaml_mark_t *start, const yaml_mark_t *end)
+static struct diag_mark mark_of(
+	const struct builder *b, const yaml_mark_t *start, const yaml_mark_t *end)
 {
 	struct diag_mark mark = {
 		.line = (uint32_t)start->line + 1,
 		.column = (uint32_t)start->column + 1,
 		.length = 1,
+		.source = b->source,
 	};
 
 	if (end != NULL && end->line == start->line && end->column > start->column)
@@ -166,7 +169,7 @@ static void open_collection(struct builder *b, enum conf_kind kind, struct diag_
 
 static void read_event(struct builder *b, const yaml_event_t *event)
 {
-	struct diag_mark mark = mark_of(&event->start_mark, &event->end_mark);
+	struct diag_mark mark = mark_of(b, &event->start_mark, &event->end_mark);
 
 	switch (event->type) {
 	case YAML_DOCUMENT_START_EVENT:
@@ -222,11 +225,11 @@ static bool tab_at(const struct builder *b, const yaml_mark_t *mark)
 static void report_parser_error(struct builder *b)
 {
 	const yaml_parser_t *p = &b->parser;
-	struct diag_mark mark = mark_of(&p->problem_mark, NULL);
+	struct diag_mark mark = mark_of(b, &p->problem_mark, NULL);
 
 	if (p->error == YAML_READER_ERROR) {
 		/* The reader knows bytes, not lines. */
-		mark = (struct diag_mark){.line = 1, .column = 1, .length = 1};
+		mark = (struct diag_mark){.line = 1, .column = 1, .length = 1, .source = b->source};
 		for (size_t i = 0; i < p->problem_offset && i < b->size; i++) {
 			mark.column++;
 			if (b->text[i] == '\n') {
@@ -266,10 +269,11 @@ static void read_events(struct builder *b)
 }
 
 struct conf_node *conf_tree_read(
-	struct pool *pool, const char *text, size_t size, struct diag *diag)
+	struct pool *pool, const char *text, size_t size, struct diag *diag, uint32_t source)
 {
-	struct builder b = {.pool = pool, .diag = diag, .text = text, .size = size};
-	struct diag_mark start = {.line = 1, .column = 1, .length = 1};
+	struct builder b = {
+		.pool = pool, .diag = diag, .source = source, .text = text, .size = size};
+	struct diag_mark start = {.line = 1, .column = 1, .length = 1, .source = source};
 
 	if (size > TEXT_BYTES_MAX) {
 		refuse(&b, DIAG_TOO_DEEP, start, NULL, "larger than 256 MiB");
@@ -288,7 +292,9 @@ struct conf_node *conf_tree_read(
 		return NULL;
 	}
 	if (b.root == NULL)
-		refuse(&b, DIAG_EMPTY, start, "begin with `version: 1`", "the file is empty");
+		refuse(&b, DIAG_EMPTY, start,
+			source == 0 ? "begin with `version: 1`" : "remove it, or write {}",
+			"the file is empty");
 	return b.root;
 }
 
@@ -296,6 +302,72 @@ void conf_tree_release(struct conf_node *root)
 {
 	for (struct conf_node *node = root; node != NULL; node = node->chain)
 		HASH_CLEAR(hh, node->by_key);
+}
+
+/* pool_grow()'s rule with memory of the pool that the tree is in: nodes know none, so the array
+ * of a grown parent comes from `pool`. */
+static void add_child(struct pool *pool, struct conf_node *parent, struct conf_node *child)
+{
+	child->parent = parent;
+	child->index = parent->n_children;
+	parent->children = pool_grow(pool, parent->children, parent->n_children, sizeof(void *));
+	parent->children[parent->n_children++] = child;
+}
+
+void conf_tree_move(struct pool *pool, struct conf_node *map, struct conf_node *child)
+{
+	HASH_DEL(child->parent->by_key, child);
+	add_child(pool, map, child);
+	HASH_ADD_KEYPTR(hh, map->by_key, child->key, strlen(child->key), child);
+}
+
+void conf_tree_append(struct pool *pool, struct conf_node *list, struct conf_node *items)
+{
+	for (size_t i = 0; i < items->n_children; i++)
+		add_child(pool, list, items->children[i]);
+}
+
+void conf_tree_adopt(struct conf_node *root, struct conf_node *other)
+{
+	struct conf_node *last = other;
+
+	while (last->chain != NULL)
+		last = last->chain;
+	last->chain = root->chain;
+	root->chain = other;
+}
+
+/* Text as the reader of values will take it, so that 0x10 is not made a number here. */
+static json_t *scalar_json(const struct conf_node *node)
+{
+	size_t length = strlen(node->text);
+
+	if (!node->quoted && strcmp(node->text, "true") == 0)
+		return json_true();
+	if (!node->quoted && strcmp(node->text, "false") == 0)
+		return json_false();
+	if (!node->quoted && length > 0 && length < 16 &&
+		strspn(node->text, "0123456789") == length && (node->text[0] != '0' || length == 1))
+		return json_integer(strtoll(node->text, NULL, 10));
+	return json_string(node->text);
+}
+
+json_t *conf_tree_json(const struct conf_node *node)
+{
+	json_t *json;
+
+	if (node->kind == CONF_SCALAR)
+		return scalar_json(node);
+	json = node->kind == CONF_MAP ? json_object() : json_array();
+	for (size_t i = 0; i < node->n_children; i++) {
+		const struct conf_node *child = node->children[i];
+
+		if (node->kind == CONF_MAP)
+			json_object_set_new(json, child->key, conf_tree_json(child));
+		else
+			json_array_append_new(json, conf_tree_json(child));
+	}
+	return json;
 }
 
 struct conf_node *conf_tree_get(const struct conf_node *map, const char *key)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <uthash.h>
@@ -39,9 +40,23 @@ struct conf_node {
 };
 
 /* NULL if the text is not YAML; every refusal is in diag, and a tree may be returned beside them.
- */
+ * Its marks are in this source of the report's. */
 struct conf_node *conf_tree_read(
-	struct pool *pool, const char *text, size_t size, struct diag *diag);
+	struct pool *pool, const char *text, size_t size, struct diag *diag, uint32_t source);
+
+/* Moves a child of one map to the end of another one, where its key must be free. The array of
+ * children grows in `pool`. */
+void conf_tree_move(struct pool *pool, struct conf_node *map, struct conf_node *child);
+
+/* Moves the items of a list to the end of another one. */
+void conf_tree_append(struct pool *pool, struct conf_node *list, struct conf_node *items);
+
+/* From now on conf_tree_release(root) is for both. */
+void conf_tree_adopt(struct conf_node *root, struct conf_node *other);
+
+/* The value as JSON: scalars as text, plain true and false and decimals as such. A new reference.
+ */
+json_t *conf_tree_json(const struct conf_node *node);
 
 /* Drops the hash tables, which lie outside the pool. */
 void conf_tree_release(struct conf_node *root);

@@ -71,6 +71,19 @@
 		"expected.")                                                                       \
 	X(215, BAD_VERSION, DIAG_ERROR, "a version that this program does not read",               \
 		"The first key of the file is `version: 1`.")                                      \
+	X(217, PEER_FILE, DIAG_ERROR, "a file of peers.d with something else in it",               \
+		"peers.d/NAME.yaml holds `peers: {NAME: ...}` and nothing else, because "          \
+		"`sallyport peer remove NAME` removes the file. Anything else belongs in conf.d.") \
+	X(218, BAD_SECRET, DIAG_ERROR, "a secret in the configuration",                            \
+		"Files of the configuration are shown, compared and kept in the history. Write "   \
+		"${file:/absolute/path}, or ${credential:name} for a credential of the systemd "   \
+		"unit (LoadCredential=), and keep the key in that file.")                          \
+	X(219, BAD_FLOW_END, DIAG_ERROR, "not a destination",                                      \
+		"An address, followed by ':' and a port for tcp and udp: 1.1.1.1:443, "            \
+		"[2001:db8::1]:443, or 192.0.2.1 for an echo request.")                            \
+	X(220, NO_EGRESS_EXPECTED, DIAG_ERROR, "a denied flow with an egress address",             \
+		"`egress:` in a test says by which address or pool an allowed flow leaves; with "  \
+		"`expect: deny` there is none.")                                                   \
 	X(301, NOT_DEFINED, DIAG_ERROR, "refers to something that is not defined",                 \
 		"The name is not among the objects of that kind in the configuration.")            \
 	X(302, ADDRESS_TAKEN, DIAG_ERROR, "an address is used twice",                              \
@@ -116,6 +129,11 @@
 	X(315, PORTS_TAKEN, DIAG_ERROR, "ports that something else has",                           \
 		"A port of an address belongs to one forward, to WireGuard, or to the gateway's "  \
 		"own connections.")                                                                \
+	X(330, TEST_FAILED, DIAG_ERROR, "a test of the configuration fails",                       \
+		"The section `tests` says what shall become of a flow, and by this configuration " \
+		"it "                                                                              \
+		"would be otherwise. The message says what decides; `sallyport why` shows the "    \
+		"same of the configuration in force. Correct whichever is wrong.")                 \
 	X(401, KEY_FILE, DIAG_ERROR, "a key file cannot be used",                                  \
 		"The file must exist, be a regular file and hold one key. Relative names are "     \
 		"taken "                                                                           \
@@ -124,6 +142,9 @@
 		"Private and preshared keys must be readable by their owner only: chmod 0600.")    \
 	X(403, CONFIG_FILE, DIAG_ERROR, "the configuration cannot be read",                        \
 		"The file must exist and be readable by the program.")                             \
+	X(404, NO_VERSION, DIAG_ERROR, "a version that the history does not have",                 \
+		"`sallyport history` lists the versions that are kept; the oldest ones are "       \
+		"dropped.")                                                                        \
 	X(501, OPEN_ROUTE, DIAG_WARNING, "a route without ACL groups is open",                     \
 		"policy.routes_without_acl_groups is allow, and this route names no acl_groups: "  \
 		"everyone who receives the route reaches all of it. Name acl_groups, or set "      \
@@ -165,4 +186,13 @@
 		"than sent from another address. Give the pool another address.")                  \
 	X(1106, EGRESS_FULL, DIAG_WARNING, "an egress address is nearly used up",                  \
 		"Eight in ten of its port blocks are taken. When all are, flows are refused: "     \
-		"give the pool another address in time.")
+		"give the pool another address in time.")                                          \
+	X(1120, FILES_BEHIND, DIAG_ERROR, "the files are not what is in force",                    \
+		"The files of the configuration had errors at the start, and the version that "    \
+		"was "                                                                             \
+		"in force before runs instead; or a change is in force that could not be written " \
+		"to them. `sallyport check FILE` shows errors, `sallyport plan` the difference, "  \
+		"and `sallyport apply` brings the files into force once they are right.")          \
+	X(1121, ON_TRIAL, DIAG_WARNING, "a change is on trial",                                    \
+		"It was applied with --confirm. `sallyport confirm` keeps it; otherwise the "      \
+		"version before comes back by itself at the time that is shown.")

@@ -20,13 +20,18 @@ enum {
 	DISTANCE_MAX = 3, /* edits beyond which a suggestion would be a guess */
 };
 
-struct diag {
-	struct pool *pool;
+struct source {
 	const char *file;
 	const char *text;
 	size_t size;
 	size_t *line_starts; /* byte offsets */
 	size_t n_lines;
+};
+
+struct diag {
+	struct pool *pool;
+	struct source *sources;
+	size_t n_sources;
 	struct diag_item *items;
 	size_t n_items;
 	size_t errors;
@@ -52,19 +57,40 @@ static const struct diag_code_info *find_code(enum diag_code code)
 	return NULL;
 }
 
-static void index_lines(struct diag *diag)
+static void index_lines(struct pool *pool, struct source *source)
 {
 	size_t n = 0;
 
-	diag->line_starts = pool_grow(diag->pool, NULL, 0, sizeof(size_t));
-	diag->line_starts[n++] = 0;
-	for (size_t i = 0; i < diag->size; i++) {
-		if (diag->text[i] != '\n')
+	source->line_starts = pool_grow(pool, NULL, 0, sizeof(size_t));
+	source->line_starts[n++] = 0;
+	for (size_t i = 0; i < source->size; i++) {
+		if (source->text[i] != '\n')
 			continue;
-		diag->line_starts = pool_grow(diag->pool, diag->line_starts, n, sizeof(size_t));
-		diag->line_starts[n++] = i + 1;
+		source->line_starts = pool_grow(pool, source->line_starts, n, sizeof(size_t));
+		source->line_starts[n++] = i + 1;
 	}
-	diag->n_lines = n;
+	source->n_lines = n;
+}
+
+uint32_t diag_add_source(struct diag *diag, const char *file, const char *text, size_t size)
+{
+	struct source *source;
+
+	diag->sources =
+		pool_grow(diag->pool, diag->sources, diag->n_sources, sizeof(*diag->sources));
+	source = &diag->sources[diag->n_sources];
+	*source = (struct source){
+		.file = pool_strdup(diag->pool, file),
+		.text = pool_strndup(diag->pool, size == 0 ? "" : text, size),
+		.size = size,
+	};
+	index_lines(diag->pool, source);
+	return (uint32_t)diag->n_sources++;
+}
+
+const char *diag_source_name(const struct diag *diag, uint32_t source)
+{
+	return diag->sources[source].file;
 }
 
 struct diag *diag_create(const char *file, const char *text, size_t size)
@@ -73,11 +99,8 @@ struct diag *diag_create(const char *file, const char *text, size_t size)
 	struct diag *diag = pool_alloc(pool, sizeof(*diag));
 
 	diag->pool = pool;
-	diag->file = pool_strdup(pool, file);
-	diag->text = pool_strndup(pool, size == 0 ? "" : text, size);
-	diag->size = size;
 	diag->sorted = true;
-	index_lines(diag);
+	diag_add_source(diag, file, text, size);
 	return diag;
 }
 
@@ -156,8 +179,10 @@ static int compare_u32(uint32_t a, uint32_t b)
 static int compare_items(const void *left, const void *right)
 {
 	const struct diag_item *a = left, *b = right;
-	int order = compare_u32(a->mark.line, b->mark.line);
+	int order = compare_u32(a->mark.source, b->mark.source);
 
+	if (order == 0)
+		order = compare_u32(a->mark.line, b->mark.line);
 	if (order == 0)
 		order = compare_u32(a->mark.column, b->mark.column);
 	if (order == 0)
@@ -198,18 +223,18 @@ static uint32_t print_characters(
 	return printed;
 }
 
-static void print_source_line(const struct diag *diag, FILE *out, const struct diag_item *item,
+static void print_source_line(const struct source *source, FILE *out, const struct diag_item *item,
 	const char *accent, const char *plain)
 {
-	size_t start = diag->line_starts[item->mark.line - 1];
-	size_t end = item->mark.line < diag->n_lines ? diag->line_starts[item->mark.line] - 1
-						     : diag->size;
+	size_t start = source->line_starts[item->mark.line - 1];
+	size_t end = item->mark.line < source->n_lines ? source->line_starts[item->mark.line] - 1
+						       : source->size;
 	uint32_t column = item->mark.column == 0 ? 0 : item->mark.column - 1;
 	uint32_t first = column > PATH_SHOWN - 24 ? column - 24 : 0;
 	uint32_t length = item->mark.length == 0 ? 1 : item->mark.length;
 
 	fprintf(out, "%5u | ", item->mark.line);
-	print_characters(out, diag->text + start, end - start, first, PATH_SHOWN);
+	print_characters(out, source->text + start, end - start, first, PATH_SHOWN);
 	fputs("\n      | ", out);
 	for (uint32_t i = first; i < column; i++)
 		fputc(' ', out);
@@ -230,15 +255,18 @@ static void print_item(
 							    : "\033[1;33m";
 	const char *plain = colour ? "\033[0m" : "";
 	const char *severity = item->severity == DIAG_ERROR ? "error" : "warning";
+	const struct source *source = &diag->sources[item->mark.source];
 	char code[DIAG_CODE_TEXT_MAX];
 
-	fprintf(out, "%s:", diag->file);
+	fprintf(out, "%s:", source->file);
 	if (item->mark.line != 0)
 		fprintf(out, "%u:%u:", item->mark.line, item->mark.column);
 	fprintf(out, " %s%s[%s]%s: %s\n", accent, severity, diag_code_format(item->code, code),
 		plain, item->message);
-	if (item->mark.line != 0 && item->mark.line <= diag->n_lines)
-		print_source_line(diag, out, item, accent, plain);
+	/* The line may hold the secret itself, and this may go into a log. */
+	if (item->mark.line != 0 && item->mark.line <= source->n_lines &&
+		item->code != DIAG_BAD_SECRET)
+		print_source_line(source, out, item, accent, plain);
 	else if (item->hint != NULL)
 		fprintf(out, "      | %s\n", item->hint);
 }
@@ -280,7 +308,7 @@ static json_t *item_json(const struct diag *diag, const struct diag_item *item)
 	char code[DIAG_CODE_TEXT_MAX];
 	json_t *json = json_object();
 
-	json_object_set_new(json, "file", json_string(diag->file));
+	json_object_set_new(json, "file", json_string(diag->sources[item->mark.source].file));
 	json_object_set_new(json, "line", json_integer(item->mark.line));
 	json_object_set_new(json, "col", json_integer(item->mark.column));
 	json_object_set_new(json, "code", json_string(diag_code_format(item->code, code)));
@@ -301,7 +329,7 @@ json_t *diag_json(struct diag *diag)
 
 	for (size_t i = 0; (item = diag_get(diag, i)) != NULL; i++)
 		json_array_append_new(findings, item_json(diag, item));
-	json_object_set_new(json, "file", json_string(diag->file));
+	json_object_set_new(json, "file", json_string(diag->sources[0].file));
 	json_object_set_new(json, "errors", json_integer((json_int_t)diag->errors));
 	json_object_set_new(json, "warnings", json_integer((json_int_t)diag->warnings));
 	json_object_set_new(json, "findings", findings);

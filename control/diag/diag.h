@@ -33,6 +33,7 @@ struct diag_mark {
 	uint32_t line; /* 0 = no place in the file */
 	uint32_t column;
 	uint32_t length;
+	uint32_t source; /* 0 = the report's own file, else of diag_add_source() */
 };
 
 struct diag_code_info {
@@ -57,6 +58,12 @@ struct diag;
  * Never NULL. */
 struct diag *diag_create(const char *file, const char *text, size_t size);
 void diag_destroy(struct diag **diag);
+
+/* Another file that findings may point into; returns its number for struct diag_mark. */
+uint32_t diag_add_source(struct diag *diag, const char *file, const char *text, size_t size);
+
+/* What a source is called. Valid as long as the report. */
+const char *diag_source_name(const struct diag *diag, uint32_t source);
 
 /* Adds a finding; path and hint may be NULL; all texts are copied. Beyond a bound of findings
  * only the count grows. */

@@ -14,6 +14,8 @@
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -324,6 +326,26 @@ const char *http_header(const struct http_request *request, const char *name)
 const char *http_query(const struct http_request *request, const char *key)
 {
 	return evhttp_find_header(&request->query, key);
+}
+
+char *http_user(const struct http_request *request)
+{
+	struct evhttp_connection *connection =
+		request->request == NULL ? NULL : evhttp_request_get_connection(request->request);
+	struct bufferevent *stream =
+		connection == NULL ? NULL : evhttp_connection_get_bufferevent(connection);
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	const struct passwd *entry;
+	char *text;
+
+	if (stream == NULL ||
+		getsockopt(bufferevent_getfd(stream), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return NULL;
+	entry = getpwuid(peer.uid);
+	if (entry != NULL)
+		return strdup(entry->pw_name);
+	return asprintf(&text, "uid %u", peer.uid) < 0 ? NULL : text;
 }
 
 const char *http_body(struct http_request *request, size_t *size)

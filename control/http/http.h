@@ -52,6 +52,9 @@ const char *http_header(const struct http_request *request, const char *name);
 /* A value of the query, or NULL. */
 const char *http_query(const struct http_request *request, const char *key);
 
+/* The name of the user at the other end ("uid 1000" if it has none). malloc; NULL = unknown. */
+char *http_user(const struct http_request *request);
+
 /* The body; not terminated. Valid until the reply. */
 const char *http_body(struct http_request *request, size_t *size);
 

@@ -28,11 +28,11 @@
 
 #include "common/base/log.h"
 #include "control/api/api.h"
-#include "control/conf/conf.h"
 #include "control/health/health.h"
 #include "control/main/door.h"
 #include "control/main/kernel.h"
 #include "control/main/supervisor.h"
+#include "control/revision/revision.h"
 #include "control/uapi/uapi.h"
 
 LOG_TYPE(main);
@@ -59,6 +59,7 @@ struct daemon {
 	struct store *store;
 	struct kernel *kernel;
 	struct program *program;
+	struct revision *revision;
 	struct http_server *http;
 	struct door *door;
 	struct health *health;
@@ -205,38 +206,45 @@ static int lock_state(struct daemon *d)
 	return 0;
 }
 
-/* NULL after the findings have been printed. */
-static struct model *load(struct daemon *d)
-{
-	struct diag *diag;
-	struct model *model = conf_load(d->options.config, d->options.state_dir, &diag);
-
-	diag_print(diag, stderr, isatty(STDERR_FILENO) == 1);
-	diag_destroy(&diag);
-	return model;
-}
-
 /* Ready also if the data plane is not there yet or has refused: this process answers for both. */
-static void reload_done(const struct program_result *result, void *arg)
+static void tell(struct daemon *d, int error, const char *text)
 {
-	struct daemon *d = arg;
-
-	if (result->error != 0 && result->error != -EINPROGRESS)
-		log_error(main, "reload: %s", result->text);
-	else
-		log_info(main, "configuration read: %zu set, %zu deleted%s%s", result->sets,
-			result->deletions, result->text[0] != '\0' ? "; " : "", result->text);
 	snprintf(d->status, sizeof(d->status), "%s",
-		result->error == 0 ? "the configuration is in force" : result->text);
+		error == 0 ? "the configuration is in force" : text);
 	/* The first one may be known before the doors are open. */
 	if (d->supervisor != NULL)
 		supervisor_ready(d->status);
 }
 
+static void start_done(const struct program_result *result, void *arg)
+{
+	if (result->error != 0 && result->error != -EINPROGRESS)
+		log_error(main, "start: %s", result->text);
+	else
+		log_info(main, "configuration read: %zu set, %zu deleted%s%s", result->sets,
+			result->deletions, result->text[0] != '\0' ? "; " : "", result->text);
+	tell(arg, result->error, result->text);
+}
+
+static void reload_done(const struct revision_result *result, void *arg)
+{
+	if (result->diag != NULL)
+		diag_print(result->diag, stderr, isatty(STDERR_FILENO) == 1);
+	if (result->error != 0 && result->error != -EINPROGRESS)
+		log_error(main, "reload: %s: nothing was changed", result->text);
+	else
+		log_info(main, "configuration read: %zu set, %zu deleted%s%s",
+			result->program->sets, result->program->deletions,
+			result->text[0] != '\0' ? "; " : "", result->text);
+	tell(arg, result->error,
+		result->error == -EINVAL
+			? "the configuration has errors: the one before stays in force"
+			: result->text);
+}
+
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
 	struct daemon *d = arg;
-	struct model *model;
 
 	if (number != SIGHUP) {
 		log_info(main, "ending; the data plane forwards on");
@@ -244,13 +252,8 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 		return;
 	}
 	supervisor_reloading();
-	model = load(d);
-	if (model != NULL) {
-		program_apply(d->program, model, reload_done, d);
-		return;
-	}
-	log_error(main, "the configuration has errors: nothing was changed");
-	supervisor_ready("the configuration has errors: the one before stays in force");
+	revision_apply(d->revision, &(struct revision_request){.who = "SIGHUP", .message = ""},
+		reload_done, d);
 }
 
 static int watch_signals(struct daemon *d)
@@ -301,6 +304,13 @@ static int start_program(struct daemon *d)
 	if (d->program == NULL)
 		return error;
 	kernel_attach(d->kernel, d->program);
+	d->revision = revision_create(&(struct revision_options){
+		.base = d->base,
+		.program = d->program,
+		.store = d->store,
+		.config_file = d->options.config,
+		.state_dir = d->options.state_dir,
+	});
 	return 0;
 }
 
@@ -316,6 +326,8 @@ static int start_http(struct daemon *d)
 		return error;
 	d->api = (struct api){
 		.program = d->program,
+		.revision = d->revision,
+		.store = d->store,
 		.config_file = d->options.config,
 		.state_dir = d->options.state_dir,
 		.started_s = time(NULL),
@@ -355,6 +367,7 @@ static void stop(struct daemon *d)
 	door_destroy(&d->door);
 	health_destroy(&d->health);
 	kernel_attach(d->kernel, NULL);
+	revision_destroy(&d->revision);
 	program_destroy(&d->program);
 	uapi_destroy(&d->uapi);
 	kernel_destroy(&d->kernel);
@@ -413,7 +426,6 @@ static int withdraw(struct daemon *d)
 int main(int argc, char **argv)
 {
 	struct daemon d = {.lock_fd = -1};
-	struct model *model;
 	int code, error;
 
 	if (parse_options(argc, argv, &d.options, &code) < 0)
@@ -427,19 +439,15 @@ int main(int argc, char **argv)
 		code = withdraw(&d) < 0 ? EXIT_FAILED : EXIT_OK;
 		goto out;
 	}
-	model = load(&d);
-	if (model == NULL) {
-		code = EXIT_USAGE;
-		goto out;
-	}
 	d.base = event_base_new();
-	if (d.base == NULL || watch_signals(&d) < 0 || open_store(&d) < 0 ||
-		start_program(&d) < 0) {
-		model_destroy(&model);
+	if (d.base == NULL || watch_signals(&d) < 0 || open_store(&d) < 0 || start_program(&d) < 0)
+		goto out;
+	error = revision_start(d.revision, isatty(STDERR_FILENO) == 1, start_done, &d);
+	if (error < 0) {
+		code = error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 		goto out;
 	}
-	program_apply(d.program, model, reload_done, &d);
-	if (program_compiled(d.program) == NULL || start_http(&d) < 0)
+	if (start_http(&d) < 0)
 		goto out;
 	start_uapi(&d);
 	d.supervisor = supervisor_create(d.base, &error);

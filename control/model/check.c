@@ -162,6 +162,27 @@ static void resolve_rules(struct checker *c)
 	}
 }
 
+/* `from` is an address or a peer, `egress` an address or a pool: what is no address is a name. */
+static void resolve_tests(struct checker *c)
+{
+	struct model *m = c->model;
+
+	for (size_t i = 0; i < m->tests.n; i++) {
+		struct model_test *test = &m->tests.items[i];
+		struct model_refs from = {.kind = MODEL_PEER, .names = &test->from, .n = 1};
+		const char *path = pool_printf(c->pool, "tests[%zu]", i);
+
+		if (test->from != NULL && addr_parse(test->from, &test->from_addr) < 0)
+			resolve(c, &from, path, "from", false);
+		resolve(c, &test->as, path, "as", false);
+		if (test->egress == NULL || addr_parse(test->egress, &test->egress_addr) == 0)
+			continue;
+		test->egress_pool =
+			(struct model_refs){.kind = MODEL_POOL, .names = &test->egress, .n = 1};
+		resolve(c, &test->egress_pool, path, "egress", false);
+	}
+}
+
 static void claim(struct checker *c, const struct addr *addr, const char *path, const char *owner)
 {
 	c->claims = pool_grow(c->pool, c->claims, c->n_claims, sizeof(*c->claims));
@@ -613,6 +634,7 @@ bool model_check(struct model *model, const struct model_reporter *reporter)
 
 	resolve_peers_and_routes(&c);
 	resolve_rules(&c);
+	resolve_tests(&c);
 	check_claims(&c);
 	check_wireguard(&c);
 	check_ports(&c);

@@ -227,7 +227,8 @@ enum model_protocol {
 
 struct model_policy {
 	struct model_object object;
-	uint32_t line; /* in the file; 0 = unknown */
+	const char *file; /* NULL = unknown */
+	uint32_t line;    /* in the file; 0 = unknown */
 	const char *description;
 	bool enabled;
 	bool allow;
@@ -251,6 +252,25 @@ struct model_forward {
 	struct model_source from;         /* any, or prefixes only */
 };
 
+/* What shall become of a flow; judged before a configuration comes into force (control/expect). */
+struct model_test {
+	struct diag_mark mark;
+	const char *from; /* a peer's name, or an address: */
+	struct addr from_addr;
+	struct model_refs as; /* the peer whose tunnel it comes from; at most one */
+	struct endpoint to;   /* port 0 = none */
+	enum model_protocol protocol;
+	bool allow;
+	const char *egress; /* an address or the name of a pool; NULL = whichever */
+	struct addr egress_addr;
+	struct model_refs egress_pool; /* at most one */
+};
+
+struct model_tests {
+	struct model_test *items;
+	size_t n;
+};
+
 struct model_claim;
 
 struct model {
@@ -265,6 +285,7 @@ struct model {
 	struct model_wireguard wireguard;
 	struct model_egress egress;
 	bool routes_without_acl_groups_allow;
+	struct model_tests tests;
 	struct model_table tables[MODEL_KINDS];
 };
 

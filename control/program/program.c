@@ -362,11 +362,11 @@ void program_destroy(struct program **program)
 }
 
 static struct compiled *compile(
-	struct program *p, const struct model *model, char *text, size_t size)
+	struct program *p, struct store *store, const struct model *model, char *text, size_t size)
 {
 	struct compile_input input = {
 		.model = model,
-		.store = p->store,
+		.store = store,
 		.state_dir = p->state_dir,
 		.underlay = !p->mirrored,
 	};
@@ -375,16 +375,25 @@ static struct compiled *compile(
 	struct key private_key;
 	int error;
 
-	error = conf_key_file_obtain(p->state_dir, what, &private_key);
-	if (error == 0) {
+	/* A preview makes no key: there may be none yet. */
+	if (store == p->store)
+		error = conf_key_file_obtain(p->state_dir, what, &private_key);
+	else
+		error = conf_key_file_read(p->state_dir, what, true, &private_key);
+	if (error == -ENOENT && store != p->store) {
+		error = 0;
+		key_wipe(&private_key);
+	} else {
 		input.private_key = &private_key;
-		store_ids_begin(p->store);
+	}
+	if (error == 0) {
+		store_ids_begin(store);
 		compiled = compile_model(&input, &error, &what);
 	}
 	key_wipe(&private_key);
 	if (compiled == NULL)
 		snprintf(text, size, "%s: %s", what, strerror(-error));
-	else if (store_save(p->store) < 0)
+	else if (store == p->store && store_save(store) < 0)
 		log_warn(program, "ids are not written: a restart may send more than needed");
 	return compiled;
 }
@@ -413,6 +422,52 @@ static struct model *next_model(struct program *p, struct waiter *w, int *error)
 	return next;
 }
 
+struct program_preview *program_preview(
+	struct program *p, struct model *model, char *text, size_t size)
+{
+	const struct desired *now = program_desired(p);
+	struct program_preview *preview = check(calloc(1, sizeof(*preview)));
+	struct snapshot *snapshot = check(calloc(1, sizeof(*snapshot)));
+	struct compile_steps steps;
+	struct desired kernel;
+	struct store *ids;
+	int error;
+
+	snapshot->refs = 1;
+	snapshot->model = model_extend(model);
+	model_destroy(&model);
+	added_carry(p->store, p->current != NULL ? p->current->model : NULL, snapshot->model);
+	preview->snapshot = snapshot;
+	preview->pool = pool_create();
+	ids = store_copy_ids(p->store, &error);
+	if (ids == NULL)
+		snprintf(text, size, "the store: %s", strerror(-error));
+	else
+		snapshot->compiled = compile(p, ids, snapshot->model, text, size);
+	store_close(&ids);
+	preview->compiled = snapshot->compiled;
+	if (preview->compiled == NULL) {
+		program_preview_destroy(&preview);
+		return NULL;
+	}
+	kernel = mirror_list(&p->mirror, preview->pool);
+	preview->desired = desired_merge(preview->pool, &preview->compiled->desired, &kernel);
+	steps = desired_diff(preview->pool, now, &preview->desired, NULL, NULL);
+	preview->sets = steps.sets;
+	preview->deletions = steps.deletions;
+	return preview;
+}
+
+void program_preview_destroy(struct program_preview **preview)
+{
+	if (*preview == NULL)
+		return;
+	snapshot_put(&(*preview)->snapshot);
+	pool_destroy(&(*preview)->pool);
+	free(*preview);
+	*preview = NULL;
+}
+
 static void try_next(struct program *p, struct waiter *w)
 {
 	struct program_result result = {.text = ""};
@@ -433,7 +488,7 @@ static void try_next(struct program *p, struct waiter *w)
 	result.text = text;
 	snapshot->refs = 1;
 	snapshot->model = model;
-	snapshot->compiled = compile(p, model, text, sizeof(text));
+	snapshot->compiled = compile(p, p->store, model, text, sizeof(text));
 	if (snapshot->compiled == NULL) {
 		snapshot_put(&snapshot);
 		log_error(program, "%s", text);

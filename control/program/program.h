@@ -50,6 +50,17 @@ struct program_result {
 	const char *text;
 };
 
+struct snapshot;
+
+/* What another configuration would be, without bringing it into force. */
+struct program_preview {
+	struct snapshot *snapshot;
+	const struct compiled *compiled;
+	struct desired desired; /* with the kernel's share: what the data plane would be given */
+	struct pool *pool;
+	size_t sets, deletions; /* from the list that it has now */
+};
+
 typedef void program_done(const struct program_result *result, void *arg);
 
 /* NULL and *error. The options are copied. */
@@ -72,6 +83,14 @@ void program_apply(struct program *program, struct model *model, program_done *d
 typedef int program_edit(const struct compiled *current, struct model *next, void *arg);
 
 void program_edit_peers(struct program *program, program_edit *edit, program_done *done, void *arg);
+
+/*
+ * Takes the model over in any case; the ids are those that it would get. NULL, and a line for
+ * people in `text`, if it cannot be compiled. program_preview_destroy() ends it.
+ */
+struct program_preview *program_preview(struct program *program, struct model *model, char *text,
+	size_t size) __attribute__((warn_unused_result));
+void program_preview_destroy(struct program_preview **preview);
 
 /* The configuration in force, NULL before the first. Valid until the loop's next turn. */
 const struct compiled *program_compiled(const struct program *program);

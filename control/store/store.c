@@ -5,15 +5,13 @@
  * per write: after a power cut the data plane is gone too, and then an older mark is made good by
  * the reserve that the data plane keeps ahead.
  */
-#include "control/store/store.h"
+#include "control/store/store_priv.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "common/api/egress.h"
 #include "common/api/forward.h"
@@ -38,26 +36,6 @@ static const struct {
 	[STORE_FORWARD] = {"forward", API_FORWARD_MAX},
 };
 
-struct id_entry {
-	UT_hash_handle hh;
-	uint32_t id;
-	bool used;  /* asked for since store_ids_begin() */
-	bool saved; /* in the database */
-	char name[];
-};
-
-struct id_space {
-	struct id_entry *by_name;
-	uint8_t *taken; /* a byte per id; grows */
-	uint32_t size;
-	uint32_t first_free; /* nothing below is free */
-};
-
-struct store {
-	sqlite3 *db;
-	struct id_space spaces[STORE_KINDS];
-};
-
 static const char schema[] =
 	"PRAGMA journal_mode = WAL;"
 	"PRAGMA synchronous = NORMAL;"
@@ -70,7 +48,7 @@ static const char schema[] =
 	"  instance INTEGER NOT NULL, generation INTEGER NOT NULL, digest BLOB NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS peers (key TEXT PRIMARY KEY, name TEXT NOT NULL, "
 	"  addresses TEXT NOT NULL, endpoint TEXT NOT NULL, preshared_key_file TEXT, "
-	"  keepalive INTEGER NOT NULL) WITHOUT ROWID;"
+	"  keepalive INTEGER NOT NULL) WITHOUT ROWID;" STORE_VERSIONS_SCHEMA
 	"PRAGMA user_version = 1;";
 
 static void *check(void *memory)
@@ -82,7 +60,7 @@ static void *check(void *memory)
 	return memory;
 }
 
-static int report(const struct store *store, const char *what)
+int store_report(const struct store *store, const char *what)
 {
 	log_error(store, "%s: %s", what, sqlite3_errmsg(store->db));
 	return -EIO;
@@ -120,7 +98,7 @@ static int load_ids(struct store *store)
 
 	if (sqlite3_prepare_v2(store->db, "SELECT kind, name, id FROM ids", -1, &stmt, NULL) !=
 		SQLITE_OK)
-		return report(store, "reading ids");
+		return store_report(store, "reading ids");
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		const char *kind = (const char *)sqlite3_column_text(stmt, 0);
 		const char *name = (const char *)sqlite3_column_text(stmt, 1);
@@ -136,7 +114,7 @@ static int load_ids(struct store *store)
 		}
 	}
 	sqlite3_finalize(stmt);
-	return rc == SQLITE_DONE ? 0 : report(store, "reading ids");
+	return rc == SQLITE_DONE ? 0 : store_report(store, "reading ids");
 }
 
 struct store *store_open(const char *path, int *error)
@@ -148,12 +126,12 @@ struct store *store_open(const char *path, int *error)
 	if (sqlite3_open_v2(path == NULL ? ":memory:" : path, &store->db,
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 		    NULL) != SQLITE_OK) {
-		*error = report(store, path == NULL ? "memory" : path);
+		*error = store_report(store, path == NULL ? "memory" : path);
 		goto err;
 	}
 	sqlite3_busy_timeout(store->db, 2000);
 	if (sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK) {
-		*error = report(store, "making tables");
+		*error = store_report(store, "making tables");
 		goto err;
 	}
 	*error = load_ids(store);
@@ -203,6 +181,20 @@ uint32_t store_id(struct store *store, enum store_kind kind, const char *name)
 	return entry->id;
 }
 
+struct store *store_copy_ids(const struct store *store, int *error)
+{
+	struct store *copy = store_open(NULL, error);
+
+	for (size_t i = 0; copy != NULL && i < STORE_KINDS; i++) {
+		const struct id_entry *entry, *next;
+
+		/* Nothing of the copy is ever written: it may count as saved. */
+		HASH_ITER (hh, store->spaces[i].by_name, entry, next)
+			add_entry(&copy->spaces[i], entry->name, entry->id)->saved = true;
+	}
+	return copy;
+}
+
 void store_ids_begin(struct store *store)
 {
 	for (size_t i = 0; i < STORE_KINDS; i++) {
@@ -213,18 +205,18 @@ void store_ids_begin(struct store *store)
 	}
 }
 
-static sqlite3_stmt *prepare(struct store *store, const char *sql)
+sqlite3_stmt *store_prepare(struct store *store, const char *sql)
 {
 	sqlite3_stmt *stmt = NULL;
 
 	if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK)
-		report(store, sql);
+		store_report(store, sql);
 	return stmt;
 }
 
 void store_ids_sweep(struct store *store)
 {
-	sqlite3_stmt *stmt = prepare(store, "DELETE FROM ids WHERE kind = ?1 AND name = ?2");
+	sqlite3_stmt *stmt = store_prepare(store, "DELETE FROM ids WHERE kind = ?1 AND name = ?2");
 
 	store_batch_begin(store);
 	for (size_t i = 0; i < STORE_KINDS; i++) {
@@ -254,8 +246,8 @@ void store_ids_sweep(struct store *store)
 
 int store_save(struct store *store)
 {
-	sqlite3_stmt *stmt =
-		prepare(store, "INSERT OR REPLACE INTO ids (kind, name, id) VALUES (?1, ?2, ?3)");
+	sqlite3_stmt *stmt = store_prepare(
+		store, "INSERT OR REPLACE INTO ids (kind, name, id) VALUES (?1, ?2, ?3)");
 	int rc = stmt == NULL ? -EIO : 0;
 
 	store_batch_begin(store);
@@ -269,7 +261,7 @@ int store_save(struct store *store)
 			sqlite3_bind_text(stmt, 2, entry->name, -1, SQLITE_STATIC);
 			sqlite3_bind_int64(stmt, 3, entry->id);
 			if (sqlite3_step(stmt) != SQLITE_DONE)
-				rc = report(store, "writing ids");
+				rc = store_report(store, "writing ids");
 			sqlite3_reset(stmt);
 			entry->saved = rc == 0;
 		}
@@ -280,9 +272,9 @@ int store_save(struct store *store)
 	return rc;
 }
 
-static int finish(struct store *store, sqlite3_stmt *stmt, const char *what)
+int store_finish(struct store *store, sqlite3_stmt *stmt, const char *what)
 {
-	int rc = stmt != NULL && sqlite3_step(stmt) == SQLITE_DONE ? 0 : report(store, what);
+	int rc = stmt != NULL && sqlite3_step(stmt) == SQLITE_DONE ? 0 : store_report(store, what);
 
 	sqlite3_finalize(stmt);
 	return rc;
@@ -290,7 +282,7 @@ static int finish(struct store *store, sqlite3_stmt *stmt, const char *what)
 
 int store_commit_set(struct store *store, const struct store_commit *commit)
 {
-	sqlite3_stmt *stmt = prepare(store,
+	sqlite3_stmt *stmt = store_prepare(store,
 		"INSERT OR REPLACE INTO committed (one, instance, generation, digest) "
 		"VALUES (1, ?1, ?2, ?3)");
 
@@ -299,7 +291,7 @@ int store_commit_set(struct store *store, const struct store_commit *commit)
 		sqlite3_bind_int64(stmt, 2, (sqlite3_int64)commit->generation);
 		sqlite3_bind_blob(stmt, 3, commit->digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
 	}
-	return finish(store, stmt, "writing the commit");
+	return store_finish(store, stmt, "writing the commit");
 }
 
 /* Copies a blob of exactly this size; false otherwise. */
@@ -313,7 +305,8 @@ static bool get_blob(sqlite3_stmt *stmt, int column, void *out, size_t size)
 
 bool store_commit_get(struct store *store, struct store_commit *commit)
 {
-	sqlite3_stmt *stmt = prepare(store, "SELECT instance, generation, digest FROM committed");
+	sqlite3_stmt *stmt =
+		store_prepare(store, "SELECT instance, generation, digest FROM committed");
 	bool found = false;
 
 	if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW) {
@@ -327,7 +320,7 @@ bool store_commit_get(struct store *store, struct store_commit *commit)
 
 int store_marks_set(struct store *store, const char *key, const struct store_marks *marks)
 {
-	sqlite3_stmt *stmt = prepare(store,
+	sqlite3_stmt *stmt = store_prepare(store,
 		"INSERT OR REPLACE INTO marks (key, endpoint, last_handshake, received, sent) "
 		"VALUES (?1, ?2, ?3, ?4, ?5)");
 	char text[ENDPOINT_TEXT_MAX] = "";
@@ -341,12 +334,12 @@ int store_marks_set(struct store *store, const char *key, const struct store_mar
 		sqlite3_bind_blob(stmt, 4, marks->tai64n_received, API_TAI64N_SIZE, SQLITE_STATIC);
 		sqlite3_bind_blob(stmt, 5, marks->tai64n_sent, API_TAI64N_SIZE, SQLITE_STATIC);
 	}
-	return finish(store, stmt, "writing marks");
+	return store_finish(store, stmt, "writing marks");
 }
 
 bool store_marks_get(struct store *store, const char *key, struct store_marks *marks)
 {
-	sqlite3_stmt *stmt = prepare(
+	sqlite3_stmt *stmt = store_prepare(
 		store, "SELECT endpoint, last_handshake, received, sent FROM marks WHERE key = ?1");
 	bool found = false;
 
@@ -376,21 +369,21 @@ static int peer_set(struct store *store, sqlite3_stmt *stmt, const struct store_
 	sqlite3_bind_text(stmt, 4, peer->endpoint, -1, SQLITE_STATIC);
 	sqlite3_bind_text(stmt, 5, peer->preshared_key_file, -1, SQLITE_STATIC);
 	sqlite3_bind_int(stmt, 6, peer->persistent_keepalive);
-	rc = sqlite3_step(stmt) == SQLITE_DONE ? 0 : report(store, "writing peers");
+	rc = sqlite3_step(stmt) == SQLITE_DONE ? 0 : store_report(store, "writing peers");
 	sqlite3_reset(stmt);
 	return rc;
 }
 
 int store_peers_set(struct store *store, const struct store_peer *peers, size_t n)
 {
-	sqlite3_stmt *stmt = prepare(store,
+	sqlite3_stmt *stmt = store_prepare(store,
 		"INSERT INTO peers (key, name, addresses, endpoint, preshared_key_file, keepalive) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
 	int rc = stmt == NULL ? -EIO : 0;
 
 	store_batch_begin(store);
 	if (rc == 0 && sqlite3_exec(store->db, "DELETE FROM peers", NULL, NULL, NULL) != SQLITE_OK)
-		rc = report(store, "writing peers");
+		rc = store_report(store, "writing peers");
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = peer_set(store, stmt, &peers[i]);
 	sqlite3_finalize(stmt);
@@ -403,7 +396,7 @@ int store_peers_set(struct store *store, const struct store_peer *peers, size_t 
 int store_peers_each(
 	struct store *store, void (*each)(const struct store_peer *peer, void *arg), void *arg)
 {
-	sqlite3_stmt *stmt = prepare(store,
+	sqlite3_stmt *stmt = store_prepare(store,
 		"SELECT key, name, addresses, endpoint, preshared_key_file, keepalive FROM peers "
 		"ORDER BY key");
 	int rc = SQLITE_ERROR;
@@ -421,20 +414,20 @@ int store_peers_each(
 		each(&peer, arg);
 	}
 	sqlite3_finalize(stmt);
-	return rc == SQLITE_DONE ? 0 : report(store, "reading peers");
+	return rc == SQLITE_DONE ? 0 : store_report(store, "reading peers");
 }
 
 void store_batch_begin(struct store *store)
 {
 	if (sqlite3_exec(store->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-		report(store, "beginning a batch");
+		store_report(store, "beginning a batch");
 }
 
 int store_batch_end(struct store *store)
 {
 	if (sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
-	report(store, "ending a batch");
+	store_report(store, "ending a batch");
 	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 	return -EIO;
 }

@@ -56,6 +56,11 @@ void store_close(struct store **store);
  */
 uint32_t store_id(struct store *store, enum store_kind kind, const char *name);
 
+/* Another store in memory, with the same ids: for a compilation that must leave no trace. NULL and
+ * *error. */
+struct store *store_copy_ids(const struct store *store, int *error)
+	__attribute__((warn_unused_result));
+
 /* Around a compilation whose result was committed: ids not asked for since begin are freed. */
 void store_ids_begin(struct store *store);
 void store_ids_sweep(struct store *store);
@@ -91,6 +96,64 @@ int store_peers_set(struct store *store, const struct store_peer *peers, size_t 
 /* The texts are valid during the call. 0 or -EIO. */
 int store_peers_each(struct store *store, void (*each)(const struct store_peer *peer, void *arg),
 	void *arg) __attribute__((warn_unused_result));
+
+/*
+ * The configurations that were in force, the newest one last; at most STORE_VERSIONS_MAX of them
+ * and about STORE_VERSIONS_BYTES_MAX bytes, but always two. Texts hold references to secrets only.
+ */
+enum {
+	STORE_VERSIONS_MAX = 100,
+	STORE_VERSIONS_BYTES_MAX = 256 << 20,
+	STORE_TEXT_DIGEST_MAX = 33, /* hexadecimal, with its end */
+};
+
+struct store_text {
+	const char *name;
+	const char *text;
+	size_t size;
+};
+
+struct store_version {
+	uint64_t id; /* 1.. ; never used again */
+	uint64_t time_s;
+	const char *who;
+	const char *what; /* "start", "apply", "rollback to 7" ... */
+	const char *message;
+	char digest[STORE_TEXT_DIGEST_MAX]; /* of names and texts */
+};
+
+/* Sets digest as the store will. */
+void store_texts_digest(
+	const struct store_text *texts, size_t n, char digest[STORE_TEXT_DIGEST_MAX]);
+
+/* Adds one and drops the oldest beyond the bounds; sets id and digest. 0 or -EIO. */
+int store_version_add(struct store *store, struct store_version *version,
+	const struct store_text *texts, size_t n) __attribute__((warn_unused_result));
+
+/* Newest first; texts are valid during the call. 0 or -EIO. */
+int store_versions_each(struct store *store,
+	void (*each)(const struct store_version *version, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
+/* The files of a version in their order, valid during the call. 0, -ENOENT, -EIO. */
+int store_version_texts(struct store *store, uint64_t id,
+	void (*each)(const struct store_text *text, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
+/* True if some version has this text under this name. */
+bool store_has_text(struct store *store, const struct store_text *text);
+
+/* What must be done even by another process: the files of `version` go back to the disk, at once
+ * (deadline_s 0) or at that Unix time. */
+struct store_intent {
+	uint64_t version;
+	uint64_t deadline_s;
+};
+
+/* NULL = nothing. 0 or -EIO. */
+int store_intent_set(struct store *store, const struct store_intent *intent)
+	__attribute__((warn_unused_result));
+bool store_intent_get(struct store *store, struct store_intent *intent);
 
 /* Many writes in one transaction of the database. */
 void store_batch_begin(struct store *store);

@@ -36,7 +36,7 @@ static void report(struct reader *r, enum diag_code code, uint32_t column, size_
 static void report(struct reader *r, enum diag_code code, uint32_t column, size_t length,
 	const char *hint, const char *format, ...)
 {
-	struct diag_mark mark = {r->line, column, (uint32_t)length};
+	struct diag_mark mark = {.line = r->line, .column = column, .length = (uint32_t)length};
 	va_list args;
 	char *text;
 

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The data plane judges each running flow anew at its first packet after a change, and cuts it if
+ * its sender is gone, if it is denied now, if it would be masqueraded and was not (or the other
+ * way round), or if its egress address is gone. A flow keeps the address that it has, even if new
+ * ones get another. Asked here is the engine of `sallyport why`.
+ */
+#include "common/api/egress.h"
+#include "control/plan/plan.h"
+#include "control/why/why.h"
+
+enum { ICMP = 1, ICMPV6 = 58 };
+
+struct plan_flows {
+	struct pool *pool; /* it lies in it itself */
+	const struct compiled *c;
+	const struct desired *list;
+	const struct model_peer **peers; /* by id */
+	uint32_t n_peers;
+};
+
+struct plan_flows *plan_flows_create(const struct compiled *to, const struct desired *list)
+{
+	struct pool *pool = pool_create();
+	struct plan_flows *flows = pool_alloc(pool, sizeof(*flows));
+	size_t n = to->model->tables[MODEL_PEER].n;
+
+	flows->pool = pool;
+	flows->c = to;
+	flows->list = list;
+	for (size_t i = 0; i < n; i++) {
+		if (to->peer_ids[i] >= flows->n_peers)
+			flows->n_peers = to->peer_ids[i] + 1;
+	}
+	flows->peers = pool_alloc(pool, (flows->n_peers + 1) * sizeof(struct model_peer *));
+	for (size_t i = 0; i < n; i++) {
+		if (to->peer_ids[i] != 0)
+			flows->peers[to->peer_ids[i]] = model_peer_at(to->model, i);
+	}
+	return flows;
+}
+
+void plan_flows_destroy(struct plan_flows **flows)
+{
+	struct pool *pool;
+
+	if (*flows == NULL)
+		return;
+	pool = (*flows)->pool;
+	pool_destroy(&pool);
+	*flows = NULL;
+}
+
+static bool is_peer(uint32_t identity)
+{
+	return (identity & (API_IDENT_HOST | API_IDENT_PORT)) == 0;
+}
+
+/* The peer of an id, NULL if it is gone. */
+static const struct model_peer *find_peer(const struct plan_flows *flows, uint32_t id)
+{
+	return id < flows->n_peers ? flows->peers[id] : NULL;
+}
+
+static bool is_egress_address(const struct plan_flows *flows, const struct addr *addr)
+{
+	for (size_t i = 0; i < flows->list->n; i++) {
+		const struct api_egress_addr_set *set = (const void *)flows->list->messages[i];
+
+		if (set->header.type == API_EGRESS_ADDR_SET && addr_equal(&set->addr, addr))
+			return true;
+	}
+	return false;
+}
+
+static const char *why_denied(const struct why_answer *answer)
+{
+	switch (answer->verdict) {
+	case WHY_POLICY:
+		return answer->rule == NULL ? "no policy allows it" : "a policy denies it";
+	case WHY_NO_ROUTE:
+		return "no route or exit node leads there";
+	case WHY_EXIT_CLOSED:
+		return "the destination is closed to exit traffic";
+	case WHY_EGRESS_REFUSED:
+		return "no egress address for it";
+	case WHY_SPOOFED:
+	case WHY_UNKNOWN_SENDER:
+		return "its source address is nobody's";
+	case WHY_PEER_DISABLED:
+		return "its peer is disabled";
+	default:
+		return "it is denied";
+	}
+}
+
+const char *plan_flow_cut(const struct plan_flows *flows, const struct api_flow_entry *entry)
+{
+	bool ports = entry->proto == MODEL_TCP || entry->proto == MODEL_UDP;
+	struct why_query query = {
+		.src = entry->src,
+		.dst = entry->dst,
+		.protocol = entry->proto == ICMPV6 ? ICMP : (enum model_protocol)entry->proto,
+		.port = ports ? entry->dport : 0,
+	};
+	struct why_answer answer;
+	bool masqueraded = entry->nat_addr.family != ADDR_NONE;
+
+	if (is_peer(entry->ingress) && (query.as = find_peer(flows, entry->ingress)) == NULL)
+		return "its peer is gone";
+	if (is_peer(entry->egress) && entry->egress != 0 && find_peer(flows, entry->egress) == NULL)
+		return "the peer at its other end is gone";
+	/* What the gateway itself opened no policy judges. */
+	if ((entry->ingress & API_IDENT_HOST) != 0)
+		return NULL;
+	why_judge(flows->c, flows->list, &query, &answer);
+	if (answer.verdict != WHY_ALLOWED)
+		return why_denied(&answer);
+	if (answer.masquerade != masqueraded)
+		return masqueraded ? "it would not be masqueraded any more"
+				   : "it would be masqueraded";
+	if (masqueraded && !is_egress_address(flows, &entry->nat_addr))
+		return "its egress address is gone";
+	return NULL;
+}
