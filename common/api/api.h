@@ -18,7 +18,7 @@
 
 enum {
 	API_MAJOR = 1,
-	API_MINOR = 1,
+	API_MINOR = 2,
 	API_MESSAGE_MAX = 512, /* bytes of the largest message */
 	API_ALIGN = 8,         /* every message's length is a multiple of this */
 };
@@ -62,6 +62,9 @@ enum api_type {
 	API_EGRESS_RULE_DEL = 0x0505,
 	API_FORWARD_SET = 0x0506,
 	API_FORWARD_DEL = 0x0507,
+
+	API_MAP_SET = 0x0700,
+	API_MAP_DEL = 0x0701,
 
 	API_FLOW_DUMP = 0x0600,  /* outside a transaction */
 	API_FLOW_ENTRY = 0x0601, /* many per FLOW_DUMP, then API_REPLY */

@@ -12,6 +12,7 @@
 #include "common/api/egress.h"
 #include "common/api/flow.h"
 #include "common/api/forward.h"
+#include "common/api/map.h"
 #include "common/api/policy.h"
 #include "common/api/port.h"
 #include "common/api/route.h"
@@ -61,6 +62,8 @@ enum api_kind {
 	X(API_EGRESS_RULE_DEL, api_egress_rule_del, API_KIND_OBJECT, "egress", "egress_rule.del")  \
 	X(API_FORWARD_SET, api_forward_set, API_KIND_OBJECT, "egress", "forward.set")              \
 	X(API_FORWARD_DEL, api_forward_del, API_KIND_OBJECT, "egress", "forward.del")              \
+	X(API_MAP_SET, api_map_set, API_KIND_OBJECT, "map", "map.set")                             \
+	X(API_MAP_DEL, api_map_del, API_KIND_OBJECT, "map", "map.del")                             \
 	X(API_FLOW_DUMP, api_flow_dump, API_KIND_REQUEST, "flow", "flow.dump")                     \
 	X(API_FLOW_ENTRY, api_flow_entry, API_KIND_REPLY, "flow", "flow.entry")
 

@@ -17,6 +17,7 @@
 #include "dataplane/flow/fragment.h"
 #include "dataplane/flow/icmp_error.h"
 #include "dataplane/flow/rewrite.h"
+#include "dataplane/map/map.h"
 
 enum {
 	GROUP = 32,
@@ -76,9 +77,18 @@ static inline __attribute__((always_inline)) void make_key(
 	key->ident = (ident & API_IDENT_HOST) != 0 ? API_IDENT_HOST : ident;
 }
 
-void flow_key_of(struct rte_mbuf *mbuf, struct flow_key *key)
+void flow_key_of(const struct flow_worker *w, struct rte_mbuf *mbuf, struct flow_key *key)
 {
 	make_key(mbuf, key);
+	if (w->mapped)
+		map_turn(w->copy, key->ident, key->family, key->src);
+}
+
+void flow_source_of(const struct flow_worker *w, const struct flow_key *key, uint8_t addr[16])
+{
+	memcpy(addr, key->src, 16);
+	if (w->mapped)
+		map_turn(w->copy, key->ident, key->family, addr);
 }
 
 /* Where the layer-4 checksum and the field to be replaced lie. */
@@ -131,9 +141,20 @@ static inline __attribute__((always_inline)) void rewrite(
 		rewrite_l4(ip + packet->l4, packet->proto, action);
 }
 
-void flow_rewrite(struct rte_mbuf *mbuf, const struct flow_action *action)
+/* The other end too; the checksums have been told of it. ICMP has no port of its own there. */
+static void rewrite_far(struct rte_mbuf *mbuf, const struct flow *flow, unsigned dir, bool later)
 {
-	rewrite(mbuf, action, false);
+	const struct packet *packet = packet_of(mbuf);
+	const uint8_t *far = flow->far[dir];
+	uint8_t *ip = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	uint16_t port = rte_cpu_to_be_16(flow->dir[1 - dir].key.sport);
+
+	if (packet->family == ADDR_V4)
+		memcpy(ip + 16, far, 4);
+	else
+		memcpy(ip + 24, far, 16);
+	if (!later && (packet->proto == IPPROTO_TCP || packet->proto == IPPROTO_UDP))
+		memcpy(ip + packet->l4 + 2, &port, 2);
 }
 
 static uint8_t tell(struct rte_mbuf *mbuf, uint16_t reason, enum icmp_error error, uint16_t value)
@@ -197,9 +218,13 @@ static inline __attribute__((always_inline)) uint8_t carry(struct flow_worker *w
 	packet->peer = action->peer;
 	packet->adjacency = action->adjacency;
 	packet->port_out = action->port_out;
-	if (unlikely((action->flags & FLOW_KEEP_L2) != 0)) {
-		packet->flags |= PACKET_KEEP_L2;
-		packet->port_out = (uint16_t)(packet->ingress & FLOW_IDENT_MASK);
+	if (unlikely((action->flags & (FLOW_KEEP_L2 | FLOW_BOTH)) != 0)) {
+		if ((action->flags & FLOW_BOTH) != 0)
+			rewrite_far(mbuf, flow, dir, special.later);
+		if ((action->flags & FLOW_KEEP_L2) != 0) {
+			packet->flags |= PACKET_KEEP_L2;
+			packet->port_out = (uint16_t)(packet->ingress & FLOW_IDENT_MASK);
+		}
 	}
 	return action->role;
 }
@@ -226,7 +251,9 @@ uint8_t flow_carry(struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *fl
 	return special.split ? flow_split(w, mbuf, mtu, role) : role;
 }
 
-static void carry_group(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles)
+/* mapped: known when this is inlined, so that it costs nothing where there is no map. */
+static inline __attribute__((always_inline)) void carry_keyed(
+	struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles, bool mapped)
 {
 	struct flow_key keys[GROUP];
 	uint32_t slots[GROUP];
@@ -234,6 +261,8 @@ static void carry_group(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned
 
 	for (unsigned i = 0; i < n; i++) {
 		make_key(mbufs[i], &keys[i]);
+		if (mapped)
+			map_turn(w->copy, keys[i].ident, keys[i].family, keys[i].src);
 		keys[i].hash = flow_hash(table, &keys[i]);
 		rte_prefetch0(&table->buckets[keys[i].hash & table->mask]);
 	}
@@ -267,6 +296,17 @@ static void carry_group(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned
 	}
 }
 
+static void carry_group(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles)
+{
+	carry_keyed(w, mbufs, n, roles, false);
+}
+
+static __attribute__((noinline, cold)) void carry_mapped_group(
+	struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles)
+{
+	carry_keyed(w, mbufs, n, roles, true);
+}
+
 void flow_fast(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles)
 {
 	unsigned ahead = RTE_MIN(n, (unsigned)GROUP);
@@ -283,6 +323,9 @@ void flow_fast(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8
 			rte_prefetch0(packet_of(mbufs[i]));
 			rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
 		}
-		carry_group(w, mbufs + done, count, roles + done);
+		if (unlikely(w->mapped))
+			carry_mapped_group(w, mbufs + done, count, roles + done);
+		else
+			carry_group(w, mbufs + done, count, roles + done);
 	}
 }

@@ -74,6 +74,7 @@ enum flow_flag {
 	FLOW_KEEP_L2 = 1 << 3,    /* sent by the kernel with its own layer-2 header */
 	FLOW_TTL = 1 << 4,        /* forwarded: the TTL falls */
 	FLOW_UNRESOLVED = 1 << 5, /* no next hop yet: judge anew */
+	FLOW_BOTH = 1 << 6,       /* with FLOW_SNAT: the destination becomes far[] */
 };
 
 struct flow_action {
@@ -133,7 +134,7 @@ struct flow {
 	struct flow_cold cold;
 	uint64_t packets[2]; /* collected so far */
 	uint64_t bytes[2];
-	uint64_t unused[4];
+	uint8_t far[2][16]; /* of a direction with FLOW_BOTH */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct flow_key) == 64, "one cache line");
@@ -261,6 +262,7 @@ struct flow_worker {
 	unsigned workers;
 	/* set per call of a node */
 	unsigned copy;
+	bool mapped; /* there are mapped prefixes (dataplane/map) */
 	uint32_t generation;
 	uint64_t now_ms;
 
@@ -299,8 +301,12 @@ int flow_worker_create(struct flow_worker *w, unsigned id, uint32_t capacity,
 	const struct hash_key *key) __attribute__((warn_unused_result));
 void flow_worker_destroy(struct flow_worker *w);
 
-/* What a packet looks like; the identity as flows keep it (the kernel is one). */
-void flow_key_of(struct rte_mbuf *mbuf, struct flow_key *key);
+/* What a packet looks like; the identity as flows keep it (the kernel is one), and the source as
+ * everybody knows it, where prefixes are mapped. */
+void flow_key_of(const struct flow_worker *w, struct rte_mbuf *mbuf, struct flow_key *key);
+
+/* The source of a key's packets as they arrive. */
+void flow_source_of(const struct flow_worker *w, const struct flow_key *key, uint8_t addr[16]);
 
 /* The known flows' path (fast.c): roles[i] says where mbufs[i] goes, FLOW_TO_SLOW if judged. */
 void flow_fast(struct flow_worker *w, struct rte_mbuf **mbufs, unsigned n, uint8_t *roles);
@@ -311,9 +317,6 @@ uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf);
 
 /* Sends a packet of this flow on its way (fast.c); not for the path of known flows. */
 uint8_t flow_carry(struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir);
-
-/* Replaces addresses and ports as the action says, and lowers the TTL. */
-void flow_rewrite(struct rte_mbuf *mbuf, const struct flow_action *action);
 
 /* To the home of its flow. */
 uint8_t flow_hand_off(struct rte_mbuf *mbuf, unsigned home);

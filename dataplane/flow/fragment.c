@@ -325,7 +325,7 @@ static bool is_wanted_whole(struct flow_worker *w, struct rte_mbuf *mbuf)
 	if (packet->proto != IPPROTO_UDP || (packet->ingress & API_IDENT_PORT) == 0 ||
 		graph_udp_role(packet->dport) == GRAPH_FORWARD)
 		return false;
-	flow_key_of(mbuf, &key);
+	flow_key_of(w, mbuf, &key);
 	flow_key_dst(&key, &dst);
 	return local_has(w->copy, &dst, &port);
 }
@@ -353,7 +353,7 @@ static unsigned find_meeting(struct flow_worker *w, struct rte_mbuf *mbuf)
 {
 	struct flow_key key;
 
-	flow_key_of(mbuf, &key);
+	flow_key_of(w, mbuf, &key);
 	key.sport = key.dport = 0;
 	key.proto = 0;
 	return flow_home(w, &key, false);

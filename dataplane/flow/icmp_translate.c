@@ -12,6 +12,7 @@
 #include "common/api/flow.h"
 #include "dataplane/flow/flow_priv.h"
 #include "dataplane/flow/rewrite.h"
+#include "dataplane/map/map.h"
 #include "dataplane/nat/nat.h"
 #include "dataplane/route/route.h"
 
@@ -85,7 +86,8 @@ static bool find_quoted6(uint8_t *ip, uint8_t *end, struct quoted *quoted)
 }
 
 /* The key of packets that go the error's way: the quoted packet, turned around. */
-static void make_error_key(struct rte_mbuf *mbuf, const struct quoted *quoted, struct flow_key *key)
+static void make_error_key(const struct flow_worker *w, struct rte_mbuf *mbuf,
+	const struct quoted *quoted, struct flow_key *key)
 {
 	const struct packet *packet = packet_of(mbuf);
 	uint32_t ident = packet->ingress;
@@ -98,6 +100,8 @@ static void make_error_key(struct rte_mbuf *mbuf, const struct quoted *quoted, s
 	key->family = packet->family;
 	key->proto = quoted->proto;
 	key->ident = (ident & API_IDENT_HOST) != 0 ? API_IDENT_HOST : ident;
+	if (w->mapped)
+		map_turn(w->copy, key->ident, key->family, key->src);
 	switch (quoted->proto) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
@@ -153,17 +157,21 @@ static void put_port(uint8_t *at, uint16_t port, uint16_t *delta)
 }
 
 /* The quoted packet becomes what the sender of the flow's other direction had sent. */
-static void restore_quoted(const struct quoted *quoted, const struct flow_key *key)
+static void restore_quoted(
+	const struct flow_worker *w, const struct quoted *quoted, const struct flow_key *key)
 {
 	bool v4 = key->family == ADDR_V4;
 	size_t size = v4 ? 4 : 16;
 	uint8_t *src = quoted->ip + (v4 ? 12 : 8), *dst = src + size;
-	uint16_t l3 = rewrite_delta(0, src, key->src, size);
-	uint16_t l4, at, checksum;
+	uint16_t l3, l4, at, checksum;
+	uint8_t sent[16];
+
+	flow_source_of(w, key, sent);
+	l3 = rewrite_delta(0, src, sent, size);
 
 	l3 = rewrite_delta(l3, dst, key->dst, size);
 	l4 = key->proto == IPPROTO_ICMP ? 0 : l3;
-	memcpy(src, key->src, size);
+	memcpy(src, sent, size);
 	memcpy(dst, key->dst, size);
 	if (v4) {
 		memcpy(&checksum, quoted->ip + 10, 2);
@@ -207,6 +215,8 @@ static bool may_report(struct flow_worker *w, struct rte_mbuf *mbuf, const struc
 		return true;
 	if ((key->ident & API_IDENT_PORT) != 0)
 		return allowed_owner(w->copy, &src) == 0;
+	if (w->mapped)
+		map_turn(w->copy, key->ident, src.family, src.bytes);
 	return allowed_has(w->copy, key->ident, &src);
 }
 
@@ -224,8 +234,25 @@ static bool is_from(struct flow_worker *w, struct flow *flow, unsigned dir, stru
 	return ident == API_IDENT_HAIRPIN || flow_adopt(w, flow, dir, mbuf, ident);
 }
 
+/* By the NAT's outside, or, of a prefix that is only mapped, by what the router itself is seen as.
+ */
+static void replace_source(const struct flow_worker *w, uint8_t *src, size_t size,
+	const struct flow *flow, unsigned dir)
+{
+	const struct flow_key *key = &flow->dir[dir].key, *other = &flow->dir[1 - dir].key;
+	uint8_t addr[16] = {0};
+
+	memcpy(addr, src, size);
+	if (memcmp(key->src, other->dst, 16) != 0)
+		memcpy(addr, other->dst, 16);
+	else
+		map_turn(w->copy, key->ident, key->family, addr);
+	memcpy(src, addr, size);
+}
+
 /* Outer addresses: the end that the gateway stands for is replaced (RFC 5508 REQ-4, REQ-5). */
-static void rewrite_outer(struct rte_mbuf *mbuf, const struct flow *flow, unsigned dir)
+static void rewrite_outer(
+	const struct flow_worker *w, struct rte_mbuf *mbuf, const struct flow *flow, unsigned dir)
 {
 	const struct packet *packet = packet_of(mbuf);
 	const struct flow_action *action = &flow->dir[dir].action;
@@ -234,9 +261,10 @@ static void rewrite_outer(struct rte_mbuf *mbuf, const struct flow *flow, unsign
 	size_t size = v4 ? 4 : 16;
 
 	if ((action->flags & FLOW_SNAT) != 0)
-		memcpy(ip + (v4 ? 12 : 8), action->addr, size);
-	if ((action->flags & FLOW_DNAT) != 0)
-		memcpy(ip + (v4 ? 16 : 24), action->addr, size);
+		replace_source(w, ip + (v4 ? 12 : 8), size, flow, dir);
+	if ((action->flags & (FLOW_DNAT | FLOW_BOTH)) != 0)
+		memcpy(ip + (v4 ? 16 : 24),
+			(action->flags & FLOW_BOTH) != 0 ? flow->far[dir] : action->addr, size);
 	if ((action->flags & FLOW_TTL) != 0)
 		ip[v4 ? 8 : 7]--;
 	if (v4) {
@@ -257,8 +285,8 @@ static uint8_t send_error(struct flow_worker *w, struct rte_mbuf *mbuf, struct f
 
 	if ((action->flags & FLOW_TTL) != 0 && ip[packet->family == ADDR_V4 ? 8 : 7] <= 1)
 		return flow_drop(mbuf, DROP(flow, TTL));
-	restore_quoted(quoted, &flow->dir[1 - dir].key);
-	rewrite_outer(mbuf, flow, dir);
+	restore_quoted(w, quoted, &flow->dir[1 - dir].key);
+	rewrite_outer(w, mbuf, flow, dir);
 	memcpy(ip + packet->l4 + 2, &checksum, 2);
 	checksum = sum_message(mbuf);
 	memcpy(ip + packet->l4 + 2, &checksum, 2);
@@ -284,7 +312,7 @@ uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf)
 
 	if (!find_quoted(mbuf, &quoted))
 		return flow_drop(mbuf, DROP(flow, ICMP_ERROR_BAD));
-	make_error_key(mbuf, &quoted, &key);
+	make_error_key(w, mbuf, &quoted, &key);
 	key.hash = flow_hash(&w->table, &key);
 	slot = flow_table_find(&w->table, &key);
 	if (slot == 0) {

@@ -380,40 +380,55 @@ bool flow_judge(
 	return lead_to_hop(w, &dst, &hop, verdict);
 }
 
-/* What replacing one end changes in the checksums. */
-static void set_rewrite(struct flow_action *action, const struct flow_key *key,
+/* Replacing one end: what it changes in the checksums, beside what is there. */
+static void add_rewrite(struct flow_action *action, const struct flow_key *key,
 	const uint8_t *old_addr, const uint8_t *new_addr, uint16_t old_port, uint16_t new_port)
 {
 	size_t size = key->family == ADDR_V4 ? 4 : 16;
-	uint16_t old_be = rte_cpu_to_be_16(old_port);
+	uint16_t old_be = rte_cpu_to_be_16(old_port), new_be = rte_cpu_to_be_16(new_port);
 	uint16_t addr_delta = rewrite_delta(0, old_addr, new_addr, size);
+	uint32_t l4_delta = action->l4_delta;
 
-	memcpy(action->addr, new_addr, 16);
-	action->port = rte_cpu_to_be_16(new_port);
-	action->l3_delta = addr_delta;
+	action->l3_delta = rewrite_fold((uint32_t)action->l3_delta + addr_delta);
 	/* of all of them only ICMPv4 has no pseudo-header in its checksum */
-	action->l4_delta = rewrite_delta(
-		key->proto == IPPROTO_ICMP ? 0 : addr_delta, &old_be, &action->port, 2);
+	if (key->proto != IPPROTO_ICMP)
+		l4_delta += addr_delta;
+	action->l4_delta = rewrite_delta(rewrite_fold(l4_delta), &old_be, &new_be, 2);
 }
 
-/* Of each direction one end is replaced at most, by the opposite end of the other direction. The
- * identifier of an ICMP query stands in both ports, but it is the asking end's. */
-static void set_translation(struct flow *flow, unsigned dir)
+/*
+ * Packets of a direction leave with the ends that the other direction's packets come with. An ICMP
+ * identifier is one for both ends, and counted with the one that a mapping replaces.
+ */
+static void set_translation(struct flow_worker *w, struct flow *flow, unsigned dir)
 {
 	const struct flow_key *key = &flow->dir[dir].key, *other = &flow->dir[1 - dir].key;
 	struct flow_action *action = &flow->dir[dir].action;
 	bool icmp = key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6;
-	bool src_port = key->sport != other->dport && (!icmp || dir == 0);
-	bool dst_port = key->dport != other->sport && (!icmp || dir == 1);
+	uint16_t ports[2][2] = {{key->sport, other->dport}, {key->dport, other->sport}};
+	uint8_t src[16], dst[16];
+	bool snat, dnat;
 
+	flow_source_of(w, key, src);
+	flow_source_of(w, other, dst);
+	if (icmp)
+		ports[1 - dir][0] = ports[1 - dir][1];
+	snat = memcmp(src, other->dst, 16) != 0 || ports[0][0] != ports[0][1];
+	dnat = memcmp(key->dst, dst, 16) != 0 || ports[1][0] != ports[1][1];
 	action->l3_delta = 0;
-	if (src_port || memcmp(key->src, other->dst, 16) != 0) {
-		action->flags |= FLOW_SNAT;
-		set_rewrite(action, key, key->src, other->dst, key->sport, other->dport);
-	} else if (dst_port || memcmp(key->dst, other->src, 16) != 0) {
+	action->l4_delta = 0;
+	if (snat) {
+		action->flags |= FLOW_SNAT | (dnat ? FLOW_BOTH : 0);
+		memcpy(action->addr, other->dst, 16);
+		memcpy(flow->far[dir], dst, 16);
+		add_rewrite(action, key, src, other->dst, ports[0][0], ports[0][1]);
+	} else if (dnat) {
 		action->flags |= FLOW_DNAT;
-		set_rewrite(action, key, key->dst, other->src, key->dport, other->sport);
+		memcpy(action->addr, dst, 16);
 	}
+	action->port = rte_cpu_to_be_16(snat && !icmp ? other->dport : other->sport);
+	if (dnat)
+		add_rewrite(action, key, key->dst, dst, ports[1][0], ports[1][1]);
 }
 
 void flow_set_actions(struct flow_worker *w, struct flow *flow, const struct flow_verdict *verdict)
@@ -432,7 +447,7 @@ void flow_set_actions(struct flow_worker *w, struct flow *flow, const struct flo
 		action->port_out = verdict->port_out[i];
 		action->mtu = verdict->mtu[i];
 		action->flags = (uint8_t)((action->flags & FLOW_WATCH) | verdict->flags[i]);
-		set_translation(flow, i);
+		set_translation(w, flow, i);
 		if ((action->flags & FLOW_TTL) != 0) {
 			uint32_t sum = (uint32_t)action->l3_delta + rte_cpu_to_be_16(0xfeff);
 

@@ -30,6 +30,7 @@
 #include "common/api/port.h"
 #include "dataplane/flow/flow_priv.h"
 #include "dataplane/flow/fragment.h"
+#include "dataplane/map/map.h"
 #include "dataplane/nat/nat.h"
 #include "dataplane/route/route.h"
 
@@ -422,6 +423,7 @@ void flow_worker_refresh(struct flow_worker *w, unsigned copy, uint64_t now_ms)
 	w->copy = copy;
 	w->now_ms = now_ms;
 	w->generation = judge_generation();
+	w->mapped = map_any(copy);
 	if (unlikely(w->tick == 0))
 		w->tick = now_ms >> FLOW_TICK_SHIFT;
 }

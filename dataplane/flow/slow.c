@@ -382,7 +382,7 @@ static bool settle_fragment(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_
 		*role = send_for_host(mbuf);
 		return true;
 	}
-	flow_key_of(mbuf, &key);
+	flow_key_of(w, mbuf, &key);
 	if (is_strange(key.family, key.src) || is_strange(key.family, key.dst)) {
 		*role = flow_drop(mbuf, DROP(flow, MULTICAST));
 		return true;
@@ -402,7 +402,7 @@ uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf)
 		return role;
 	if ((packet->flags & PACKET_ICMP_ERROR) != 0)
 		return flow_icmp_error(w, mbuf);
-	flow_key_of(mbuf, &key);
+	flow_key_of(w, mbuf, &key);
 	key.hash = flow_hash(&w->table, &key);
 	slot = flow_table_find(&w->table, &key);
 	if (slot != 0)

@@ -49,6 +49,8 @@ static const struct {
 	{0x0505, 16, "egress_rule.del"},
 	{0x0506, 384, "forward.set"},
 	{0x0507, 16, "forward.del"},
+	{0x0700, 56, "map.set"},
+	{0x0701, 32, "map.del"},
 	{0x0600, 16, "flow.dump"},
 	{0x0601, 136, "flow.entry"},
 };

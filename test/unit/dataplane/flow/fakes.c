@@ -11,10 +11,12 @@
 #include "common/api/egress.h"
 #include "common/api/flow.h"
 #include "common/api/forward.h"
+#include "common/api/map.h"
 #include "common/api/policy.h"
 #include "dataplane/main/handler.h"
 #include "dataplane/main/txn.h"
 #include "dataplane/main/worker.h"
+#include "dataplane/map/map.h"
 #include "dataplane/policy/policy.h"
 #include "dataplane/port/port.h"
 #include "dataplane/wireguard/peer.h"
@@ -231,7 +233,7 @@ void fake_start(void)
 	drop_group_flow.base = 1;
 	flow_dump_init();
 	if (pool == NULL || txn == NULL || flow_life_init() != 0 || nat_init() != 0 ||
-		policy_init() != 0)
+		policy_init() != 0 || map_init() != 0)
 		abort();
 }
 
@@ -341,6 +343,19 @@ void fake_allow(uint32_t peer, const char *prefix)
 {
 	world.allowed[world.alloweds++] =
 		(struct fake_owner){.prefix = parse_prefix(prefix), .peer = peer};
+}
+
+void fake_map(uint32_t peer, const char *seen, const char *real)
+{
+	struct api_map_set message = {
+		.header = {.type = API_MAP_SET, .length = sizeof(message)},
+		.seen = parse_prefix(seen),
+		.peer = peer,
+		.real = parse_prefix(real),
+	};
+
+	if (fake_apply(&message) != 0)
+		abort();
 }
 
 struct route_hop *fake_route(uint32_t set, const char *prefix, uint8_t next, uint16_t flags)

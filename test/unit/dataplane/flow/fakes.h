@@ -69,6 +69,7 @@ void fake_allow(uint32_t peer, const char *prefix);
 struct route_hop *fake_route(uint32_t set, const char *prefix, uint8_t next, uint16_t flags);
 struct route_hop *fake_underlay(const char *prefix, uint16_t port, const char *gateway);
 void fake_local(const char *addr);
+void fake_map(uint32_t peer, const char *seen, const char *real);
 
 /* A transaction of one message through its feature's handlers, both passes; the copy that is read
  * changes. An enum api_code. */
