@@ -253,6 +253,11 @@ struct flow_pair_count {
 	uint64_t flows;
 };
 
+/* Tokens of one per millisecond, as of `ms`. */
+struct flow_tokens {
+	uint64_t tokens, ms;
+};
+
 /* Written by its worker only; the main thread reads the counters. */
 struct flow_worker {
 	struct flow_table table;
@@ -280,10 +285,9 @@ struct flow_worker {
 
 	uint32_t half_open;
 	uint32_t half_open_max;
-	uint32_t owner_max;      /* flows of one peer or port */
-	uint32_t port_owned[64]; /* by port id; of peers it is peers[].flows */
-	uint64_t icmp_tokens;    /* of ICMP errors, in ms * rate */
-	uint64_t icmp_ms;
+	uint32_t owner_max;              /* flows of one peer or port */
+	uint32_t port_owned[64];         /* by port id; of peers it is peers[].flows */
+	struct flow_tokens icmp, resets; /* of messages of our own */
 	struct flow_peer_count *peers;
 	struct flow_pair_count *rules;
 	struct flow_pair_count *routes;
@@ -398,6 +402,9 @@ uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf);
 /* The ICMP error about a packet, to go on at *role; NULL if none may be sent (icmp_error.c). The
  * packet stays the caller's. */
 struct rte_mbuf *flow_tell(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *role);
+
+/* The RST that answers a segment of a peer's (reset.c), ready to be sealed; NULL without memory. */
+struct rte_mbuf *flow_reset(struct rte_mbuf *mbuf);
 
 /* Life of a flow (life.c). */
 int flow_life_init(void) __attribute__((warn_unused_result)); /* main thread, in init */

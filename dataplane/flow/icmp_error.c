@@ -21,6 +21,9 @@ enum {
 	QUOTE6_MAX = 1232, /* RFC 4443 2.4 (c): at most 1,280 */
 	RATE_PER_S = 100,  /* of one worker */
 	BURST = 50,
+	/* After a restart every connection of every peer needs one. */
+	RESETS_PER_S = 1000,
+	RESET_BURST = 500,
 	TTL = 64,
 };
 
@@ -36,17 +39,16 @@ static const struct kind kinds[] = {
 	[ICMP_ERROR_NO_ROUTE] = {3, 0, 1, 0},
 };
 
-/* A token bucket in milliseconds: one error costs 1000 / RATE_PER_S of them. */
-static bool take_token(struct flow_worker *w)
+/* A token bucket in milliseconds: one message costs `cost` of them. */
+static bool take_token(struct flow_tokens *bucket, uint64_t now_ms, uint64_t cost, uint64_t burst)
 {
-	const uint64_t cost = 1000 / RATE_PER_S;
-	uint64_t gained = w->now_ms - w->icmp_ms;
+	uint64_t gained = now_ms - bucket->ms;
 
-	w->icmp_ms = w->now_ms;
-	w->icmp_tokens = RTE_MIN(w->icmp_tokens + gained, BURST * cost);
-	if (w->icmp_tokens < cost)
+	bucket->ms = now_ms;
+	bucket->tokens = RTE_MIN(bucket->tokens + gained, burst * cost);
+	if (bucket->tokens < cost)
 		return false;
-	w->icmp_tokens -= cost;
+	bucket->tokens -= cost;
 	return true;
 }
 
@@ -202,6 +204,15 @@ static struct rte_mbuf *quote(struct rte_mbuf *mbuf, uint16_t header)
 	return reply;
 }
 
+/* Whether the packet may be answered was seen to by who asked for it. */
+static struct rte_mbuf *tell_reset(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *role)
+{
+	*role = GRAPH_SEAL;
+	if (!take_token(&w->resets, w->now_ms, 1000 / RESETS_PER_S, RESET_BURST))
+		return NULL;
+	return flow_reset(mbuf);
+}
+
 struct rte_mbuf *flow_tell(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *role)
 {
 	const struct packet *packet = packet_of(mbuf);
@@ -221,6 +232,8 @@ struct rte_mbuf *flow_tell(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t
 	memcpy(to.bytes, ip + (v4 ? 12 : 8), v4 ? 4 : 16);
 	if (!is_answerable(mbuf))
 		return NULL;
+	if (packet->scratch[0] == icmp_error_code(ICMP_ERROR_RESET, 0))
+		return tell_reset(w, mbuf, role);
 	if ((packet->scratch[0] & ICMP_ERROR_BEYOND) != 0) {
 		if (!find_way_along(w, &about, mbuf, &from, role))
 			return NULL;
@@ -228,7 +241,7 @@ struct rte_mbuf *flow_tell(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t
 		   !local_source(w->copy, port, packet->family, &from)) {
 		return NULL;
 	}
-	if (!take_token(w))
+	if (!take_token(&w->icmp, w->now_ms, 1000 / RATE_PER_S, BURST))
 		return NULL;
 	reply = quote(mbuf, header);
 	if (reply == NULL)

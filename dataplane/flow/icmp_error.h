@@ -15,6 +15,7 @@ enum icmp_error {
 	ICMP_ERROR_ADMIN,         /* v4 3/13, v6 1/1 */
 	ICMP_ERROR_UNREACHABLE,   /* v4 3/1, v6 1/3 */
 	ICMP_ERROR_NO_ROUTE,      /* v4 3/0, v6 1/0 */
+	ICMP_ERROR_RESET,         /* to a peer, about TCP: no ICMP, but a RST */
 };
 
 /* Beside the code: the packet has been rewritten by its flow and failed beyond, on its way to

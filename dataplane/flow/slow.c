@@ -264,6 +264,23 @@ static uint8_t refuse(struct rte_mbuf *mbuf, const struct flow_verdict *verdict)
 }
 
 /*
+ * A connection that was masqueraded before the data plane was started anew, or was forgotten: the
+ * peer hears at once that it is over, instead of sending into silence. The outside is not told:
+ * anybody's segments come from there.
+ */
+static uint8_t refuse_segment(struct rte_mbuf *mbuf)
+{
+	struct packet *packet = packet_of(mbuf);
+	uint8_t tcp_flags =
+		rte_pktmbuf_mtod_offset(mbuf, struct rte_tcp_hdr *, packet->l4)->tcp_flags;
+
+	if (!flow_is_peer(packet->ingress) || (tcp_flags & RTE_TCP_RST_FLAG) != 0)
+		return GRAPH_DROP;
+	packet->scratch[0] = icmp_error_code(ICMP_ERROR_RESET, 0);
+	return GRAPH_ICMP;
+}
+
+/*
  * What a peer is told when there is no room for its flow: that it may not have more (RFC 5508
  * REQ-8), or that nobody can have more now (RFC 6888 REQ-11). A plain port is told nothing.
  */
@@ -273,6 +290,8 @@ static uint8_t refuse_flow(struct rte_mbuf *mbuf, uint16_t reason)
 	bool exhausted = reason == DROP(flow, PORTS_EXHAUSTED) || reason == DROP(flow, TABLE_FULL);
 
 	packet->drop = reason;
+	if (reason == DROP(flow, TCP_NO_FLOW))
+		return refuse_segment(mbuf);
 	if (!exhausted && reason != DROP(flow, PEER_FULL) && reason != DROP(flow, EGRESS_REFUSED))
 		return GRAPH_DROP;
 	if (!flow_is_peer(packet->ingress))

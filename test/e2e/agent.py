@@ -5,6 +5,7 @@
   agent.py echo PORT                          UDP, answers every datagram
   agent.py stream HOST PORT RATE SECONDS      sequence-numbered datagrams to an echo; prints JSON
   agent.py raw INTERFACE HEX...               IP packets (or frames) straight onto an interface
+  agent.py insist HOST PORT SECONDS SOURCE    TCP, a byte each tenth of a second; prints how it ends
   agent.py udp HOST PORT SOURCE_PORT SECONDS [SIZE]
                                               one datagram; prints the answers that come, as JSON
   agent.py tcp-echo PORT                      TCP, any number of connections
@@ -86,6 +87,21 @@ def raw(interface, *packets):
             ethernet.sendto(data, (interface, 0))
 
 
+def insist(host, port, seconds, source):
+    sock = socket.create_connection((host, port), 10, (source, 0))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    print("connected", flush=True)
+    start, end = time.monotonic(), "silence"
+    while end == "silence" and time.monotonic() < start + seconds:
+        try:
+            sock.send(b"G")
+            if select.select([sock], [], [], 0.1)[0]:
+                end = "answer" if sock.recv(100) else "closed"
+        except ConnectionResetError:
+            end = "reset"
+    print(json.dumps({"end": end, "seconds": round(time.monotonic() - start, 1)}))
+
+
 def udp(host, port, source_port, seconds, size=8):
     sock = socket.socket(family_of(host), socket.SOCK_DGRAM)
     sock.bind(("", source_port))
@@ -158,6 +174,8 @@ elif verb == "stream":
     stream(arguments[0], int(arguments[1]), float(arguments[2]), float(arguments[3]))
 elif verb == "raw":
     raw(*arguments)
+elif verb == "insist":
+    insist(arguments[0], int(arguments[1]), float(arguments[2]), arguments[3])
 elif verb == "udp":
     udp(arguments[0], int(arguments[1]), int(arguments[2]), float(arguments[3]),
         *(int(a) for a in arguments[4:]))

@@ -620,6 +620,58 @@ static void icmp_errors_are_limited(void **state)
 	rte_pktmbuf_free(mbuf);
 }
 
+/* Sequence numbers as RFC 9293 3.10.7.1 says, whatever the segment carries. */
+static void reset_is_well_formed(void **state)
+{
+	static const struct {
+		uint8_t flags, reply;
+		uint16_t payload;
+		uint32_t seq, ack; /* of the reply */
+	} rows[] = {
+		{RTE_TCP_ACK_FLAG, RTE_TCP_RST_FLAG, 0, 2000, 0},
+		{RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, RTE_TCP_RST_FLAG, 100, 2000, 0},
+		{0, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, 100, 0, 1100},
+		{RTE_TCP_FIN_FLAG, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, 10, 0, 1011},
+	};
+
+	for (unsigned i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		bool v4 = i % 2 == 0;
+		struct packet_spec spec = udp(1, v4 ? "100.64.0.1" : "fd00::1",
+					   v4 ? "203.0.113.9" : "2001:db8::9"),
+				   seen;
+		struct rte_mbuf *mbuf, *reply;
+		struct rte_tcp_hdr *tcp;
+		char src[46], dst[46];
+		uint8_t role;
+
+		spec.proto = IPPROTO_TCP;
+		spec.tcp_flags = rows[i / 2].flags;
+		spec.payload = rows[i / 2].payload;
+		mbuf = fake_packet(&spec);
+		tcp = rte_pktmbuf_mtod_offset(mbuf, struct rte_tcp_hdr *, packet_of(mbuf)->l4);
+		tcp->sent_seq = rte_cpu_to_be_32(1000);
+		tcp->recv_ack = rte_cpu_to_be_32(2000);
+		packet_of(mbuf)->scratch[0] = icmp_error_code(ICMP_ERROR_RESET, 0);
+		reply = flow_tell(w, mbuf, &role);
+		assert_non_null(reply);
+		assert_int_equal(role, GRAPH_SEAL);
+		assert_int_equal(packet_of(reply)->peer, 1);
+		assert_int_equal(packet_parse(reply), 0);
+		assert_true(fake_checksums_right(reply));
+		fake_read(reply, &seen, src, dst);
+		assert_string_equal(src, spec.dst);
+		assert_string_equal(dst, spec.src);
+		assert_int_equal(seen.sport, spec.dport);
+		assert_int_equal(seen.dport, spec.sport);
+		tcp = rte_pktmbuf_mtod_offset(reply, struct rte_tcp_hdr *, packet_of(reply)->l4);
+		assert_int_equal(tcp->tcp_flags, rows[i / 2].reply);
+		assert_int_equal(rte_be_to_cpu_32(tcp->sent_seq), rows[i / 2].seq);
+		assert_int_equal(rte_be_to_cpu_32(tcp->recv_ack), rows[i / 2].ack);
+		rte_pktmbuf_free(reply);
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -646,6 +698,7 @@ int main(void)
 		cmocka_unit_test_setup(dump_shows_flows, setup),
 		cmocka_unit_test_setup(icmp_error_is_well_formed, setup),
 		cmocka_unit_test_setup(icmp_errors_are_limited, setup),
+		cmocka_unit_test_setup(reset_is_well_formed, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

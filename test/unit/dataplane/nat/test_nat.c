@@ -503,13 +503,27 @@ static void t4_unsolicited_syn_is_silent(void **state)
 
 static void tcp_from_the_middle_is_refused(void **state)
 {
-	struct packet_spec packet = from_peer(IPPROTO_TCP, 4000, REMOTE, 80);
-	struct out out;
+	static const struct {
+		uint8_t flags;
+		uint8_t role;
+	} rows[] = {
+		{RTE_TCP_ACK_FLAG, GRAPH_ICMP},
+		{RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG, GRAPH_ICMP},
+		{RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG, GRAPH_ICMP},
+		{0, GRAPH_ICMP},
+		{RTE_TCP_RST_FLAG, GRAPH_DROP},
+		{RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, GRAPH_DROP},
+	};
 
-	packet.tcp_flags = RTE_TCP_ACK_FLAG;
-	out = run(&packet);
-	assert_int_equal(out.role, GRAPH_DROP);
-	assert_string_equal(out.drop, "tcp_no_flow");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct packet_spec packet = from_peer(IPPROTO_TCP, 4000, REMOTE, 80);
+		struct out out;
+
+		packet.tcp_flags = rows[i].flags;
+		out = run(&packet);
+		assert_int_equal(out.role, rows[i].role);
+		assert_string_equal(out.drop, "tcp_no_flow");
+	}
 }
 
 /* MSS of SYNs both ways, both families, and only downwards. */

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""kill -9 of the data plane: what must be the same afterwards, and what must be over. One client is
+many peers, one after the other, each with its key."""
+import time
+
+import config as configs
+import pytest
+from conftest import log_folder, needs_programs
+from lablib import topology
+from lablib.client import make_keys
+from lablib.netns import wait_until
+from test_wireguard import INITIATION, RESPONSE, STRANGER, again, of_kind
+from world import World
+
+PEERS = 12
+PORT = topology.LISTEN_PORT
+POOL = [f"203.0.113.{n}" for n in (5, 6, 7, 8)]
+POOL_V6 = [f"2001:db8:203::{n}" for n in (5, 6, 7, 8)]
+
+
+class Crowd:
+    """client1's interface with the addresses of all peers on it."""
+
+    def __init__(self, world):
+        self.world, self.client = world, world.clients["client1"]
+        self.keys = {1: (self.client.key_file, self.client.public_key)}
+
+    def be(self, number):
+        """This peer from now on; an old session ends with the old key."""
+        self.client.run("wg", "set", self.client.interface, "private-key", self.keys[number][0])
+
+    def seen_addresses(self, number):
+        """From where the internet host sees this peer."""
+        def ask(family):
+            host = topology.INTERNET[family]
+            return self.client.run(
+                "curl", "-sS", "-m", "10", "--interface", configs.overlay(number, family),
+                f"http://[{host}]/" if ":" in host else f"http://{host}/").stdout.strip()
+
+        self.be(number)
+        return ask("v4"), ask("v6")
+
+
+@pytest.fixture(scope="module")
+def world(request):
+    needs_programs()
+
+    def config_of(clients, workers):
+        config = configs.exit_node(clients, workers)
+        for number in range(2, PEERS + 1):
+            world.crowd_keys[number] = make_keys(world.lab, f"extra{number}")
+            config["peers"][f"extra{number}"] = configs.peer(
+                number, world.crowd_keys[number][1], ["everyone"])
+        config["egress"] = {"pools": {"shared": {"addresses": POOL + POOL_V6}},
+                            "rules": [{"from": {"groups": ["everyone"]}, "use": "shared"}],
+                            "default": "deny"}
+        return config
+
+    world = World(log_folder(request), config_of, clients=1)
+    world.crowd_keys = {}
+    request.node.worlds = [world]
+    try:
+        yield world.up().connect()
+    finally:
+        world.down()
+
+
+def test_the_data_plane_is_killed(world):
+    """Each peer keeps its address; a connection from before ends, instead of hanging; an initiation
+    from before is refused."""
+    crowd, host = Crowd(world), topology.INTERNET["v4"]
+    crowd.keys.update(world.crowd_keys)
+    world.lab.ip_batch("client1", *(
+        f"addr add {configs.overlay(n, f)}/{32 if f == 'v4' else 128} dev wg0"
+        for n in range(2, PEERS + 1) for f in ("v4", "v6")))
+    with world.capture("router", "uplink", f"udp dst port {PORT}") as capture:
+        before = {n: crowd.seen_addresses(n) for n in range(1, PEERS + 1)}
+    assert len(set(before.values())) > 1, before
+    assert {a for pair in before.values() for a in pair} <= {*POOL, *POOL_V6}
+    recorded = of_kind(capture.packets(), INITIATION)
+    assert len(recorded) >= PEERS - 1  # client1 was connected
+
+    crowd.be(1)
+    assert world.clients["client1"].pings(host, 5)
+    connections = [world.start_agent("client1", "insist", topology.INTERNET[f], 80, 40,
+                                     configs.overlay(1, f))
+                   for f in ("v4", "v6")]
+    time.sleep(1.5)  # marks are written once a second
+    old = world.gateway.dataplane.kill()
+    began = time.monotonic()
+    world.gateway.dataplane.restarted(old)
+    world.gateway.wait_ready()
+    wait_until(lambda: world.clients["client1"].pings(host, 1, 0.2), 30, "forwarding")
+    print(f"forwarding again {time.monotonic() - began:.1f} s after kill -9 of the data plane")
+    results = [world.result(c) for c in connections]
+    assert [r["end"] for r in results] == ["reset"] * 2, results
+
+    with world.capture("router", "uplink", f"udp src port {PORT}") as answers:
+        world.send_raw("router", "uplink", *(again(p, sport=STRANGER) for p in recorded))
+        after = {n: crowd.seen_addresses(n) for n in range(1, PEERS + 1)}
+    responses = [p["UDP"].dport for p in of_kind(answers.packets(), RESPONSE)]
+    assert len(responses) >= PEERS - 1 and STRANGER not in responses
+    assert after == before
