@@ -133,6 +133,11 @@ void handoff_ring_bells(unsigned worker)
 		ring_bell((unsigned)__builtin_ctz(ring));
 }
 
+void handoff_ring_later(unsigned worker, unsigned consumer)
+{
+	outboxes[worker].ring |= 1U << consumer;
+}
+
 void handoff_counts(unsigned worker, uint64_t *out, uint64_t *in)
 {
 	*out = __atomic_load_n(&outboxes[worker].passed, __ATOMIC_RELAXED);

@@ -43,5 +43,8 @@ void handoff_wake(unsigned worker);
 /* At the end of a worker's loop: rings the doorbells of those to whom it passed packets. */
 void handoff_ring_bells(unsigned worker);
 
+/* ... and of this one, too. Thread: `worker`'s. */
+void handoff_ring_later(unsigned worker, unsigned consumer);
+
 /* Packets passed on and taken over by a worker so far. Main thread. */
 void handoff_counts(unsigned worker, uint64_t *out, uint64_t *in);

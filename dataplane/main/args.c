@@ -18,6 +18,7 @@ enum option_id {
 	OPT_UID,
 	OPT_WORKERS,
 	OPT_IDLE,
+	OPT_LEND,
 	OPT_LCORES,
 	OPT_MEMORY,
 	OPT_HUGEPAGES,
@@ -48,6 +49,8 @@ static const struct option_entry {
 	{OPT_WORKERS, "workers", "N", 1, DP_WORKERS_MAX, "worker threads (default: CPUs - 2)"},
 	{OPT_IDLE, "idle", "adaptive|poll", 0, 0,
 		"what idle workers do (default: adaptive where cores are shared)"},
+	{OPT_LEND, "lend", "auto|always|off", 0, 0,
+		"seal and open for workers that have more than they can do (default: auto)"},
 	{OPT_LCORES, "lcores", "MAP", 0, 0,
 		"threads to CPUs as EAL takes it: lcore 0 is the main thread, the others work"},
 	{OPT_MEMORY, "memory", "MB", 64, 1 << 20, "packet and table memory (default: by limits)"},
@@ -210,6 +213,10 @@ static int apply(struct args *args, const struct option_entry *entry, const char
 		return 0;
 	case OPT_IDLE:
 		return parse_word(entry, text, idle);
+	case OPT_LEND:
+		rc = parse_word(entry, text, &word);
+		args->config.lend = rc == 0 ? (enum dp_lend)word : DP_LEND_AUTO;
+		return rc;
 	case OPT_HUGEPAGES:
 		rc = parse_word(entry, text, &word);
 		args->hugepages = rc == 0 ? (enum args_hugepages)word : ARGS_HUGEPAGES_AUTO;

@@ -17,10 +17,18 @@ enum dp_idle {
 	DP_IDLE_POLL,     /* never sleep: for dedicated cores */
 };
 
+/* Whether workers lend sealing and opening to each other. */
+enum dp_lend {
+	DP_LEND_AUTO, /* when one has too much of it and others have time; not on shared cores */
+	DP_LEND_ALWAYS,
+	DP_LEND_OFF,
+};
+
 struct dp_config {
 	unsigned workers; /* 1..DP_WORKERS_MAX */
 	enum dp_idle idle;
-	bool cores_shared; /* more threads than cores: one worker seals for a peer */
+	enum dp_lend lend;
+	bool cores_shared; /* more threads than cores */
 	const char *socket_path;
 	const char *aead;         /* forced implementation, or NULL */
 	const char *overlay_name; /* of the overlay interface; NULL: none (benchmarks) */

@@ -53,6 +53,17 @@ void reader_quiescent(unsigned reader)
 	rte_rcu_qsbr_quiescent(qsbr, reader);
 }
 
+uint64_t reader_token(void)
+{
+	return __atomic_load_n(&qsbr->token, __ATOMIC_ACQUIRE);
+}
+
+/* As rte_rcu_qsbr_quiescent(), which always reports the present token. */
+void reader_quiescent_since(unsigned reader, uint64_t token)
+{
+	__atomic_store_n(&qsbr->qsbr_cnt[reader].cnt, token, __ATOMIC_RELEASE);
+}
+
 void reader_offline(unsigned reader)
 {
 	rte_rcu_qsbr_thread_offline(qsbr, reader);

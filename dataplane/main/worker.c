@@ -103,6 +103,7 @@ static void run_loops(struct worker *w, struct run *run)
 		uint64_t work = w->work, end;
 		bool found;
 
+		w->token = reader_token();
 		w->copy = (uint16_t)tables_active();
 		w->now_ms = clock_ms();
 		rte_graph_walk(graph);
@@ -110,7 +111,10 @@ static void run_loops(struct worker *w, struct run *run)
 		handoff_ring_bells(w->id);
 		if (unlikely(w->now_ms != run->tick_ms))
 			tick(w, run);
-		reader_quiescent(w->id);
+		if (likely(w->held == 0))
+			reader_quiescent(w->id);
+		else
+			reader_quiescent_since(w->id, w->held);
 		found = w->work != work;
 		if (adaptive)
 			idle_loop(w->id, found);

@@ -24,6 +24,8 @@ struct worker {
 	uint32_t lcore;  /* EAL's number */
 	uint64_t now_ms; /* monotonic, read once per loop; never 0 */
 	struct aead *aead;
+	uint64_t token; /* references taken in this loop are of this grace period or later */
+	uint64_t held;  /* the token of older ones that are still in use; 0 = none */
 	uint64_t work;  /* packets taken in so far by source nodes: a loop without is an idle one */
 	uint64_t flows; /* in the worker's table now: the flow feature's, for the counters */
 };
@@ -51,8 +53,11 @@ enum reader {
 
 void reader_register(unsigned reader);  /* by the thread itself, once */
 void reader_quiescent(unsigned reader); /* holds no pointer into a shared table */
-void reader_offline(unsigned reader);   /* before blocking */
-void reader_online(unsigned reader);    /* after blocking, before touching a shared table */
+/* Holds none but those taken since reader_token() gave this. */
+uint64_t reader_token(void);
+void reader_quiescent_since(unsigned reader, uint64_t token);
+void reader_offline(unsigned reader); /* before blocking */
+void reader_online(unsigned reader);  /* after blocking, before touching a shared table */
 
 /* The copy that readers other than workers use until their next quiescent state. */
 unsigned tables_active(void);

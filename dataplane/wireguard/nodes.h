@@ -7,6 +7,7 @@
 
 #include "dataplane/graph/enqueue.h"
 #include "dataplane/graph/graph.h"
+#include "dataplane/graph/packet.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
 void seal_node_init(void);
@@ -31,14 +32,23 @@ static inline void activity_ask(struct wg_peer *peer, uint32_t requests)
 	activity_tell(peer);
 }
 
-/* A node may be given more than a burst at once (its stream grows): one burst after the other. */
+/* All of them are dropped. */
+static inline void nodes_drop(struct rte_graph *graph, struct rte_node *node,
+	struct rte_mbuf **mbufs, uint16_t n, uint16_t edge, uint16_t reason)
+{
+	for (uint16_t i = 0; i < n; i++)
+		packet_of(mbufs[i])->drop = reason;
+	rte_node_enqueue(graph, node, edge, (void **)mbufs, n);
+}
+
+/* A node may be given more than it takes at once: one burst after the other. */
 static inline uint16_t nodes_in_bursts(struct rte_graph *graph, struct rte_node *node, void **objs,
-	uint16_t n,
+	uint16_t n, uint16_t burst,
 	void (*process)(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs,
 		uint16_t n))
 {
-	for (uint16_t done = 0; done < n; done += RTE_GRAPH_BURST_SIZE)
+	for (uint16_t done = 0; done < n; done += burst)
 		process(graph, node, (struct rte_mbuf **)objs + done,
-			RTE_MIN((uint16_t)(n - done), (uint16_t)RTE_GRAPH_BURST_SIZE));
+			RTE_MIN((uint16_t)(n - done), burst));
 	return n;
 }

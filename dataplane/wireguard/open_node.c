@@ -17,6 +17,7 @@
 #include "dataplane/graph/packet.h"
 #include "dataplane/route/route.h"
 #include "dataplane/wireguard/index.h"
+#include "dataplane/wireguard/lend.h"
 #include "dataplane/wireguard/nodes.h"
 #include "dataplane/wireguard/renew.h"
 #include "dataplane/wireguard/wireguard_priv.h"
@@ -289,7 +290,8 @@ static uint8_t outer_ecn(struct rte_mbuf *mbuf)
 }
 
 /* Strips what was around the inner packet and reads its headers. */
-static inline uint16_t inner_make(const struct opening *opening, uint32_t length)
+static inline uint16_t inner_make(
+	const struct opening *opening, uint32_t length, const struct lend_edges *edges)
 {
 	struct rte_mbuf *mbuf = opening->mbuf;
 	struct packet *packet = packet_of(mbuf);
@@ -302,22 +304,24 @@ static inline uint16_t inner_make(const struct opening *opening, uint32_t length
 	*packet =
 		(struct packet){.ingress = opening->keypair->peer->id, .flags = PACKET_FROM_TUNNEL};
 	reason = packet_parse(mbuf);
-	if (unlikely(reason != DROP_NONE))
-		return drop(mbuf, reason);
-	if (unlikely(!ecn_combine(mbuf, ecn)))
-		return drop(mbuf, DROP(wireguard, BAD_ECN));
-	return edge_forward;
+	if (likely(reason == DROP_NONE) && unlikely(!ecn_combine(mbuf, ecn)))
+		reason = DROP(wireguard, BAD_ECN);
+	if (likely(reason == DROP_NONE))
+		return edges->onward;
+	packet->drop = reason;
+	return edges->drop;
 }
 
-static inline uint16_t finish(
-	const struct opening *opening, const struct aead_packet *aead, struct received *received)
+static inline uint16_t finish(const struct opening *opening, const struct aead_packet *aead,
+	struct received *received, const struct lend_edges *edges)
 {
 	struct keypair *keypair = opening->keypair;
 
-	if (unlikely(!aead->ok))
-		return drop(opening->mbuf, DROP(wireguard, BAD_TAG));
-	if (unlikely(!replay_accept(&keypair->replay, aead->counter)))
-		return drop(opening->mbuf, DROP(wireguard, REPLAYED));
+	if (unlikely(!aead->ok || !replay_accept(&keypair->replay, aead->counter))) {
+		drop(opening->mbuf,
+			aead->ok ? DROP(wireguard, REPLAYED) : DROP(wireguard, BAD_TAG));
+		return edges->drop;
+	}
 	received->bytes += aead->length + WG_DATA_HEADER_SIZE + WG_TAG_SIZE;
 	received->any = true;
 	roam_check(keypair->peer, opening->mbuf);
@@ -326,7 +330,7 @@ static inline uint16_t finish(
 		return GRAPH_GONE;
 	}
 	received->data = true;
-	return inner_make(opening, aead->length);
+	return inner_make(opening, aead->length, edges);
 }
 
 /* Once for all packets of a run: the lines are the handshake thread's, too. */
@@ -346,7 +350,8 @@ static void account(struct keypair *keypair, const struct received *received, ui
 	activity_tell(peer);
 }
 
-static void finish_all(struct burst *burst)
+static void finish_all(
+	struct burst *burst, const struct worker *worker, const struct lend_edges *edges)
 {
 	unsigned i = 0;
 
@@ -356,8 +361,8 @@ static void finish_all(struct burst *burst)
 
 		for (; i < burst->count && burst->opening[i].keypair == keypair; i++)
 			burst->next[burst->opening[i].slot] =
-				finish(&burst->opening[i], &burst->aead[i], &received);
-		account(keypair, &received, burst->worker->now_ms);
+				finish(&burst->opening[i], &burst->aead[i], &received, edges);
+		account(keypair, &received, worker->now_ms);
 	}
 }
 
@@ -373,15 +378,62 @@ static void process_burst(
 	for (unsigned i = 0; i < n; i++)
 		burst.next[i] = prepare(&burst, mbufs[i], (uint16_t)i);
 	if (burst.count != 0) {
+		const struct lend_edges edges = {edge_drop, edge_forward};
+
 		aead_open(worker->aead, burst.aead, burst.count);
-		finish_all(&burst);
+		finish_all(&burst, worker, &edges);
 	}
 	graph_enqueue(graph, node, (void **)mbufs, burst.next, n);
 }
 
+static void finish_lent(
+	struct lend_job *job, struct worker *worker, const struct lend_edges *edges, uint16_t *next)
+{
+	struct burst *burst = (struct burst *)job->room;
+
+	finish_all(burst, worker, edges);
+	memcpy(next, burst->next, job->count * sizeof(next[0]));
+}
+
+/* What is not to be opened here and now goes its way at once, the rest when it comes back. */
+static void process_lent(
+	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct worker *worker = worker_self();
+	struct lend_job *job = lend_begin(worker->id);
+	struct burst *burst;
+
+	if (unlikely(job == NULL)) {
+		nodes_drop(graph, node, mbufs, n, edge_drop, DROP(wireguard, LEND_FULL));
+		return;
+	}
+	_Static_assert(sizeof(*burst) <= sizeof(job->room), "a burst fits a job");
+	burst = (struct burst *)job->room;
+	burst->worker = worker;
+	burst->generation = judge_generation();
+	burst->count = 0;
+	for (unsigned i = 0; i < n; i++)
+		burst->next[i] = prepare(burst, mbufs[i], (uint16_t)i);
+	for (unsigned i = 0; i < burst->count; i++) {
+		burst->next[burst->opening[i].slot] = GRAPH_GONE;
+		burst->opening[i].slot = (uint16_t)i;
+		job->mbufs[i] = burst->opening[i].mbuf;
+	}
+	graph_enqueue(graph, node, (void **)mbufs, burst->next, n);
+	if (burst->count == 0)
+		return;
+	job->seal = false;
+	job->count = (uint16_t)burst->count;
+	job->aead = burst->aead;
+	job->finish = finish_lent;
+	lend_end(worker, job);
+}
+
 static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
 {
-	return nodes_in_bursts(graph, node, objs, n, process_burst);
+	if (unlikely(lend_wanted(worker_self()->id, n)))
+		return nodes_in_bursts(graph, node, objs, n, LEND_BURST, process_lent);
+	return nodes_in_bursts(graph, node, objs, n, RTE_GRAPH_BURST_SIZE, process_burst);
 }
 
 static struct rte_node_register node_open = {

@@ -3,8 +3,9 @@
  * Node "wg_seal": from an inner packet for packet->peer to an outer one on its way. An empty
  * packet is a keepalive. What has no usable key goes to the handshake thread to wait.
  *
- * Nonces are taken for exactly the packets of one burst immediately before sealing, so several
- * workers may seal for one peer and stay within a receiver's window of 1,024.
+ * One worker, the peer's home, numbers and sends the packets of a peer, so that they leave in the
+ * order of their nonces: a receiver's window may be as small as 1,024. Others may do the sealing
+ * for it (lend.h).
  */
 #include <rte_byteorder.h>
 #include <rte_graph.h>
@@ -20,7 +21,9 @@
 #include "dataplane/graph/packet.h"
 #include "dataplane/port/port.h"
 #include "dataplane/route/route.h"
+#include "dataplane/wireguard/lend.h"
 #include "dataplane/wireguard/nodes.h"
+#include "dataplane/wireguard/nonces.h"
 #include "dataplane/wireguard/renew.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
@@ -176,7 +179,7 @@ static struct way find_way(struct burst *burst, struct wg_peer *peer, const stru
 	if (peer == NULL)
 		return way;
 	way.state = WAY_AWAY;
-	if (dp_config()->cores_shared && peer->home != worker->id)
+	if (peer->home != worker->id)
 		return way;
 	way.state = WAY_NO_ENDPOINT;
 	if (unlikely(roam_pending(&peer->roam)) && !take_roamed(burst, &way, worker->copy))
@@ -274,8 +277,8 @@ static void nonces_take(struct burst *burst, uint64_t now_ms)
 
 		while (end < burst->count && burst->sealing[end].keypair == keypair)
 			end++;
-		counter = atomic_fetch_add_explicit(
-			&keypair->send_counter, end - first, memory_order_relaxed);
+		if (unlikely(!nonces_reserve(&keypair->send_counter, end - first, &counter)))
+			counter = WG_REJECT_AFTER_MESSAGES; /* finish_all() drops them */
 		rekey_ask(&burst->sealing[first], counter, now_ms);
 		for (unsigned i = first; i < end; i++)
 			burst->aead[i].counter = counter + (i - first);
@@ -355,7 +358,7 @@ static void account(struct wg_peer *peer, uint64_t bytes, bool data, const struc
 	activity_tell(peer);
 }
 
-static void finish_all(struct burst *burst, const struct worker *worker)
+static void finish_all(struct burst *burst, const struct worker *worker, uint16_t to_drop)
 {
 	uint16_t *id = wg_ipv4_id(worker->id);
 	unsigned i = 0;
@@ -368,10 +371,9 @@ static void finish_all(struct burst *burst, const struct worker *worker)
 		for (; i < burst->count && burst->sealing[i].peer == peer; i++) {
 			const struct sealing *sealing = &burst->sealing[i];
 
-			/* A counter past the end of the reservation's bound is never sent. */
 			if (unlikely(burst->aead[i].counter >= WG_REJECT_AFTER_MESSAGES)) {
-				burst->next[sealing->slot] =
-					drop(sealing->mbuf, DROP(wireguard, EXPIRED));
+				drop(sealing->mbuf, DROP(wireguard, EXPIRED));
+				burst->next[sealing->slot] = to_drop;
 				continue;
 			}
 			bytes += burst->aead[i].length + WG_DATA_HEADER_SIZE + WG_TAG_SIZE;
@@ -411,14 +413,60 @@ static void process_burst(
 	if (burst.count != 0) {
 		nonces_take(&burst, worker->now_ms);
 		aead_seal(worker->aead, burst.aead, burst.count);
-		finish_all(&burst, worker);
+		finish_all(&burst, worker, edge_drop);
 	}
 	graph_enqueue(graph, node, (void **)mbufs, burst.next, n);
 }
 
+static void finish_lent(
+	struct lend_job *job, struct worker *worker, const struct lend_edges *edges, uint16_t *next)
+{
+	struct burst *burst = (struct burst *)job->room;
+
+	for (unsigned i = 0; i < job->count; i++)
+		burst->next[i] = edges->onward;
+	finish_all(burst, worker, edges->drop);
+	memcpy(next, burst->next, job->count * sizeof(next[0]));
+}
+
+/* What is not to be sealed here and now goes its way at once, the rest when it comes back. */
+static void process_lent(
+	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct worker *worker = worker_self();
+	struct lend_job *job = lend_begin(worker->id);
+	struct burst *burst;
+
+	if (unlikely(job == NULL)) {
+		nodes_drop(graph, node, mbufs, n, edge_drop, DROP(wireguard, LEND_FULL));
+		return;
+	}
+	_Static_assert(sizeof(*burst) <= sizeof(job->room), "a burst fits a job");
+	burst = (struct burst *)job->room;
+	burst->count = 0;
+	burst->roamed_count = 0;
+	prepare_all(burst, mbufs, n, worker);
+	for (unsigned i = 0; i < burst->count; i++) {
+		burst->next[burst->sealing[i].slot] = GRAPH_GONE;
+		burst->sealing[i].slot = (uint16_t)i;
+		job->mbufs[i] = burst->sealing[i].mbuf;
+	}
+	graph_enqueue(graph, node, (void **)mbufs, burst->next, n);
+	if (burst->count == 0)
+		return;
+	nonces_take(burst, worker->now_ms);
+	job->seal = true;
+	job->count = (uint16_t)burst->count;
+	job->aead = burst->aead;
+	job->finish = finish_lent;
+	lend_end(worker, job);
+}
+
 static uint16_t process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
 {
-	return nodes_in_bursts(graph, node, objs, n, process_burst);
+	if (unlikely(lend_wanted(worker_self()->id, n)))
+		return nodes_in_bursts(graph, node, objs, n, LEND_BURST, process_lent);
+	return nodes_in_bursts(graph, node, objs, n, RTE_GRAPH_BURST_SIZE, process_burst);
 }
 
 static struct rte_node_register node_seal = {

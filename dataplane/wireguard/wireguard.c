@@ -4,6 +4,7 @@
 #include <rte_malloc.h>
 
 #include "dataplane/main/feature.h"
+#include "dataplane/wireguard/lend.h"
 #include "dataplane/wireguard/nodes.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
@@ -59,10 +60,13 @@ static int init(void)
 		rc = counts_init(config->workers, config->max_peers);
 	if (rc == 0)
 		rc = peers_init(config->max_peers);
+	if (rc == 0)
+		rc = lend_init(config->workers);
 	if (rc < 0)
 		return rc;
 	seal_node_init();
 	open_node_init();
+	lend_node_init();
 	return 0;
 }
 

@@ -45,7 +45,8 @@
 	X(NO_ROOM, "no_room", "no room in the buffer for headers, padding or tag")                 \
 	X(STAGED_FULL, "staged_full", "too many packets wait for a handshake")                     \
 	X(STAGED_DROPPED, "staged_dropped", "the handshake that the packet waited for failed")     \
-	X(QUEUE_FULL, "queue_full", "handshake queue is full")
+	X(QUEUE_FULL, "queue_full", "handshake queue is full")                                     \
+	X(LEND_FULL, "lend_full", "a worker that was lent packets has been at them for too long")
 
 DROP_GROUP_DECLARE(wireguard, WG_DROPS);
 
@@ -64,7 +65,7 @@ struct keypair {
 	_Atomic bool unconfirmed;        /* responder's, until the first packet arrives */
 	_Atomic uint64_t rekey_asked_ms; /* when a sender asked for a new one; 0 = never */
 	_Atomic uint64_t last_minute_asked_ms;
-	/* Shared by sealing workers: next counter to send, taken a burst at a time. */
+	/* The peer's home takes them, a burst at a time (nonces.h). */
 	_Atomic uint64_t send_counter __rte_cache_aligned;
 	/* Opening: the owner's. */
 	uint8_t receive_key[WG_KEY_SIZE] __rte_cache_aligned;

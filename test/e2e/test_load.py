@@ -36,7 +36,7 @@ def inside(number):
 class Load:
     """A gateway between two memif ports, and simulated peers behind the first."""
 
-    def __init__(self, bare, peers, workers):
+    def __init__(self, bare, peers, workers, lend="auto"):
         self.bare = bare
         self.sockets = [bare.path(f"memif-{side}") for side in "ab"]
         keys = run([PEERS_PROGRAM, "keys", str(peers)]).stdout.split()
@@ -58,7 +58,7 @@ class Load:
                                "masquerade": False, "distribute_to": ["everyone"]}},
             "policies": [{"name": "lan", "from": {"groups": ["everyone"]},
                           "to": {"routes": ["lan"]}, "action": "allow"}],
-        }, workers=workers, options=["--max-peers", max(4096, peers + 8)])
+        }, workers=workers, options=["--max-peers", max(4096, peers + 8), "--lend", lend])
         key_file = self.gateway.state_dir / "gateway.key"
         key_file.touch(mode=0o600)
         key_file.write_text(private)
@@ -86,12 +86,17 @@ def none_lost(load, result):
     lost = result["sent"] - result["back"]
     assert lost <= result["lost_by_ports"], (result, load.gateway.drops())
     assert result["disordered"] == 0 and result["strange"] == 0, result
+    assert result["latest"] == 0, "counters leave in order"
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_a_flood_of_handshakes(bare, workers):
+WAYS = [pytest.param(1, "auto", id="1-worker"), pytest.param(3, "auto", id="3-workers"),
+        pytest.param(3, "always", id="3-workers-lending")]
+
+
+@pytest.mark.parametrize("workers, lend", WAYS)
+def test_a_flood_of_handshakes(bare, workers, lend):
     """The stream through the tunnel loses nothing, and a client still gets in, with a cookie."""
-    load = Load(bare, 2, workers)
+    load = Load(bare, 2, workers, lend)
     result = load.run("flood", str(FLOOD_SECONDS), 60)
     none_lost(load, result)
     assert result["sent"] > 1000, result
@@ -100,9 +105,9 @@ def test_a_flood_of_handshakes(bare, workers):
     assert result["client"]["sessions"] == 1 and result["client"]["cookies"] > 0, result
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_many_peers_rekey_under_traffic(bare, workers):
-    load = Load(bare, MANY, workers)
+@pytest.mark.parametrize("workers, lend", WAYS)
+def test_many_peers_rekey_under_traffic(bare, workers, lend):
+    load = Load(bare, MANY, workers, lend)
     result = load.run("rekey", str(MANY), 240)
     none_lost(load, result)
     assert result["rekeyed"] == MANY, result

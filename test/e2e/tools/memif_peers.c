@@ -144,8 +144,9 @@ static void drain(void)
 static void print_stream(void)
 {
 	printf("{\"sent\": %" PRIu64 ", \"at_host\": %" PRIu64 ", \"back\": %" PRIu64
-	       ", \"disordered\": %" PRIu64 ", \"strange\": %" PRIu64,
-		world.sent, world.at_host, world.back, world.disordered, world.strange);
+	       ", \"disordered\": %" PRIu64 ", \"strange\": %" PRIu64 ", \"latest\": %" PRIu64,
+		world.sent, world.at_host, world.back, world.disordered, world.strange,
+		world.latest);
 }
 
 /* A right mac1, and nothing right behind it. */

@@ -164,10 +164,23 @@ static void take_response(struct peer *peer, const uint8_t *message)
 	send_sealed(peer, NULL, 0); /* a keepalive: the gateway may send from now on */
 }
 
+/* Counters are sent in order; a receiver's window may be as small as 1,024. */
+static void note_counter(struct session *session, const uint8_t *message)
+{
+	uint64_t counter;
+
+	memcpy(&counter, message + 8, sizeof(counter));
+	counter = le64toh(counter);
+	if (counter >= session->newest)
+		session->newest = counter + 1;
+	else
+		world.latest = RTE_MAX(world.latest, session->newest - 1 - counter);
+}
+
 static void take_data(struct peer *peer, const uint8_t *message, size_t size)
 {
 	uint32_t local = get32(message + 4);
-	const struct session *session = local == peer->now.local ? &peer->now : &peer->before;
+	struct session *session = local == peer->now.local ? &peer->now : &peer->before;
 	uint8_t nonce[12] = {0};
 	struct inner inner;
 
@@ -181,6 +194,7 @@ static void take_data(struct peer *peer, const uint8_t *message, size_t size)
 		world.strange++;
 		return;
 	}
+	note_counter(session, message);
 	note(&peer->back, inner.number);
 	world.back++;
 }

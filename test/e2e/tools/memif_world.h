@@ -18,6 +18,7 @@ struct session {
 	uint8_t send[32], receive[32];
 	uint32_t local, remote;
 	uint64_t counter;
+	uint64_t newest; /* received, plus one */
 };
 
 struct peer {
@@ -35,8 +36,9 @@ struct world {
 	unsigned count;
 	uint8_t gateway_key[32];
 	uint64_t sent, at_host, back, disordered, strange; /* of the stream */
-	uint64_t replies;                                  /* cookie replies, to whomever */
-	uint64_t valid, bad;                               /* of the flood: mac1 */
+	uint64_t latest;     /* how far a packet was behind the newest of its session, at most */
+	uint64_t replies;    /* cookie replies, to whomever */
+	uint64_t valid, bad; /* of the flood: mac1 */
 };
 
 extern struct world world;
