@@ -405,7 +405,10 @@ const char *diag_suggest(const char *word, const char *const *candidates, size_t
 		if (other > WORD_MAX || other + DISTANCE_MAX < length ||
 			length + DISTANCE_MAX < other)
 			continue;
-		distance = edit_distance(word, length, candidates[i], other);
+		/* "proto" for "protocol" is a habit, not a slip. */
+		distance = length >= 4 && strncmp(word, candidates[i], length) == 0
+				   ? 1
+				   : edit_distance(word, length, candidates[i], other);
 		if (distance < best) {
 			best = distance;
 			suggestion = candidates[i];

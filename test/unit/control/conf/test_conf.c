@@ -17,9 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/cli/cli.h"
 #include "control/conf/conf.h"
 
-enum { FILES_MIN = 17 };
+enum { FILES_MIN = 100 };
 
 #define OVERLAY "version: 1\nwireguard: {addresses: [100.64.0.1/10, fd64::1/64]}\n"
 
@@ -37,30 +38,44 @@ static char *slurp(const char *path, size_t *size)
 	return text;
 }
 
+/* What `sallyport check` says and how it ends; findings name files without their folder, so that
+ * expected files hold anywhere. */
 static char *report_of(const char *path, size_t *size)
 {
-	struct diag *diag;
-	struct model *model;
-	char *report = NULL;
-	FILE *out = open_memstream(&report, size);
+	char *argv[] = {(char *)"sallyport", (char *)"check", (char *)path, NULL};
+	char output[] = "/tmp/sp-check-XXXXXX";
+	int saved[2], fd = mkstemp(output), code;
+	char *report;
 
-	/* Findings name the file without its folder, so that expected files hold anywhere. */
-	model = conf_load(path, NULL, &diag);
-	assert_int_equal(model != NULL, diag_errors(diag) == 0);
-	diag_print(diag, out, false);
-	fclose(out);
-	model_destroy(&model);
-	diag_destroy(&diag);
+	assert_true(fd >= 0);
+	fflush(stdout);
+	fflush(stderr);
+	for (int i = 0; i < 2; i++) {
+		saved[i] = dup(i + 1);
+		assert_int_equal(dup2(fd, i + 1), i + 1);
+	}
+	code = cli_main(3, argv);
+	fflush(stdout);
+	fflush(stderr);
+	for (int i = 0; i < 2; i++) {
+		dup2(saved[i], i + 1);
+		close(saved[i]);
+	}
+	close(fd);
+	report = slurp(output, size);
+	unlink(output);
+	assert_non_null(report);
+	assert_int_equal(code, strstr(report, ": error[SP") == NULL ? CLI_OK : CLI_USAGE);
 	return report;
 }
 
+/* NAME.yaml or NAME/main.yaml, with NAME.expected. */
 static void compare_one(const char *yaml)
 {
+	size_t report_size, expected_size, length = strcspn(yaml, "./");
 	char expected_path[512], *report, *expected;
-	size_t report_size, expected_size;
 
-	snprintf(expected_path, sizeof(expected_path), "%.*s.expected",
-		(int)(strlen(yaml) - strlen(".yaml")), yaml);
+	snprintf(expected_path, sizeof(expected_path), "%.*s.expected", (int)length, yaml);
 	report = report_of(yaml, &report_size);
 	if (getenv("UPDATE_EXPECTED") != NULL) {
 		FILE *file = fopen(expected_path, "we");
@@ -82,6 +97,7 @@ static void test_bad_files(void **state)
 
 	assert_int_equal(chdir(CONF_BAD_DIR), 0);
 	assert_int_equal(glob("*.yaml", 0, NULL, &files), 0);
+	assert_int_equal(glob("*/main.yaml", GLOB_APPEND, NULL, &files), 0);
 	assert_true(files.gl_pathc >= FILES_MIN);
 	for (size_t i = 0; i < files.gl_pathc; i++)
 		compare_one(files.gl_pathv[i]);
