@@ -146,6 +146,7 @@ void api_get_routes(struct http_request *request, void *arg)
 		json_object_set_new(json, "masquerade", json_boolean(route->masquerade));
 		json_object_set_new(json, "metric", json_integer(route->metric));
 		json_object_set_new(json, "distribute_to", api_json_names(&route->distribute_to));
+		json_object_set_new(json, "distribute_to_ports", api_json_names(&route->to_ports));
 		json_object_set_new(json, "acl_groups", api_json_names(&route->acl_groups));
 		json_object_set_new(json, "unrestricted",
 			json_boolean(route->acl_groups.n == 0 &&

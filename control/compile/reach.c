@@ -97,12 +97,19 @@ static bool connects(const struct model *m, const struct model_policy *policy,
 		       model_peer_in_groups(peer, &policy->from.groups));
 }
 
+static bool receives(const struct compile_set *set, const struct model_route *route)
+{
+	if (set->port != NULL)
+		return refs_hold(&route->to_ports, set->port->object.index);
+	return set_in_groups(set, &route->distribute_to);
+}
+
 static bool holds_route(
 	const struct model *m, const struct compile_set *set, const struct model_route *route)
 {
 	const struct model_peer *peer;
 
-	if (!route->enabled || !set_in_groups(set, &route->distribute_to))
+	if (!route->enabled || !receives(set, route))
 		return false;
 	if (route->via_port.n > 0)
 		return true; /* the gateway itself routes */

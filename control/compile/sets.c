@@ -40,6 +40,8 @@ static void mark_named(struct interner *in)
 		mark(in->peer_is_named, &model_policy_at(m, i)->from.peers);
 		mark(in->port_is_named, &model_policy_at(m, i)->from.port);
 	}
+	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++)
+		mark(in->port_is_named, &model_route_at(m, i)->to_ports);
 }
 
 static struct compile_set *intern(struct interner *in, const char *key)

@@ -121,6 +121,7 @@ static const struct conf_field route_fields[] = {
 	FIELD("masquerade", bool, model_route, masquerade),
 	FIELD("metric", u32, model_route, metric, .min = 1, .max = 9999),
 	FIELD("distribute_to", refs, model_route, distribute_to, .kind = MODEL_GROUP),
+	FIELD("distribute_to_ports", refs, model_route, to_ports, .kind = MODEL_PORT),
 	FIELD("acl_groups", refs, model_route, acl_groups, .kind = MODEL_GROUP),
 	END,
 };

@@ -119,6 +119,7 @@ static void resolve_peers_and_routes(struct checker *c)
 		resolve(c, &route->via_peers, via, "peers", true);
 		resolve(c, &route->via_port, via, "port", false);
 		resolve(c, &route->distribute_to, path, "distribute_to", true);
+		resolve(c, &route->to_ports, path, "distribute_to_ports", true);
 		resolve(c, &route->acl_groups, path, "acl_groups", true);
 	}
 	for (size_t i = 0; i < m->tables[MODEL_EXIT_NODE].n; i++) {
@@ -511,7 +512,7 @@ static void check_routes(struct checker *c)
 			report(c, DIAG_OPEN_ROUTE, path, "add acl_groups, or see SP0501", NULL,
 				"route '%s' has no acl_groups: it is open to all who receive it",
 				route->object.name);
-		if (route->distribute_to.n == 0)
+		if (route->distribute_to.n + route->to_ports.n == 0)
 			report(c, DIAG_NO_EFFECT, path, "add distribute_to", NULL,
 				"route '%s' is distributed to nobody", route->object.name);
 	}

@@ -167,6 +167,7 @@ struct model_route {
 	struct model_refs via_port; /* at most one */
 	struct addr gateway;        /* behind via_port; ADDR_NONE = on-link or the port's gateway */
 	struct model_refs distribute_to;
+	struct model_refs to_ports; /* hosts that arrive there without a tunnel receive it too */
 	struct model_refs acl_groups;
 };
 

@@ -33,7 +33,7 @@ static const char config[] =
 	"  r2: {public_key: " KEY_D ", addresses: [100.64.0.22], groups: [routers], mtu: 1300}\n"
 	"routes:\n"
 	"  office-b: {prefixes: [10.30.0.0/16], via: {peers: [r1]}, masquerade: false,\n"
-	"             distribute_to: [berlin], network: b}\n"
+	"             distribute_to: [berlin], network: b, distribute_to_ports: [lan]}\n"
 	"  office-l: {prefixes: [10.30.0.0/16], via: {peers: [r2]}, masquerade: false,\n"
 	"             distribute_to: [london], network: l}\n"
 	"exit_nodes: {internet: {offer_to: [berlin]}}\n"
@@ -52,6 +52,7 @@ static const char config[] =
 	"  - {name: to-b, from: {groups: [berlin]}, to: {routes: [office-b]}, action: allow}\n"
 	"  - {name: to-l, from: {groups: [london]}, to: {routes: [office-l]}, protocol: tcp,\n"
 	"     ports: [443], action: allow}\n"
+	"  - {name: lan-to-b, from: {port: lan}, to: {routes: [office-b]}, action: allow}\n"
 	"policy: {routes_without_acl_groups: deny}\n";
 
 static struct model *model;
@@ -114,6 +115,10 @@ static const struct {
 	{"anna", "100.64.0.1:22", NULL, NULL, "flow.policy_host", "denied by host-closed"},
 	{"anna", "10.30.0.10:80", NULL, NULL, NULL, "allowed by policy:to-b"},
 	{"bob", "10.30.0.10:443", NULL, NULL, NULL, "allowed by policy:to-l"},
+	/* without a tunnel: the LAN receives the route, the WAN does not */
+	{"10.20.0.9", "10.30.0.10:443", NULL, NULL, NULL, "allowed by policy:lan-to-b"},
+	{"198.51.100.9", "10.30.0.10:443", NULL, NULL, "flow.policy",
+		"denied: no policy allows it"},
 	{"bob", "10.30.0.10:443", "udp", NULL, "flow.policy", "denied: no policy allows it"},
 	{"bob", "10.30.0.10:444", NULL, NULL, "flow.policy", "denied: no policy allows it"},
 	{"bob", "192.0.2.80", NULL, NULL, "flow.no_route",
