@@ -140,6 +140,7 @@ void api_get_routes(struct http_request *request, void *arg)
 		json_object_set_new(json, "description", api_json_text(route->description));
 		json_object_set_new(json, "enabled", json_boolean(route->enabled));
 		json_object_set_new(json, "prefixes", api_json_prefixes(&route->prefixes));
+		json_object_set_new(json, "map", api_json_prefixes(&route->map));
 		json_object_set_new(json, "via_peers", api_json_names(&route->via_peers));
 		json_object_set_new(json, "via_port",
 			api_json_text(route->via_port.n > 0 ? route->via_port.names[0] : NULL));

@@ -190,6 +190,7 @@ static json_t *next_hop_json(const struct why_context *w)
 		answer->underlay != NULL ? answer->underlay : answer->route;
 	const struct model *m = w->c->model;
 	const struct model_port *port;
+	json_t *json;
 
 	if (answer->inside_peer != NULL)
 		return json_pack("{s:s, s:i}", "peer", answer->inside_peer->object.name, "mtu",
@@ -202,8 +203,11 @@ static json_t *next_hop_json(const struct why_context *w)
 		const struct model_peer *peer =
 			name == NULL ? NULL : (const void *)model_find(m, MODEL_PEER, name);
 
-		return json_pack("{s:o, s:i}", "peer", api_json_text(name), "mtu",
+		json = json_pack("{s:o, s:i}", "peer", api_json_text(name), "mtu",
 			peer != NULL && peer->mtu != 0 ? peer->mtu : m->wireguard.mtu);
+		if (answer->real.family != ADDR_NONE) /* mapped */
+			json_object_set_new(json, "address", api_json_addr(&answer->real));
+		return json;
 	}
 	port = port_of_id(w->c, hop->port);
 	return json_pack("{s:o, s:o, s:i}", "port",

@@ -78,6 +78,25 @@ static void traffic_cells(struct cli_table *table, const json_t *object)
 	cli_table_cell(table, "%s", cli_bytes(cli_int(object, "reply_bytes"), back));
 }
 
+/* "10.201.0.0/24=192.168.1.0/24": as it is seen, and what it is behind the peer. */
+static void prefix_cell(struct cli_table *table, const json_t *route)
+{
+	const json_t *prefixes = json_object_get(route, "prefixes");
+	const json_t *map = json_object_get(route, "map");
+	char text[LIST_TEXT];
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < json_array_size(prefixes) && used < sizeof(text); i++) {
+		const char *real = json_string_value(json_array_get(map, i));
+
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%s%s",
+			i == 0 ? "" : ", ", json_string_value(json_array_get(prefixes, i)),
+			real == NULL ? "" : "=", real == NULL ? "" : real);
+	}
+	cli_table_cell(table, "%s", text);
+}
+
 int cli_run_routes(struct cli *cli)
 {
 	static const char *const headers[] = {
@@ -96,7 +115,7 @@ int cli_run_routes(struct cli *cli)
 		bool open = json_is_true(json_object_get(route, "unrestricted"));
 
 		cli_table_cell(table, "%s", cli_text(route, "name"));
-		cli_table_cell(table, "%s", cli_list(route, "prefixes", text, sizeof(text)));
+		prefix_cell(table, route);
 		cli_table_cell(table, "%s",
 			json_is_string(json_object_get(route, "via_port"))
 				? cli_text(route, "via_port")

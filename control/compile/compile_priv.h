@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/api/egress.h"
+#include "common/api/map.h"
 #include "common/api/policy.h"
 #include "common/api/port.h"
 #include "common/api/route.h"

@@ -36,6 +36,7 @@ static const struct object_type {
 	{API_NEIGH_SET, API_NEIGH_DEL, {KEY(neigh, addr), KEY(neigh, port)}},
 	{API_ROUTE_SET, API_ROUTE_DEL, {KEY(route, table), KEY(route, prefix), KEY(route, set_id)}},
 	{API_ALLOWED_SET, API_ALLOWED_DEL, {KEY(allowed, prefix), KEY(allowed, peer)}},
+	{API_MAP_SET, API_MAP_DEL, {KEY(map, peer), KEY(map, seen)}},
 	{API_EGRESS_ADDR_SET, API_EGRESS_ADDR_DEL, {KEY(egress_addr, egress)}},
 	{API_EGRESS_POOL_SET, API_EGRESS_POOL_DEL, {KEY(egress_pool, pool)}},
 	{API_EGRESS_RULE_SET, API_EGRESS_RULE_DEL, {KEY(egress_rule, rule)}},

@@ -299,6 +299,17 @@ static void emit_peer(struct builder *b, const struct model_peer *peer)
 		emit_allowed(b, peer->also_from.items[i], id);
 }
 
+static void emit_maps(struct builder *b, const struct model_route *route, uint32_t peer)
+{
+	for (size_t i = 0; i < route->map.n; i++) {
+		struct api_map_set *message = compile_emit(b, API_MAP_SET);
+
+		message->peer = peer;
+		message->seen = route->prefixes.items[i];
+		message->real = route->map.items[i];
+	}
+}
+
 /* Every member of a routing group owns the range: replies through any of them are accepted. */
 static void emit_route_owners(struct builder *b, const struct model_route *route)
 {
@@ -308,6 +319,8 @@ static void emit_route_owners(struct builder *b, const struct model_route *route
 		for (size_t k = 0; model_peer_at(b->model, peer)->enabled && k < route->prefixes.n;
 			k++)
 			emit_allowed(b, route->prefixes.items[k], b->c->peer_ids[peer]);
+		if (model_peer_at(b->model, peer)->enabled)
+			emit_maps(b, route, b->c->peer_ids[peer]);
 	}
 }
 

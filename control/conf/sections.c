@@ -116,6 +116,7 @@ static const struct conf_field route_fields[] = {
 	FIELD("enabled", bool, model_route, enabled),
 	FIELD("network", name, model_route, network),
 	FIELD("prefixes", prefixes, model_route, prefixes, .required = true),
+	FIELD("map", prefixes, model_route, map),
 	/* The fields of via lie in the route itself. */
 	{.key = "via", .read = conf_read_fields, .fields = via_fields},
 	FIELD("masquerade", bool, model_route, masquerade),

@@ -129,6 +129,11 @@
 	X(315, PORTS_TAKEN, DIAG_ERROR, "ports that something else has",                           \
 		"A port of an address belongs to one forward, to WireGuard, or to the gateway's "  \
 		"own connections.")                                                                \
+	X(316, BAD_MAP, DIAG_ERROR, "prefixes that cannot be mapped",                              \
+		"`map` has one prefix for each of the route's `prefixes`, in their order, of the " \
+		"same family and length: address by address, the first is known as the second. "   \
+		"The route leads through peers, and what a peer has behind it is known by one "    \
+		"name only.")                                                                      \
 	X(330, TEST_FAILED, DIAG_ERROR, "a test of the configuration fails",                       \
 		"The section `tests` says what shall become of a flow, and by this configuration " \
 		"it "                                                                              \

@@ -645,5 +645,7 @@ bool model_check(struct model *model, const struct model_reporter *reporter)
 	check_pools(&c);
 	check_policies(&c);
 	/* names that lead nowhere have no index */
+	if (!model_check_maps(model, reporter))
+		c.ok = false;
 	return c.ok && model_check_forwards(model, reporter);
 }

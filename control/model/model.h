@@ -163,6 +163,7 @@ struct model_route {
 	bool masquerade;
 	uint32_t metric;
 	struct model_prefixes prefixes;
+	struct model_prefixes map; /* what is behind the peers; one for each of prefixes, or none */
 	struct model_refs via_peers;
 	struct model_refs via_port; /* at most one */
 	struct addr gateway;        /* behind via_port; ADDR_NONE = on-link or the port's gateway */

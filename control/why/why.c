@@ -396,13 +396,44 @@ static enum why_verdict judge(struct asking *a)
 	return ask_egress(a);
 }
 
+/* As map_turn() of the data plane: from real to seen, and the other way round. */
+static bool turn(const struct asking *a, uint32_t peer, struct addr *addr)
+{
+	const struct api_map_set *map;
+
+	FOR_EACH(a, map, API_MAP_SET)
+	{
+		bool inward = prefix_contains(&map->real, addr);
+		const struct prefix *to = inward ? &map->seen : &map->real;
+
+		if (map->peer != peer || (!inward && !prefix_contains(&map->seen, addr)))
+			continue;
+		for (unsigned bit = 0; bit < to->length; bit++) {
+			uint8_t mask = (uint8_t)(0x80 >> bit % 8);
+
+			addr->bytes[bit / 8] &= (uint8_t)~mask;
+			addr->bytes[bit / 8] |= to->bytes[bit / 8] & mask;
+		}
+		return true;
+	}
+	return false;
+}
+
 void why_judge(const struct compiled *compiled, const struct desired *list,
 	const struct why_query *query, struct why_answer *answer)
 {
-	struct asking asking = {compiled, list, query, answer, false};
+	struct why_query seen = *query;
+	struct asking asking = {compiled, list, &seen, answer, false};
 
 	memset(answer, 0, sizeof(*answer));
+	if (query->as != NULL)
+		turn(&asking, compiled->peer_ids[query->as->object.index], &seen.src);
 	answer->verdict = judge(&asking);
+	if (answer->route == NULL || answer->route->next != API_NEXT_PEER)
+		return;
+	answer->real = query->dst;
+	if (!turn(&asking, answer->route->peer, &answer->real))
+		answer->real = (struct addr){0};
 }
 
 const char *why_drop_name(const struct why_answer *answer)

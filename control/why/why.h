@@ -8,6 +8,7 @@
 #pragma once
 
 #include "common/api/egress.h"
+#include "common/api/map.h"
 #include "common/api/forward.h"
 #include "common/api/policy.h"
 #include "common/api/route.h"
@@ -46,6 +47,7 @@ struct why_answer {
 	const struct api_route_set *route;  /* of the overlay, or underlay for plain senders */
 	const struct api_route_set *closed; /* the entry that keeps the exit node out */
 	const struct api_route_set *underlay;
+	struct addr real; /* of the destination, where it is mapped; else ADDR_NONE */
 	const struct api_policy_set *rule; /* NULL after WHY_POLICY: none matched */
 	const struct api_forward_set *forward;
 	const struct model_peer *inside_peer; /* to which the forward leads; NULL = a plain host */

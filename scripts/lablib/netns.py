@@ -168,7 +168,7 @@ class Lab:
         RUN.mkdir(mode=0o755, exist_ok=True)
         self.state.mkdir(mode=0o700)
         for node in [*self.clients, "router", "gateway", "internet", "lan-host"]:
-            self._add_node(node)
+            self.add_node(node)
         self._wire_router()
         self._wire_gateway()
         for number, node in enumerate(self.clients, 1):
@@ -188,7 +188,7 @@ class Lab:
                          for key, value in values.items())
         run(["ip", "netns", "exec", self.ns(node), "sh", "-ec", script])
 
-    def _add_node(self, node):
+    def add_node(self, node):
         run(["ip", "netns", "add", self.ns(node)])
         forward = 1 if node == "router" else 0
         self.sysctl(node, net__ipv4__ip_forward=forward,
@@ -201,12 +201,12 @@ class Lab:
                      net__ipv6__conf__default__accept_ra=0)
         self.ip_batch(node, "link set lo up")
 
-    def _wire(self, node_a, if_a, node_b, if_b):
+    def wire(self, node_a, if_a, node_b, if_b):
         self.ip_batch(None, f"link add {if_a} netns {self.ns(node_a)} type veth "
                        f"peer name {if_b} netns {self.ns(node_b)}")
 
     def _wire_router(self):
-        self._wire("router", "uplink", "gateway", "wan")
+        self.wire("router", "uplink", "gateway", "wan")
         lines = ["link add home type bridge", "link set home up", "link set uplink up"]
         for name, addresses in topology.ROUTER.items():
             lines += [f"addr add {a} dev {name}" for a in addresses]
@@ -218,8 +218,8 @@ class Lab:
                           for family in ("ip", "ip6")))
 
     def _wire_gateway(self):
-        self._wire("gateway", "inet", "internet", "eth0")
-        self._wire("gateway", "lan", "lan-host", "eth0")
+        self.wire("gateway", "inet", "internet", "eth0")
+        self.wire("gateway", "lan", "lan-host", "eth0")
         for port in topology.PORTS:
             # No address, not even link-local: these belong to the data plane.
             self.ip_batch("gateway", f"link set {port} addrgenmode none", f"link set {port} up")
@@ -230,7 +230,7 @@ class Lab:
         self.ip_batch("lan-host", f"route add default via {v4}", f"route add default via {v6}")
 
     def _wire_client(self, node, number):
-        self._wire(node, "eth0", "router", f"c{number}")
+        self.wire(node, "eth0", "router", f"c{number}")
         self.ip_batch("router", f"link set c{number} master home", f"link set c{number} up")
         v4, v6 = (a.split("/")[0] for a in topology.ROUTER["home"])
         self.ip_batch(node, "link set eth0 up",

@@ -22,7 +22,7 @@ class BareLab(Lab):
             self._start_guard()
         RUN.mkdir(mode=0o755, exist_ok=True)
         self.state.mkdir(mode=0o700)
-        self._add_node("gateway")
+        self.add_node("gateway")
 
 
 class Bare:

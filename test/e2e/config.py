@@ -74,6 +74,26 @@ def berlin_london(clients, workers=1):
     return config
 
 
+def mapped_sites(clients, workers=1):
+    """client1 reaches what is behind client2 and client3; both have the same ranges there."""
+    config = exit_node(clients, workers)
+    config["groups"] = {g: {} for g in ("everyone", "users", "routers")}
+    for name, peer_ in config["peers"].items():
+        peer_["groups"] = ["users" if name == "client1" else "routers"]
+    for number, router in ((1, "client2"), (2, "client3")):
+        config.setdefault("routes", {})[f"site-{number}"] = {
+            "prefixes": [f"10.20{number}.0.0/24", f"fdaa:{number}::/64"],
+            "map": ["192.168.1.0/24", "fd01::/64"], "via": {"peers": [router]},
+            "masquerade": False, "distribute_to": ["users", "routers"]}
+    sites = list(config["routes"])
+    config["policies"] += [
+        {"name": "to-sites", "from": {"groups": ["users", "routers"]}, "to": {"routes": sites},
+         "action": "allow"},
+        {"name": "from-sites", "from": {"groups": ["routers"]}, "to": {"groups": ["users"]},
+         "action": "allow"}]
+    return config
+
+
 def write(config, path):
     path.write_text(json.dumps(config, indent=2) + "\n")
     return path

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """berlin/london: two groups of sources reach the same range through different routing peers."""
+import re
+
 import config as configs
 import pytest
 from conftest import WORKERS
@@ -48,3 +50,71 @@ def test_replies_through_the_other_routing_peer_are_accepted(offices):
     answers = offices.result(asking)
     assert [bytes.fromhex(a["data"]) for a in answers] == [b"reply"]
     assert answers[0]["from"] == OFFICE
+
+
+# -- mapped prefixes: two sites with the same range -------------------------------------------------
+
+SITES = {"client2": ("site2", {"v4": "10.201.0.10", "v6": "fdaa:1::10"}),
+         "client3": ("site3", {"v4": "10.202.0.10", "v6": "fdaa:2::10"})}
+REAL = {"v4": "192.168.1.10", "v6": "fd01::10"}
+FAMILIES = ("v4", "v6")
+
+
+@pytest.fixture(params=WORKERS)
+def sites(request, make_world):
+    """A network 192.168.1.0/24, fd01::/64 behind each of two clients, with a host in it."""
+    world = make_world(configs.mapped_sites, workers=request.param, clients=3).connect()
+    for router, (site, _) in SITES.items():
+        world.lab.add_node(site)
+        world.lab.wire(router, "lan", site, "eth0")
+        world.lab.ip_batch(router, "link set lan up", "addr add 192.168.1.1/24 dev lan",
+                           "addr add fd01::1/64 dev lan nodad")
+        world.lab.ip_batch(site, "link set eth0 up", "addr add 192.168.1.10/24 dev eth0",
+                           "addr add fd01::10/64 dev eth0 nodad",
+                           "route add default via 192.168.1.1", "route add default via fd01::1")
+        world.lab.sysctl(router, net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1)
+        start_web(world.lab, world.logs, site)
+        world.clients[router].wait_handshake()
+    return world
+
+
+def asks(world, node, host):
+    """The address under which the web server on the host knows this node."""
+    where = f"[{host}]" if ":" in host else host
+    return world.lab.run(node, "curl", "-sS", "-m", "20", f"http://{where}/").stdout.strip()
+
+
+def test_sites_with_the_same_range(sites):
+    captures = {site: sites.capture(site, "eth0", "tcp[tcpflags] & tcp-syn != 0 or ip6")
+                for site, _ in SITES.values()}
+    for family in FAMILIES:
+        for router, (site, seen) in SITES.items():
+            with captures[site] as here:
+                assert asks(sites, "client1", seen[family]) == configs.overlay(1, family)
+            assert here.packets(), f"{seen[family]} is not at {site}"
+            # What the site opens comes from its own name.
+            with sites.capture("client1", "wg0", "icmp or icmp6") as capture:
+                assert sites.lab.run(site, "ping", "-n", "-c", "2", "-W", "2",
+                                     configs.overlay(1, family)).returncode == 0
+            sources = {p.src for p in capture.packets()}
+            assert sources == {seen[family], configs.overlay(1, family)}
+        # From site to site both ends have another name.
+        (here, mine), (_, theirs) = SITES["client2"], SITES["client3"]
+        assert asks(sites, here, theirs[family]) == mine[family]
+        # The end of the way says so itself: a port unreachable, translated.
+        output = sites.clients["client1"].run("traceroute", f"-{family[1]}", "-n", "-q", "1", "-w",
+                                              "2", "-m", "5", theirs[family], timeout=40).stdout
+        hops = re.findall(r"^ *\d+ +([0-9a-f.:]+)", output, re.M)
+        assert hops[-1] == theirs[family], output
+    if sites.workers > 1:
+        assert sites.handoffs() > 0
+
+
+def test_why_and_routes_show_the_map(sites):
+    routes = sites.gateway.cli("routes").stdout
+    assert "10.201.0.0/24=192.168.1.0/24" in routes
+    answer = sites.gateway.json("why", "client1", "10.202.0.10:80")
+    assert answer["allowed"] and answer["next_hop"]["peer"] == "client3"
+    assert answer["next_hop"]["address"] == REAL["v4"]
+    answer = sites.gateway.json("why", REAL["v4"], "10.202.0.10:80", "--as", "client2")
+    assert answer["allowed"] and answer["source"]["peer"] == "client2"

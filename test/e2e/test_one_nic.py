@@ -37,7 +37,7 @@ class OneNicLab(Lab):
                       *(f"addr add {a} dev eth0" for a in topology.GATEWAY["wan"]),
                       "route add default via 198.51.100.1",
                       "route add default via 2001:db8:100::1")
-        self._wire("router", "inet", "internet", "eth0")
+        self.wire("router", "inet", "internet", "eth0")
         self.ip_batch("router", "link set inet up",
                       *(f"addr add {a} dev inet" for a in topology.GATEWAY["inet"]))
         self.ip_batch("internet", "link set eth0 up",
