@@ -162,7 +162,7 @@ static inline uint16_t prepare_data(
 
 	if (unlikely(keypair == NULL || keypair->owner != burst->worker->id))
 		return hand_over(mbuf, index, burst->worker->id);
-	if (unlikely(burst->worker->now_ms - keypair->birth_ms >= WG_REJECT_AFTER_TIME_MS))
+	if (unlikely(!renew_is_usable(keypair->birth_ms, burst->worker->now_ms)))
 		return drop(mbuf, DROP(wireguard, EXPIRED));
 	if (unlikely(!replay_may_accept(&keypair->replay, counter)))
 		return drop(mbuf, DROP(wireguard, REPLAYED));

@@ -17,6 +17,13 @@ enum {
 	RENEW_ASK_AGAIN_MS = 1000,
 };
 
+/* Whether a keypair of this age may seal and open at all (paper, 6.2). A worker's clock may be a
+ * little behind that of the thread which made it. */
+static inline bool renew_is_usable(uint64_t birth_ms, uint64_t now_ms)
+{
+	return now_ms < birth_ms + WG_REJECT_AFTER_TIME_MS;
+}
+
 /* Sealed with a keypair of ours that is too old, or with a counter past the limit (paper, 6.2). */
 static inline bool renew_sender_due(
 	bool initiator, uint64_t birth_ms, uint64_t counter, uint64_t now_ms)

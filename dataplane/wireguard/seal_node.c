@@ -114,7 +114,7 @@ static uint16_t stage(struct rte_mbuf *mbuf, struct wg_peer *peer, const struct 
 
 static bool usable(const struct keypair *keypair, uint64_t now_ms)
 {
-	return keypair != NULL && now_ms - keypair->birth_ms < WG_REJECT_AFTER_TIME_MS &&
+	return keypair != NULL && renew_is_usable(keypair->birth_ms, now_ms) &&
 	       atomic_load_explicit(&keypair->send_counter, memory_order_relaxed) <
 		       WG_REJECT_AFTER_MESSAGES;
 }

@@ -309,7 +309,7 @@ static bool has_session(const struct wg_peer *peer)
 {
 	const struct keypair *current = atomic_load_explicit(&peer->current, memory_order_relaxed);
 
-	return current != NULL && self.now_ms - current->birth_ms < WG_REJECT_AFTER_TIME_MS;
+	return current != NULL && renew_is_usable(current->birth_ms, self.now_ms);
 }
 
 static void anchor_set(struct wg_peer *peer, const struct api_peer_set *set)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """wg(8) on the running gateway: what it shows happened, what it changes is in force."""
 import stat
+import sys
 
 import config as configs
 import pytest
@@ -43,6 +44,38 @@ def gateway_peers(world):
 
 def client_peer(client):
     return list(dump(client.run("wg", "show", client.interface, "dump").stdout)[1].values())[0]
+
+
+# Asks as a user without rights; "" is the end of the connection, without an answer.
+ASK = """
+import os, socket, sys
+os.setgid(65534), os.setuid(65534)
+sock = socket.socket(socket.AF_UNIX)
+sock.settimeout(10)
+try:
+    sock.connect(sys.argv[1])
+    sock.send(b"get=1\\n\\n")
+    print("answer" if sock.recv(1000) else "closed")
+except PermissionError:
+    print("no way")
+except (BrokenPipeError, ConnectionResetError):
+    print("closed")
+"""
+
+
+def test_only_root_and_ourselves_are_heard(world):
+    """By the socket's mode; and should somebody widen that, by who asks."""
+    socket = world.gateway.wireguard_dir / "sp0.sock"
+
+    def ask():
+        return run([sys.executable, "-c", ASK, socket]).stdout.strip()
+
+    assert ask() == "no way"
+    for folder in (world.lab.state, world.gateway.wireguard_dir):
+        folder.chmod(0o755)
+    socket.chmod(0o666)
+    assert ask() == "closed"
+    assert gateway_peers(world)  # root's
 
 
 def agree(world, client):

@@ -476,6 +476,60 @@ def test_unreachable_is_told_to_a_limit(world):
     assert 40 <= len(capture.packets()) <= 50 + 100 * took + 1
 
 
+def inner(change, v6=False):
+    """A packet of client1 with some bytes of its header written over: {offset: bytes}."""
+    packet = bytearray(bytes((IPv6(src=configs.overlay(1, "v6"), dst=topology.INTERNET["v6"]) if v6
+                              else IP(src=configs.overlay(1), dst=topology.INTERNET["v4"])) /
+                             UDP(sport=9, dport=9) / bytes(40)))
+    for offset, text in change.items():
+        packet[offset:offset + len(text)] = text
+    return IPv6(bytes(packet)) if v6 else bytes(packet)
+
+
+@pytest.mark.parametrize("reason, packet", [
+    ("packet.header_length", inner({0: b"\x44"})), ("packet.header_length", inner({0: b"\x4f"})[:48]),
+    ("packet.total_length", inner({2: b"\0\x13"})), ("packet.cut", inner({2: b"\x01\0"})),
+    ("packet.checksum", inner({10: b"\0\1"})),
+    ("packet.udp", IP(src=configs.overlay(1), dst=topology.INTERNET["v4"], proto=17) / bytes(4)),
+    ("packet.tcp", IP(src=configs.overlay(1), dst=topology.INTERNET["v4"], proto=6) / bytes(12)),
+    ("packet.cut", IPv6(src=configs.overlay(1, "v6"), dst=topology.INTERNET["v6"], plen=200) /
+     UDP(sport=9, dport=9)),
+    ("packet.extensions", IPv6(src=configs.overlay(1, "v6"), dst=topology.INTERNET["v6"], nh=60,
+                               plen=160) / (bytes([60, 0, 1, 4, 0, 0, 0, 0]) * 20))])
+def test_malformed_inner_packets(world, reason, packet):
+    """Authentic, and yet no packet: counted by what is wrong with it; the tunnel lives."""
+    world.expect_drops(reason, lambda: world.send_raw("client1", "wg0", packet, packet),
+                       at_least=2)
+    assert lives(world)
+
+
+def test_a_session_is_silent_until_it_is_confirmed(world):
+    """The gateway has answered, but nothing has come on that session: it may not send on it. Only
+    initiations get through to it; then everything does."""
+    client = world.clients["client3"]  # to which the gateway would send each second
+    rules = (f"table inet first {{ chain c {{ type filter hook forward priority 0; udp dport {PORT} "
+             "udp length != 156 drop; }; }")
+    exported = world.gateway.export("client3", client.key_file)
+    world.lab.run("router", "nft", "-f", "-", input=rules)
+    try:
+        with world.capture("router", "uplink", FROM_GATEWAY) as capture:
+            client.up(exported)
+            port = port_of(client)
+
+            def sent(kind):
+                return [p for p in of_kind(capture.packets(), kind) if p[UDP].dport == port]
+
+            # It wants to send: it begins a handshake of its own.
+            wait_until(lambda: sent(RESPONSE) and sent(INITIATION), 30, "an initiation", 0.2)
+            assert not [p for p in capture.packets() if p[UDP].dport == port and
+                        payload(p)[0] == DATA]
+    finally:
+        world.lab.run("router", "nft", "delete", "table", "inet", "first")
+    client.wait_handshake(30)
+    assert client.pings("100.64.0.1", 5)
+    client.down()
+
+
 # -- clients with something of their own ----------------------------------------------------------
 
 

@@ -9,6 +9,27 @@
 
 enum { T0 = 1000000 };
 
+static void test_a_keypair_lasts_180_seconds(void **state)
+{
+	static const struct {
+		int64_t age_ms;
+		bool usable;
+	} rows[] = {
+		{0, true},
+		{120001, true},
+		{179999, true},
+		{180000, false},
+		{1000000, false},
+		/* a worker whose clock is a little behind the thread's */
+		{-5, true},
+		{-2000, true},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(
+			renew_is_usable(T0, (uint64_t)(T0 + rows[i].age_ms)), rows[i].usable);
+}
+
 static void test_sender_asks_for_new_keys(void **state)
 {
 	static const struct {
@@ -81,6 +102,7 @@ static void test_load_is_of_one_queue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_keypair_lasts_180_seconds),
 		cmocka_unit_test(test_sender_asks_for_new_keys),
 		cmocka_unit_test(test_receiver_asks_in_the_last_minute_of_the_current_one),
 		cmocka_unit_test(test_asks_again_each_second),
