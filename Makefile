@@ -100,6 +100,10 @@ docs: setup ## man pages from docs/man/ into build/man/
 		out=$(BUILD)/man/$$(basename "$$page" .scd); \
 		scdoc <"$$page" >"$$out" && echo "$$out"; done
 
+.PHONY: deb
+deb: setup ## the Debian package, from what git tracks, into build/deb/
+	@scripts/deb $(BUILD)/deb
+
 .PHONY: clean
 clean: ## remove what was built
 	@rm -rf $(BUILD) $(BUILD_DEBUG) build-fuzz build-coverage build-analyze

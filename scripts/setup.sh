@@ -19,8 +19,9 @@ lint=(gcovr clang clang-format clang-tidy libclang-rt-14-dev cppcheck codespell 
 lab=(wireguard-go wireguard-tools runit iproute2 nftables ethtool iperf3 iputils-ping curl
 	tcpdump tshark traceroute procps util-linux dnsmasq-base)
 docs=(scdoc bash-completion)
+packaging=(debhelper lintian systemd)
 vm=(qemu-system-x86 busybox-static) # only with --vm: tests without it are skipped
-packages=("${build[@]}" "${tests[@]}" "${lint[@]}" "${lab[@]}" "${docs[@]}")
+packages=("${build[@]}" "${tests[@]}" "${lint[@]}" "${lab[@]}" "${docs[@]}" "${packaging[@]}")
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
