@@ -17,7 +17,7 @@ build=(build-essential pkg-config meson ninja-build
 tests=(libcmocka-dev python3 python3-pytest python3-scapy python3-yaml python3-jsonschema dpdk-dev valgrind)
 lint=(gcovr clang clang-format clang-tidy libclang-rt-14-dev cppcheck codespell shellcheck)
 lab=(wireguard-go wireguard-tools runit iproute2 nftables ethtool iperf3 iputils-ping curl
-	tcpdump tshark traceroute procps util-linux dnsmasq-base)
+	tcpdump tshark traceroute procps util-linux dnsmasq-base faketime)
 docs=(scdoc bash-completion)
 packaging=(debhelper lintian systemd)
 vm=(qemu-system-x86 busybox-static) # only with --vm: tests without it are skipped

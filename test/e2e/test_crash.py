@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """kill -9 of the data plane: what must be the same afterwards, and what must be over. One client is
 many peers, one after the other, each with its key."""
+import glob
 import time
+from datetime import datetime, timedelta, timezone
 
 import config as configs
 import pytest
@@ -9,11 +11,12 @@ from conftest import log_folder, needs_programs
 from lablib import topology
 from lablib.client import make_keys
 from lablib.netns import wait_until
-from test_wireguard import INITIATION, RESPONSE, STRANGER, again, of_kind
+from test_wireguard import INITIATION, RESPONSE, STRANGER, again, of_kind, payload
 from world import World
 
 PEERS = 12
 PORT = topology.LISTEN_PORT
+FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 POOL = [f"203.0.113.{n}" for n in (5, 6, 7, 8)]
 POOL_V6 = [f"2001:db8:203::{n}" for n in (5, 6, 7, 8)]
 
@@ -101,3 +104,50 @@ def test_the_data_plane_is_killed(world):
     responses = [p["UDP"].dport for p in of_kind(answers.packets(), RESPONSE)]
     assert len(responses) >= PEERS - 1 and STRANGER not in responses
     assert after == before
+
+
+def log_time(world):
+    """The data plane's own clock, as its last line has it."""
+    line = world.gateway.dataplane.log.read_text().splitlines()[-1]
+    return datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S.%f%z")
+
+
+def test_the_clock_is_set_back(world):
+    """By an hour, while the data plane is away: the client still takes the gateway's initiation,
+    and the gateway the client's."""
+    library = glob.glob(FAKETIME)
+    if not library:
+        pytest.skip("no libfaketime: apt-get install faketime")
+    client, service = world.clients["client1"], world.gateway.dataplane
+    Crowd(world).be(1)
+    assert client.pings(topology.INTERNET["v4"], 5)
+    time.sleep(1.5)  # marks are written once a second
+    service.set_before(f"export LD_PRELOAD={library[0]} FAKETIME=-1h "
+                       "FAKETIME_DONT_FAKE_MONOTONIC=1")
+    try:
+        with world.capture("router", "uplink", f"udp port {PORT}") as capture:
+            service.restarted(service.kill())
+
+            def answered():
+                """An initiation of the gateway's, and an answer to that."""
+                senders = {payload(p)[4:8] for p in of_kind(capture.packets(), INITIATION)
+                           if p["UDP"].sport == PORT}
+                return any(payload(p)[8:12] in senders
+                           for p in of_kind(capture.packets(), RESPONSE) if p["UDP"].dport == PORT)
+
+            wait_until(answered, 30, "an answer to the gateway's initiation", 0.2)
+        back = datetime.now(timezone.utc) - log_time(world)
+        assert timedelta(minutes=55) < back < timedelta(minutes=65), back
+        world.gateway.wait_ready()
+        wait_until(lambda: client.pings(topology.INTERNET["v4"], 1, 0.5), 30, "forwarding")
+        before = client.handshake()
+        time.sleep(1)  # handshakes are counted in seconds
+        client.run("wg", "set", client.interface, "private-key", world.crowd_keys[2][0])
+        Crowd(world).be(1)  # another key in between: the session is gone
+        wait_until(lambda: client.pings(topology.INTERNET["v4"], 1, 0.5), 30, "forwarding")
+        assert client.handshake() > before
+    finally:
+        service.set_before("")
+        service.restarted(service.kill())
+        world.gateway.wait_ready()
+    wait_until(lambda: client.pings(topology.INTERNET["v4"], 1, 0.5), 30, "forwarding")

@@ -487,7 +487,8 @@ def inner(change, v6=False):
 
 
 @pytest.mark.parametrize("reason, packet", [
-    ("packet.header_length", inner({0: b"\x44"})), ("packet.header_length", inner({0: b"\x4f"})[:48]),
+    ("packet.header_length", inner({0: b"\x44"})),
+    ("packet.header_length", inner({0: b"\x4f"})[:48]),
     ("packet.total_length", inner({2: b"\0\x13"})), ("packet.cut", inner({2: b"\x01\0"})),
     ("packet.checksum", inner({10: b"\0\1"})),
     ("packet.udp", IP(src=configs.overlay(1), dst=topology.INTERNET["v4"], proto=17) / bytes(4)),
