@@ -25,8 +25,9 @@ enum {
 	MB = 1 << 20,
 	BASE_MB = 160, /* rings, graphs, drivers, EAL itself */
 	LEAST_MB = 512,
-	FLOW_BYTES = 512, /* upper estimates of one entry, index included */
-	PEER_BYTES = 16384,
+	FLOW_BYTES = 512,  /* upper estimates of one entry, index included */
+	PEER_BYTES = 8192, /* with three sessions */
+	WORKER_BYTES = 2 * MB,
 	ROUTE_BYTES = 1024,
 	RULE_BYTES = 512,
 	MBUF_BYTES = 512, /* beside the frame: headers, private area, headroom */
@@ -42,6 +43,7 @@ unsigned eal_memory_mb(const struct args *args)
 	bytes += (uint64_t)config->mbufs * (device_frame_bytes(config->mtu_max) + MBUF_BYTES);
 	bytes += (uint64_t)config->max_flows * FLOW_BYTES;
 	bytes += (uint64_t)config->max_peers * PEER_BYTES;
+	bytes += (uint64_t)config->workers * WORKER_BYTES;
 	bytes += (uint64_t)config->max_routes * 2 * ROUTE_BYTES;
 	bytes += (uint64_t)config->max_rules * 2 * RULE_BYTES;
 	return bytes / MB + 1 < LEAST_MB ? LEAST_MB : (unsigned)(bytes / MB + 1);

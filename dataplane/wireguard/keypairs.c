@@ -135,6 +135,30 @@ void keepalive_send(struct wg_peer *peer)
 	seal_later(peer, mbuf);
 }
 
+/* The link of a packet that waits, in its private line. */
+static void link_set(struct rte_mbuf *mbuf, struct rte_mbuf *next)
+{
+	_Static_assert(sizeof(next) <= sizeof(packet_of(mbuf)->scratch), "room for a link");
+	memcpy(packet_of(mbuf)->scratch, &next, sizeof(next));
+}
+
+static struct rte_mbuf *link_get(struct rte_mbuf *mbuf)
+{
+	struct rte_mbuf *next;
+
+	memcpy(&next, packet_of(mbuf)->scratch, sizeof(next));
+	return next;
+}
+
+static struct rte_mbuf *staged_take(struct wg_peer *peer)
+{
+	struct rte_mbuf *mbuf = peer->staged_first;
+
+	peer->staged_first = link_get(mbuf);
+	peer->staged_count--;
+	return mbuf;
+}
+
 void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf)
 {
 	/* A keepalive that found no key has done its work: the handshake begins. */
@@ -142,22 +166,15 @@ void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf)
 		rte_pktmbuf_free(mbuf);
 		return;
 	}
-	if (peer->staged_count == WG_STAGED_MAX) {
-		rte_pktmbuf_free(peer->staged[peer->staged_head]);
-		peer->staged_head = (peer->staged_head + 1) % WG_STAGED_MAX;
-		peer->staged_count--;
-	}
-	peer->staged[(peer->staged_head + peer->staged_count) % WG_STAGED_MAX] = mbuf;
+	if (peer->staged_count == WG_STAGED_MAX)
+		rte_pktmbuf_free(staged_take(peer));
+	link_set(mbuf, NULL);
+	if (peer->staged_count == 0)
+		peer->staged_first = mbuf;
+	else
+		link_set(peer->staged_last, mbuf);
+	peer->staged_last = mbuf;
 	peer->staged_count++;
-}
-
-static struct rte_mbuf *staged_take(struct wg_peer *peer)
-{
-	struct rte_mbuf *mbuf = peer->staged[peer->staged_head];
-
-	peer->staged_head = (peer->staged_head + 1) % WG_STAGED_MAX;
-	peer->staged_count--;
-	return mbuf;
 }
 
 void staged_flush(struct wg_peer *peer)

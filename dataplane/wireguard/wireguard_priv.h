@@ -104,8 +104,8 @@ struct wg_peer {
 	struct handshake_peer handshake __rte_cache_aligned;
 	struct wg_interface *interface;
 	struct keypair *previous;
-	struct rte_mbuf *staged[WG_STAGED_MAX]; /* ring, staged_head the oldest */
-	uint16_t staged_head, staged_count;
+	struct rte_mbuf *staged_first, *staged_last; /* a list: few peers have any at a time */
+	uint16_t staged_count;
 	uint8_t worker; /* that received the last handshake: owner of the next keypair */
 	bool listed;    /* in the interface's table by key */
 	bool event_due;
