@@ -94,7 +94,8 @@ class Round:
         args = self.args
         self.gateway = self.bare.make_gateway({}, options=[
             "--max-peers", args.max_peers, "--max-routes", args.max_routes,
-            "--max-rules", args.max_rules])
+            "--max-rules", args.max_rules,
+            *(["--memory", args.memory] if args.memory else [])])
         self.gateway.config.write_text(small(self.port))
         self.gateway.start()
 
@@ -130,6 +131,9 @@ class Round:
         self.timed("control", self.restart_control)
         self.timed("dataplane", self.restart_dataplane)
         self.split("dataplane")
+        status = (self.gateway.dataplane.pid() and
+                  open(f"/proc/{self.gateway.dataplane.pid()}/status").read())
+        self.times["resident_mib"] = int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
         self.sets = max(int(sets) for sets, _ in self.generation_lines())
         return self.times
 
@@ -142,6 +146,8 @@ def main():
     parser.add_argument("--max-peers", type=int, default=131_072)
     parser.add_argument("--max-routes", type=int, default=524_288)
     parser.add_argument("--max-rules", type=int, default=262_144)
+    parser.add_argument("--memory", type=int, help="MB for the data plane (default: its own "
+                        "estimate by the limits above)")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     if os.geteuid() != 0 or not have_programs():
@@ -158,7 +164,7 @@ def main():
     print(f"{cpu_name()}, {os.cpu_count()} CPUs; {args.peers} peers, {args.routes} routes, "
           f"{scale.sets} objects; medians of {args.rounds}")
     for name, seconds in medians.items():
-        print(f"{name:20} {seconds:8.2f} s")
+        print(f"{name:20} {seconds:8.2f}{'' if name == 'resident_mib' else ' s'}")
     out = ROOT / "build" / "bench" / "program_scale.json"
     out.write_text(json.dumps({"peers": args.peers, "routes": args.routes, "objects": scale.sets,
                                "cpu": cpu_name(), "rounds": results}, indent=2) + "\n")
