@@ -139,9 +139,11 @@ static json_t *restart_needed(const json_t *changes)
 			strcmp(json_string_value(json_object_get(change, "kind")), "section") != 0)
 			continue;
 		json_array_foreach(json_object_get(change, "fields"), k, field)
+		{
 			json_array_append_new(
 				list, json_sprintf("dataplane.%s",
 					      json_string_value(json_object_get(field, "key"))));
+		}
 	}
 	return list;
 }

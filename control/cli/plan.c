@@ -73,11 +73,15 @@ static void print_addresses(const json_t *view)
 		printf("%s", first ? "" : "; ");
 		first = false;
 		json_array_foreach(json_object_get(rule, "to"), k, item)
+		{
 			printf("%s%s", json_string_value(item), k + 1 == n ? " by " : ", ");
+		}
 		if (json_array_size(addresses) == 0)
 			fputs("refused", stdout);
 		json_array_foreach((json_t *)addresses, k, item)
+		{
 			printf("%s%s", k == 0 ? "" : ", ", json_string_value(item));
+		}
 	}
 }
 
@@ -107,7 +111,9 @@ static void print_list(const char *sign, const json_t *list)
 	size_t i;
 
 	json_array_foreach((json_t *)list, i, item)
+	{
 		printf("      %s %s\n", sign, json_string_value(item));
+	}
 }
 
 static void print_exit(const char *sign, const char *name)
@@ -151,7 +157,9 @@ static void print_tunnels(const json_t *part)
 		return;
 	printf("%lld tunnel%s end%s:\n", (long long)n, plural(n), n == 1 ? "s" : "");
 	json_array_foreach(json_object_get(part, "peers"), i, peer)
+	{
 		printf("  %s: %s\n", cli_text(peer, "name"), cli_text(peer, "why"));
+	}
 }
 
 static void print_flows(const json_t *flows)
@@ -168,10 +176,12 @@ static void print_flows(const json_t *flows)
 		(long long)cli_int(flows, "running"), plural(cli_int(flows, "running")),
 		cut == 0 ? "." : ":");
 	json_array_foreach(json_object_get(flows, "list"), i, flow)
+	{
 		printf("  %s: %s %s %lld -> %s %lld: %s\n", cli_text(flow, "from"),
 			cli_text(flow, "protocol"), cli_text(flow, "src"),
 			(long long)cli_int(flow, "sport"), cli_text(flow, "dst"),
 			(long long)cli_int(flow, "dport"), cli_text(flow, "why"));
+	}
 	if (unjudged > 0)
 		printf("  (%lld more were not judged: there are too many)\n", (long long)unjudged);
 }
@@ -198,7 +208,9 @@ static void print_plan(const json_t *json)
 	print_tunnels(json_object_get(touched, "tunnels"));
 	print_flows(json_object_get(json, "flows"));
 	json_array_foreach(json_object_get(json, "restart_needed"), i, item)
+	{
 		printf("%s needs a restart of the data plane.\n", json_string_value(item));
+	}
 	printf("The data plane would be given %lld object%s and lose %lld.\n",
 		(long long)cli_int(json, "sets"), plural(cli_int(json, "sets")),
 		(long long)cli_int(json, "deletions"));
@@ -254,13 +266,24 @@ int cli_run_config_diff(struct cli *cli)
 	return code;
 }
 
+static void print_files(const json_t *files)
+{
+	json_t *file;
+	size_t i;
+
+	json_array_foreach((json_t *)files, i, file)
+	{
+		printf("%s# --- %s\n%s", i == 0 ? "" : "\n", cli_text(file, "name"),
+			cli_text(file, "text"));
+	}
+}
+
 int cli_run_config_show(struct cli *cli)
 {
 	const char *version = cli->n_args == 0 ? "disk" : cli->args[0];
 	char path[64];
-	json_t *json, *file;
+	json_t *json;
 	int code;
-	size_t i;
 
 	if (!is_version_or_disk(version))
 		return refuse_version(version);
@@ -271,8 +294,7 @@ int cli_run_config_show(struct cli *cli)
 	if (cli->json)
 		cli_print_json(json);
 	else
-		json_array_foreach(json_object_get(json, "files"), i, file) printf("%s# --- %s\n%s",
-			i == 0 ? "" : "\n", cli_text(file, "name"), cli_text(file, "text"));
+		print_files(json_object_get(json, "files"));
 	json_decref(json);
 	return CLI_OK;
 }

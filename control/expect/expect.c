@@ -146,7 +146,7 @@ static void judge_egress(struct judging *j, const struct why_answer *answer)
 static void judge(struct judging *j)
 {
 	struct why_query query;
-	struct why_answer answer;
+	struct why_answer answer = {0};
 	char reason[240];
 
 	if (!make_query(j, &query))

@@ -336,15 +336,14 @@ char *http_user(const struct http_request *request)
 		connection == NULL ? NULL : evhttp_connection_get_bufferevent(connection);
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	const struct passwd *entry;
-	char *text;
+	struct passwd entry, *found;
+	char *text, buffer[1024];
 
 	if (stream == NULL ||
 		getsockopt(bufferevent_getfd(stream), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return NULL;
-	entry = getpwuid(peer.uid);
-	if (entry != NULL)
-		return strdup(entry->pw_name);
+	if (getpwuid_r(peer.uid, &entry, buffer, sizeof(buffer), &found) == 0 && found != NULL)
+		return strdup(entry.pw_name);
 	return asprintf(&text, "uid %u", peer.uid) < 0 ? NULL : text;
 }
 

@@ -45,7 +45,9 @@ static json_t *different_fields(const json_t *from, const json_t *to)
 	json_t *value;
 
 	json_object_foreach((json_t *)from, key, value)
+	{
 		add_field(fields, key, value, json_object_get(to, key));
+	}
 	json_object_foreach((json_t *)to, key, value)
 	{
 		if (json_object_get(from, key) == NULL)
@@ -75,7 +77,9 @@ static void compare_named(json_t *changes, const char *kind, const json_t *from,
 	json_t *object;
 
 	json_object_foreach((json_t *)from, name, object)
+	{
 		compare_objects(changes, kind, name, object, json_object_get(to, name));
+	}
 	json_object_foreach((json_t *)to, name, object)
 	{
 		if (json_object_get(from, name) == NULL)
@@ -90,7 +94,9 @@ static json_t *by_name(const json_t *list)
 	size_t i;
 
 	json_array_foreach((json_t *)list, i, item)
+	{
 		json_object_set(object, json_string_value(json_object_get(item, "name")), item);
+	}
 	return object;
 }
 

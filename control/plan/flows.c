@@ -103,7 +103,7 @@ const char *plan_flow_cut(const struct plan_flows *flows, const struct api_flow_
 		.protocol = entry->proto == ICMPV6 ? ICMP : (enum model_protocol)entry->proto,
 		.port = ports ? entry->dport : 0,
 	};
-	struct why_answer answer;
+	struct why_answer answer = {0};
 	bool masqueraded = entry->nat_addr.family != ADDR_NONE;
 
 	if (is_peer(entry->ingress) && (query.as = find_peer(flows, entry->ingress)) == NULL)

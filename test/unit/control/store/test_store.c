@@ -133,6 +133,95 @@ static void test_peers_are_kept(void **state)
 	store_close(&store);
 }
 
+struct listed {
+	uint64_t newest, oldest;
+	size_t n;
+};
+
+static void list_version(const struct store_version *version, void *arg)
+{
+	struct listed *listed = arg;
+
+	if (listed->n++ == 0)
+		listed->newest = version->id;
+	listed->oldest = version->id;
+}
+
+static void join_texts(const struct store_text *text, void *arg)
+{
+	char *all = arg;
+
+	sprintf(all + strlen(all), "%s=%.*s;", text->name, (int)text->size, text->text);
+}
+
+static void test_versions(void **state)
+{
+	struct store *store = open_file();
+	struct store_version version = {.time_s = 7, .who = "a", .what = "apply", .message = ""};
+	struct store_text texts[] = {{"main.yaml", "1", 1}, {"conf.d/a.yaml", "", 0}};
+	struct store_intent intent = {.version = 2, .deadline_s = 9}, found;
+	struct listed listed = {0};
+	char all[128] = "", digest[STORE_TEXT_DIGEST_MAX], number[8];
+
+	assert_int_equal(store_version_add(store, &version, texts, 2), 0);
+	assert_int_equal(version.id, 1);
+	store_texts_digest(texts, 2, digest);
+	assert_string_equal(version.digest, digest);
+	texts[1].name = "conf.d/b.yaml";
+	store_texts_digest(texts, 2, digest);
+	assert_string_not_equal(version.digest, digest); /* a name counts as well */
+	store_close(&store);
+
+	store = open_file();
+	assert_int_equal(store_version_texts(store, 1, join_texts, all), 0);
+	assert_string_equal(all, "main.yaml=1;conf.d/a.yaml=;");
+	assert_int_equal(store_version_texts(store, 2, join_texts, all), -ENOENT);
+	for (int i = 2; i <= STORE_VERSIONS_MAX + 5; i++) {
+		texts[0].text = number;
+		texts[0].size = (size_t)sprintf(number, "%d", i);
+		assert_int_equal(store_version_add(store, &version, texts, 2), 0);
+		/* what is to come back stays, and what is newer with it */
+		if (i == 3)
+			assert_int_equal(store_intent_set(store, &intent), 0);
+	}
+	assert_int_equal(store_versions_each(store, list_version, &listed), 0);
+	assert_int_equal(listed.newest, STORE_VERSIONS_MAX + 5);
+	assert_int_equal(listed.oldest, 2);
+	assert_true(store_intent_get(store, &found));
+	assert_int_equal(found.deadline_s, 9);
+	assert_int_equal(store_intent_set(store, NULL), 0);
+	assert_false(store_intent_get(store, &found));
+	assert_int_equal(store_version_add(store, &version, texts, 2), 0);
+	memset(&listed, 0, sizeof(listed));
+	assert_int_equal(store_versions_each(store, list_version, &listed), 0);
+	assert_int_equal(listed.n, STORE_VERSIONS_MAX);
+	texts[0].text = "1";
+	texts[0].size = 1;
+	assert_false(store_has_text(store, &texts[0])); /* dropped with its version */
+	texts[0].text = "100";
+	texts[0].size = 3;
+	assert_true(store_has_text(store, &texts[0]));
+	texts[0].name = "other.yaml";
+	assert_false(store_has_text(store, &texts[0]));
+	store_close(&store);
+}
+
+/* The same objects get the same ids, and nothing of it reaches the store. */
+static void test_copy_of_ids(void **state)
+{
+	struct store *store = open_file(), *copy;
+	uint32_t id = store_id(store, STORE_ROUTE, "here");
+	int error;
+
+	copy = store_copy_ids(store, &error);
+	assert_non_null(copy);
+	assert_int_equal(store_id(copy, STORE_ROUTE, "here"), id);
+	assert_int_equal(store_id(copy, STORE_ROUTE, "there"), id + 1);
+	assert_int_equal(store_id(store, STORE_ROUTE, "elsewhere"), id + 1);
+	store_close(&copy);
+	store_close(&store);
+}
+
 static int set_up(void **state)
 {
 	if (mkdtemp(dir) == NULL)
@@ -154,6 +243,8 @@ int main(void)
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_commit_and_marks),
 		cmocka_unit_test(test_peers_are_kept),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_copy_of_ids),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
