@@ -9,14 +9,19 @@
 #include "common/api/api.h"
 #include "common/base/addr.h"
 
-enum { API_MAP_MAX = 4096 };
+enum {
+	API_MAP_MAX = 4096,
+	/* IPv6, at most /64: translated by RFC 6296 (common/base/nptv6.h), and instead of being
+	 * masqueraded */
+	API_MAP_NPTV6 = 1 << 0,
+};
 
 struct api_map_set {
 	struct api_header header;
 	struct prefix seen;
 	uint32_t peer;
 	struct prefix real; /* of the same family and length */
-	uint32_t zero;
+	uint32_t flags;     /* API_MAP_* */
 };
 
 struct api_map_del {

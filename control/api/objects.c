@@ -141,6 +141,7 @@ void api_get_routes(struct http_request *request, void *arg)
 		json_object_set_new(json, "enabled", json_boolean(route->enabled));
 		json_object_set_new(json, "prefixes", api_json_prefixes(&route->prefixes));
 		json_object_set_new(json, "map", api_json_prefixes(&route->map));
+		json_object_set_new(json, "nptv6", json_boolean(route->nptv6));
 		json_object_set_new(json, "via_peers", api_json_names(&route->via_peers));
 		json_object_set_new(json, "via_port",
 			api_json_text(route->via_port.n > 0 ? route->via_port.names[0] : NULL));

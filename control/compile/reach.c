@@ -307,6 +307,22 @@ static void emit_maps(struct builder *b, const struct model_route *route, uint32
 		message->peer = peer;
 		message->seen = route->prefixes.items[i];
 		message->real = route->map.items[i];
+		message->flags = route->nptv6 ? API_MAP_NPTV6 : 0;
+	}
+}
+
+/* Translated prefixes are addresses of the internet's: whoever asks for them is led there, and the
+ * policies say who may. */
+static void emit_public(struct builder *b, const struct model_route *route)
+{
+	const struct model_peer *peer = routing_peer(b->model, route);
+
+	for (size_t i = 0; route->nptv6 && peer != NULL && i < route->prefixes.n; i++) {
+		struct api_route_set *message = emit_route(b, route->prefixes.items[i], 0);
+
+		message->next = API_NEXT_PEER;
+		message->peer = b->c->peer_ids[peer->object.index];
+		message->route_id = b->c->route_ids[route->object.index];
 	}
 }
 
@@ -374,8 +390,10 @@ void compile_reach(struct builder *b)
 			emit_peer(b, model_peer_at(m, i));
 	}
 	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
-		if (model_route_at(m, i)->enabled)
+		if (model_route_at(m, i)->enabled) {
 			emit_route_owners(b, model_route_at(m, i));
+			emit_public(b, model_route_at(m, i));
+		}
 	}
 	for (size_t i = 0; i < b->c->n_sets; i++)
 		emit_set(b, b->c->sets[i]);

@@ -117,6 +117,7 @@ static const struct conf_field route_fields[] = {
 	FIELD("network", name, model_route, network),
 	FIELD("prefixes", prefixes, model_route, prefixes, .required = true),
 	FIELD("map", prefixes, model_route, map),
+	FIELD("nptv6", bool, model_route, nptv6),
 	/* The fields of via lie in the route itself. */
 	{.key = "via", .read = conf_read_fields, .fields = via_fields},
 	FIELD("masquerade", bool, model_route, masquerade),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/nptv6.h"
 #include "control/model/model_priv.h"
 
 #define WHOLE SIZE_MAX
@@ -84,6 +85,8 @@ static void check_map(struct checker *c, const struct model_route *route)
 {
 	const struct model *m = c->model;
 
+	if (route->nptv6 && route->map.n == 0)
+		report(c, route, WHOLE, "nptv6 needs the prefixes that are translated");
 	if (route->map.n == 0 || !route->enabled)
 		return;
 	if (route->via_port.n > 0 || route->map.n != route->prefixes.n) {
@@ -100,6 +103,10 @@ static void check_map(struct checker *c, const struct model_route *route)
 		if (real->family != seen->family || real->length != seen->length)
 			report(c, route, k, "%s is not as long as %s", prefix_format(real, text),
 				prefix_format(seen, other));
+		else if (route->nptv6 &&
+			 (seen->family != ADDR_V6 || seen->length > NPTV6_LENGTH_MAX))
+			report(c, route, k, "nptv6 translates IPv6 prefixes of up to /%d, not %s",
+				NPTV6_LENGTH_MAX, prefix_format(real, text));
 	}
 	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
 		if (model_route_at(m, i)->enabled && shares_peer(route, model_route_at(m, i)))

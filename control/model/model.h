@@ -161,6 +161,7 @@ struct model_route {
 	const char *network; /* identifier shared by routes of one set; the name by default */
 	bool enabled;
 	bool masquerade;
+	bool nptv6; /* `map` is translated by RFC 6296 */
 	uint32_t metric;
 	struct model_prefixes prefixes;
 	struct model_prefixes map; /* what is behind the peers; one for each of prefixes, or none */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "common/base/nptv6.h"
+
 #include "common/api/port.h"
 
 struct asking {
@@ -362,6 +364,24 @@ static enum why_verdict judge_around(struct asking *a, const struct api_forward_
 	return WHY_ALLOWED;
 }
 
+/* A seen address by RFC 6296 leaves as it is. */
+static bool is_final(const struct asking *a)
+{
+	const struct api_map_set *map;
+	uint32_t peer;
+
+	if (a->answer->from_peer == NULL)
+		return false;
+	peer = a->compiled->peer_ids[a->answer->from_peer->object.index];
+	FOR_EACH(a, map, API_MAP_SET)
+	{
+		if (map->peer == peer && (map->flags & API_MAP_NPTV6) != 0 &&
+			prefix_contains(&map->seen, &a->query->src))
+			return true;
+	}
+	return false;
+}
+
 static enum why_verdict judge(struct asking *a)
 {
 	struct why_answer *answer = a->answer;
@@ -389,8 +409,8 @@ static enum why_verdict judge(struct asking *a)
 		return ask_policy(a, true, false);
 	verdict = ask_policy(
 		a, false, answer->route != NULL && (answer->route->flags & API_ROUTE_EXIT) != 0);
-	answer->masquerade =
-		answer->route != NULL && (answer->route->flags & API_ROUTE_MASQUERADE) != 0;
+	answer->masquerade = answer->route != NULL &&
+			     (answer->route->flags & API_ROUTE_MASQUERADE) != 0 && !is_final(a);
 	if (verdict != WHY_ALLOWED || !answer->masquerade)
 		return verdict;
 	return ask_egress(a);
@@ -408,6 +428,10 @@ static bool turn(const struct asking *a, uint32_t peer, struct addr *addr)
 
 		if (map->peer != peer || (!inward && !prefix_contains(&map->seen, addr)))
 			continue;
+		if ((map->flags & API_MAP_NPTV6) != 0)
+			return nptv6_translate(addr->bytes, to->bytes, to->length,
+				nptv6_adjustment(inward ? map->real.bytes : map->seen.bytes,
+					to->bytes, to->length));
 		for (unsigned bit = 0; bit < to->length; bit++) {
 			uint8_t mask = (uint8_t)(0x80 >> bit % 8);
 

@@ -9,6 +9,7 @@
 #include "dataplane/flow/flow_priv.h"
 #include "dataplane/flow/icmp_error.h"
 #include "dataplane/flow/rewrite.h"
+#include "dataplane/map/map.h"
 #include "dataplane/nat/nat.h"
 #include "dataplane/policy/policy.h"
 #include "dataplane/port/port.h"
@@ -374,7 +375,9 @@ bool flow_judge(
 	if (!ask_policy(w, asked, verdict, false, (hop.flags & API_ROUTE_EXIT) != 0))
 		return false;
 	verdict->route_id = hop.route_id;
-	verdict->masquerade = (hop.flags & API_ROUTE_MASQUERADE) != 0;
+	verdict->masquerade =
+		(hop.flags & API_ROUTE_MASQUERADE) != 0 &&
+		!(w->mapped && map_is_final(w->copy, key->ident, key->family, key->src));
 	verdict->flags[0] |= FLOW_TTL;
 	verdict->flags[1] |= FLOW_TTL;
 	return lead_to_hop(w, &dst, &hop, verdict);

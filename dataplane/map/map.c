@@ -16,6 +16,7 @@
 
 #include "common/api/map.h"
 #include "common/api/wireguard.h"
+#include "common/base/nptv6.h"
 #include "dataplane/main/config.h"
 #include "dataplane/main/feature.h"
 #include "dataplane/main/handler.h"
@@ -26,8 +27,10 @@ struct entry {
 	uint32_t peer;
 	uint8_t family;
 	uint8_t length; /* bits of both */
+	bool nptv6;
 	uint8_t seen[16];
 	uint8_t real[16];
+	uint16_t outwards; /* adjustment of RFC 6296; the way back is its complement */
 };
 
 struct table {
@@ -64,6 +67,15 @@ static void put_prefix(uint8_t *addr, const uint8_t *prefix, uint8_t length)
 		addr[bytes] = (uint8_t)((prefix[bytes] & mask) | (addr[bytes] & ~mask));
 }
 
+static bool replace(
+	const struct entry *entry, uint8_t *addr, const uint8_t *prefix, uint16_t adjustment)
+{
+	if (entry->nptv6)
+		return nptv6_translate(addr, prefix, entry->length, adjustment);
+	put_prefix(addr, prefix, entry->length);
+	return true;
+}
+
 bool map_turn(unsigned copy, uint32_t peer, uint8_t family, uint8_t addr[16])
 {
 	const struct table *table = tables[copy];
@@ -78,14 +90,27 @@ bool map_turn(unsigned copy, uint32_t peer, uint8_t family, uint8_t addr[16])
 
 		if (entry->family != family)
 			continue;
-		if (is_within(addr, entry->real, entry->length)) {
-			put_prefix(addr, entry->seen, entry->length);
+		if (is_within(addr, entry->real, entry->length))
+			return replace(entry, addr, entry->seen, entry->outwards);
+		if (is_within(addr, entry->seen, entry->length))
+			return replace(entry, addr, entry->real, (uint16_t)~entry->outwards);
+	}
+	return false;
+}
+
+bool map_is_final(unsigned copy, uint32_t peer, uint8_t family, const uint8_t addr[16])
+{
+	const struct table *table = tables[copy];
+
+	if (peer >= peers_max || table->first[peer] == 0)
+		return false;
+	for (uint32_t index = table->first[peer] - 1u;
+		index < table->count && table->entries[index].peer == peer; index++) {
+		const struct entry *entry = &table->entries[index];
+
+		if (entry->nptv6 && entry->family == family &&
+			is_within(addr, entry->seen, entry->length))
 			return true;
-		}
-		if (is_within(addr, entry->seen, entry->length)) {
-			put_prefix(addr, entry->real, entry->length);
-			return true;
-		}
 	}
 	return false;
 }
@@ -107,6 +132,10 @@ static int validate_set(const void *message, uint32_t *detail)
 	if (!prefix_is_valid(&set->real) || set->real.family != set->seen.family ||
 		set->real.length != set->seen.length)
 		return refuse(detail, offsetof(struct api_map_set, real));
+	if ((set->flags & ~(uint32_t)API_MAP_NPTV6) != 0 ||
+		(set->flags != 0 &&
+			(set->seen.family != ADDR_V6 || set->seen.length > NPTV6_LENGTH_MAX)))
+		return refuse(detail, offsetof(struct api_map_set, flags));
 	return API_OK;
 }
 
@@ -174,7 +203,12 @@ static void apply_set(const void *message, unsigned copy, enum handler_pass pass
 		table->count++;
 	}
 	*entry = (struct entry){
-		.peer = set->peer, .family = set->seen.family, .length = set->seen.length};
+		.peer = set->peer,
+		.family = set->seen.family,
+		.length = set->seen.length,
+		.nptv6 = (set->flags & API_MAP_NPTV6) != 0,
+		.outwards = nptv6_adjustment(set->real.bytes, set->seen.bytes, set->seen.length),
+	};
 	memcpy(entry->seen, set->seen.bytes, 16);
 	memcpy(entry->real, set->real.bytes, 16);
 	table->changed = true;

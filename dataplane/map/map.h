@@ -21,5 +21,8 @@ bool map_any(unsigned copy);
  */
 bool map_turn(unsigned copy, uint32_t peer, uint8_t family, uint8_t addr[16]);
 
+/* True for a seen address of this peer's that leaves as it is, never masqueraded. Worker. */
+bool map_is_final(unsigned copy, uint32_t peer, uint8_t family, const uint8_t addr[16]);
+
 /* Memory and handlers; the feature's init. Main thread. 0 or -errno. */
 int map_init(void) __attribute__((warn_unused_result));

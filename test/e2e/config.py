@@ -86,8 +86,15 @@ def mapped_sites(clients, workers=1):
             "map": ["192.168.1.0/24", "fd01::/64"], "via": {"peers": [router]},
             "masquerade": False, "distribute_to": ["users", "routers"]}
     sites = list(config["routes"])
+    config["routes"]["public"] = {
+        "prefixes": ["2001:db8:1::/48"], "map": ["fd01:203:405::/48"], "nptv6": True,
+        "via": {"peers": ["client2"]}, "masquerade": False}
+    config["exit_nodes"]["internet"]["offer_to"] = ["everyone", "routers"]
+    config["policies"][0]["from"]["groups"] = ["everyone", "routers"]
     config["policies"] += [
         {"name": "to-sites", "from": {"groups": ["users", "routers"]}, "to": {"routes": sites},
+         "action": "allow"},
+        {"name": "from-the-internet", "from": {"port": "inet"}, "to": {"routes": ["public"]},
          "action": "allow"},
         {"name": "from-sites", "from": {"groups": ["routers"]}, "to": {"groups": ["users"]},
          "action": "allow"}]

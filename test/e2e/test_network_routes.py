@@ -5,6 +5,7 @@ import re
 import config as configs
 import pytest
 from conftest import WORKERS
+from lablib import topology
 from lablib.internet import start_web
 from scapy.layers.inet import IP, UDP
 
@@ -118,3 +119,26 @@ def test_why_and_routes_show_the_map(sites):
     assert answer["next_hop"]["address"] == REAL["v4"]
     answer = sites.gateway.json("why", REAL["v4"], "10.202.0.10:80", "--as", "client2")
     assert answer["allowed"] and answer["source"]["peer"] == "client2"
+
+
+INSIDE, OUTSIDE = "fd01:203:405:1::1234", "2001:db8:1:d550::1234"  # the example of RFC 6296
+
+
+def test_prefix_translation(sites):
+    """NPTv6: a host of the site is on the internet under another prefix, both ways."""
+    site, host = SITES["client2"][0], topology.INTERNET["v6"]
+    sites.lab.ip_batch("client2", "addr add fd01:203:405:1::1/64 dev lan nodad")
+    sites.lab.ip_batch(site, f"addr add {INSIDE}/64 dev eth0 nodad")
+    sites.lab.ip_batch("internet", "route add 2001:db8:1::/48 via 2001:db8:203::2")
+    assert sites.lab.run(site, "curl", "-sS", "-m", "20", "--interface", INSIDE,
+                         f"http://[{host}]/").stdout.strip() == OUTSIDE
+    assert asks(sites, "internet", OUTSIDE) == host
+    # Errors of both sides: a closed port of the internet host's, and one of the site's.
+    for node, target, source in ((site, host, INSIDE), ("internet", OUTSIDE, None)):
+        command = ["traceroute", "-6", "-n", "-q", "1", "-w", "2", "-m", "6", target]
+        output = sites.lab.run(node, *command, *(["-s", source] if source else []),
+                               timeout=40).stdout
+        hops = re.findall(r"^ *\d+ +([0-9a-f.:]+)", output, re.M)
+        assert hops[-1] == target, output
+    answer = sites.gateway.json("why", INSIDE, f"[{host}]:80", "--as", "client2")
+    assert answer["allowed"] and answer["egress"] is None, answer

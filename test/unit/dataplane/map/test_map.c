@@ -337,6 +337,75 @@ static void changes_are_taken_in(void **state)
 	assert_true(map_any(fake_copy));
 }
 
+static void fake_nptv6(uint32_t peer, const char *seen, const char *real)
+{
+	struct api_map_set set = {.header = {.type = API_MAP_SET, .length = sizeof(set)},
+		.peer = peer,
+		.flags = API_MAP_NPTV6};
+
+	assert_int_equal(prefix_parse(seen, &set.seen), 0);
+	assert_int_equal(prefix_parse(real, &set.real), 0);
+	assert_int_equal(fake_apply(&set), 0);
+}
+
+/* RFC 6296 on the way to the internet: no masquerading, no change of a checksum, and both ways. */
+static void nptv6_to_the_internet(void **state)
+{
+	static const uint8_t all[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6};
+
+	fake_allow(SITE_A, "2001:db8:1::/48");
+	fake_route(0, "2001:db8:1::/48", API_NEXT_PEER, 0)->peer = SITE_A;
+	fake_nptv6(SITE_A, "2001:db8:1::/48", "fd01:203:405::/48");
+	for (unsigned i = 0; i < 3; i++) {
+		struct packet_spec spec =
+			from(SITE_A, "fd01:203:405:1::1234", "2001:db8:9::9", all[i]);
+		struct rte_mbuf *mbuf = fake_packet(&spec), *error;
+		unsigned at = 40 + (all[i] == IPPROTO_TCP ? 16 : all[i] == IPPROTO_UDP ? 6 : 2);
+		uint16_t before, after;
+		struct out out, back;
+
+		memcpy(&before, rte_pktmbuf_mtod_offset(mbuf, void *, at), 2);
+		out = run_mbuf(mbuf);
+		assert_int_equal(out.role, GRAPH_SEND);
+		assert_string_equal(out.src, "2001:db8:1:d550::1234");
+		assert_int_equal(out.seen.sport, 4000);
+		memcpy(&after, rte_pktmbuf_mtod_offset(mbuf, void *, at), 2);
+		assert_int_equal(before, after);
+		assert_true(out.right);
+		/* an error about it comes back to the real address, and quotes that */
+		error = fake_error(API_IDENT_PORT | PORT_WAN, "2001:db8:77::1",
+			"2001:db8:1:d550::1234", 1, 0, mbuf);
+		back = run_mbuf(error);
+		assert_passed(
+			&back, SITE_A, "2001:db8:77::1", "fd01:203:405:1::1234", back.seen.sport);
+		rte_pktmbuf_adj(error, 48);
+		packet_of(error)->proto = all[i];
+		assert_true(fake_checksums_right(error));
+		fake_read(error, &back.seen, back.src, back.dst);
+		assert_string_equal(back.src, "fd01:203:405:1::1234");
+		rte_pktmbuf_free(error);
+		rte_pktmbuf_free(mbuf);
+		/* opened from outside, and an error of the inside about it */
+		spec = from(API_IDENT_PORT | PORT_WAN, "2001:db8:9::8", "2001:db8:1:d550::1234",
+			all[i]);
+		mbuf = fake_packet(&spec);
+		out = run_mbuf(mbuf);
+		assert_passed(&out, SITE_A, "2001:db8:9::8", "fd01:203:405:1::1234", 4000);
+		error = fake_error(SITE_A, "fd01:203:405:1::1234", "2001:db8:9::8", 1, 4, mbuf);
+		back = run_mbuf(error);
+		assert_int_equal(back.role, GRAPH_SEND);
+		assert_string_equal(back.src, "2001:db8:1:d550::1234");
+		assert_true(back.right);
+		rte_pktmbuf_adj(error, 48);
+		packet_of(error)->proto = all[i];
+		assert_true(fake_checksums_right(error));
+		fake_read(error, &back.seen, back.src, back.dst);
+		assert_string_equal(back.dst, "2001:db8:1:d550::1234");
+		rte_pktmbuf_free(error);
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
 static void bad_messages_are_refused(void **state)
 {
 	struct api_map_set set = {
@@ -415,6 +484,7 @@ int main(void)
 		cmocka_unit_test_setup(known_flows_are_fast, setup),
 		cmocka_unit_test_setup(workers_agree, setup),
 		cmocka_unit_test_setup(changes_are_taken_in, setup),
+		cmocka_unit_test_setup(nptv6_to_the_internet, setup),
 		cmocka_unit_test_setup(bad_messages_are_refused, setup),
 		cmocka_unit_test_setup(table_is_the_model, setup),
 	};
