@@ -68,6 +68,16 @@ enum api_type {
 
 	API_FLOW_DUMP = 0x0600,  /* outside a transaction */
 	API_FLOW_ENTRY = 0x0601, /* many per FLOW_DUMP, then API_REPLY */
+
+	API_CAPTURE_CODE = 0x0a00, /* outside a transaction, as all of capture and trace */
+	API_CAPTURE_START = 0x0a01,
+	API_CAPTURE_READ = 0x0a02,
+	API_CAPTURE_PART = 0x0a03, /* many per CAPTURE_READ, then API_REPLY */
+	API_CAPTURE_STOP = 0x0a04,
+
+	API_TRACE_START = 0x0b00,
+	API_TRACE_READ = 0x0b01,
+	API_TRACE_ENTRY = 0x0b02, /* many per TRACE_READ, then API_REPLY */
 };
 
 /* Codes in struct api_reply; negative values there are errno. */

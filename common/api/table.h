@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "common/api/api.h"
+#include "common/api/capture.h"
 #include "common/api/egress.h"
 #include "common/api/flow.h"
 #include "common/api/forward.h"
@@ -16,6 +17,7 @@
 #include "common/api/policy.h"
 #include "common/api/port.h"
 #include "common/api/route.h"
+#include "common/api/trace.h"
 #include "common/api/wireguard.h"
 
 enum api_kind {
@@ -65,7 +67,15 @@ enum api_kind {
 	X(API_MAP_SET, api_map_set, API_KIND_OBJECT, "map", "map.set")                             \
 	X(API_MAP_DEL, api_map_del, API_KIND_OBJECT, "map", "map.del")                             \
 	X(API_FLOW_DUMP, api_flow_dump, API_KIND_REQUEST, "flow", "flow.dump")                     \
-	X(API_FLOW_ENTRY, api_flow_entry, API_KIND_REPLY, "flow", "flow.entry")
+	X(API_FLOW_ENTRY, api_flow_entry, API_KIND_REPLY, "flow", "flow.entry")                    \
+	X(API_CAPTURE_CODE, api_capture_code, API_KIND_REQUEST, "capture", "capture.code")         \
+	X(API_CAPTURE_START, api_capture_start, API_KIND_REQUEST, "capture", "capture.start")      \
+	X(API_CAPTURE_READ, api_capture_read, API_KIND_REQUEST, "capture", "capture.read")         \
+	X(API_CAPTURE_PART, api_capture_part, API_KIND_REPLY, "capture", "capture.part")           \
+	X(API_CAPTURE_STOP, api_capture_stop, API_KIND_REQUEST, "capture", "capture.stop")         \
+	X(API_TRACE_START, api_trace_start, API_KIND_REQUEST, "trace", "trace.start")              \
+	X(API_TRACE_READ, api_trace_read, API_KIND_REQUEST, "trace", "trace.read")                 \
+	X(API_TRACE_ENTRY, api_trace_entry, API_KIND_REPLY, "trace", "trace.entry")
 
 struct api_message {
 	uint16_t type; /* enum api_type */

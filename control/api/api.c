@@ -11,6 +11,8 @@ const struct http_route api_routes[] = {
 	{"GET", "/livez", api_get_livez},
 	{"GET", "/readyz", api_get_readyz},
 	{"GET", "/startupz", api_get_startupz},
+	{"POST", "/api/capture", api_post_capture},
+	{"GET", "/api/trace", api_get_trace},
 	{"GET", "/api/status", api_get_status},
 	{"GET", "/api/peers", api_get_peers},
 	{"GET", "/api/routes", api_get_routes},
@@ -143,13 +145,14 @@ static json_t *workers_json(struct api *api)
 		const struct api_count_worker *row = &rows[i];
 
 		json_array_append_new(list,
-			json_pack("{s:i, s:i, s:f, s:I, s:I, s:I, s:I}", "worker", (int)i, "cpu",
-				(int)row->cpu, "busy",
+			json_pack("{s:i, s:i, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", (int)i,
+				"cpu", (int)row->cpu, "busy",
 				row->total_cycles == 0
 					? 0.0
 					: (double)row->busy_cycles / (double)row->total_cycles,
-				"sleeps", (json_int_t)row->sleeps, "handoff_out",
-				(json_int_t)row->handoff_out, "handoff_in",
+				"busy_cycles", (json_int_t)row->busy_cycles, "total_cycles",
+				(json_int_t)row->total_cycles, "sleeps", (json_int_t)row->sleeps,
+				"handoff_out", (json_int_t)row->handoff_out, "handoff_in",
 				(json_int_t)row->handoff_in, "flows", (json_int_t)row->flows));
 	}
 	free(rows);

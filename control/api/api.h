@@ -16,8 +16,10 @@ struct api {
 	struct store *store;     /* the history is read from it */
 	const char *config_file; /* what `apply` reads */
 	const char *state_dir;
-	long started_s;              /* Unix time */
-	const struct health *health; /* NULL = not looked at: not ready */
+	long started_s;          /* Unix time */
+	struct event_base *base; /* for what goes on after a request's handler has returned */
+	struct api_stream *capturing, *tracing; /* by one client at a time */
+	const struct health *health;            /* NULL = not looked at: not ready */
 };
 
 /* For http_create(); arg is a struct api that outlives the server. */

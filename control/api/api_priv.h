@@ -44,6 +44,8 @@ bool api_has_error(const json_t *problems);
 struct api_count_pair api_sum_rules(const struct compiled *c, const char *policy,
 	const struct api_count_pair *rows, uint32_t n);
 
+void api_post_capture(struct http_request *request, void *arg);
+void api_get_trace(struct http_request *request, void *arg);
 void api_get_metrics(struct http_request *request, void *arg);
 void api_get_livez(struct http_request *request, void *arg);
 void api_get_readyz(struct http_request *request, void *arg);

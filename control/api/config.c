@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/api/table.h"
 #include "control/conf/conf.h"
 #include "control/expect/expect.h"
 #include "control/plan/plan.h"
@@ -88,8 +89,9 @@ static bool is_past(const struct timespec *end)
 	       (now.tv_sec == end->tv_sec && now.tv_nsec > end->tv_nsec);
 }
 
-static void judge_flow(const struct api_flow_entry *entry, void *arg)
+static void judge_flow(const struct api_header *message, void *arg)
 {
+	const struct api_flow_entry *entry = (const void *)message;
 	struct planning *planning = arg;
 	const struct compiled *now = program_compiled(planning->api->program);
 	const char *why;
@@ -154,8 +156,9 @@ static void plan(struct http_request *request, struct api *api, struct model *mo
 {
 	struct planning *planning = calloc(1, sizeof(*planning));
 	const struct compiled *now = program_compiled(api->program);
-	struct link_dump dump = {
-		.max = API_FLOWS_MAX, .entry = judge_flow, .done = finish_plan, .arg = planning};
+	struct api_flow_dump dump;
+	struct link_question question = {
+		.message = &dump, .entry = judge_flow, .done = finish_plan, .arg = planning};
 	json_t *changes = plan_difference(revision_running(api->revision), json);
 	char text[192];
 
@@ -185,7 +188,9 @@ static void plan(struct http_request *request, struct api *api, struct model *mo
 	clock_gettime(CLOCK_MONOTONIC, &planning->end);
 	planning->end.tv_sec += JUDGE_MS_MAX / 1000;
 	/* Without a data plane nothing runs. */
-	if (link_flow_dump(program_link(api->program), &dump) < 0)
+	api_message_init(&dump, API_FLOW_DUMP, sizeof(dump));
+	dump.max = API_FLOWS_MAX;
+	if (link_ask(program_link(api->program), &question) < 0)
 		finish_plan(&(struct api_reply){.code = -1}, planning);
 }
 

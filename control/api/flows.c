@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/api/table.h"
+
 struct dumping {
 	struct api *api;
 	struct http_request *request;
@@ -80,8 +82,9 @@ json_t *api_json_flow(const struct compiled *c, const struct api_flow_entry *ent
 	return flow;
 }
 
-static void add_flow(const struct api_flow_entry *entry, void *arg)
+static void add_flow(const struct api_header *message, void *arg)
 {
+	const struct api_flow_entry *entry = (const void *)message;
 	struct dumping *dumping = arg;
 
 	json_array_append_new(
@@ -114,8 +117,9 @@ void api_get_flows(struct http_request *request, void *arg)
 	struct api *api = arg;
 	const struct compiled *c = api_need_config(api, request);
 	const char *max = http_query(request, "max"), *peer = http_query(request, "peer");
-	struct link_dump dump = {
-		.max = API_FLOWS_DEFAULT,
+	struct api_flow_dump dump;
+	struct link_question question = {
+		.message = &dump,
 		.entry = add_flow,
 		.done = finish_flows,
 	};
@@ -123,6 +127,8 @@ void api_get_flows(struct http_request *request, void *arg)
 
 	if (c == NULL)
 		return;
+	api_message_init(&dump, API_FLOW_DUMP, sizeof(dump));
+	dump.max = API_FLOWS_DEFAULT;
 	if (peer != NULL && (dump.peer = peer_id(c, peer)) == 0) {
 		http_reply_problem(request, 404, "there is no such peer", NULL);
 		return;
@@ -139,8 +145,8 @@ void api_get_flows(struct http_request *request, void *arg)
 		return;
 	}
 	*dumping = (struct dumping){.api = api, .request = request, .flows = json_array()};
-	dump.arg = dumping;
-	if (link_flow_dump(program_link(api->program), &dump) < 0) {
+	question.arg = dumping;
+	if (link_ask(program_link(api->program), &question) < 0) {
 		json_decref(dumping->flows);
 		free(dumping);
 		http_reply_problem(request, 503, "the data plane is not connected", NULL);

@@ -59,6 +59,28 @@ const struct cli_command cli_commands[] = {
 		"JSON "
 		"with -j, or as nft rules for a firewall in front of the gateway with --nft.",
 		cli_run_ports},
+	{"capture", "[FILTER ...]", 0, 64,
+		CLI_PORT | CLI_PEER | CLI_DROPS | CLI_WRITE | CLI_COUNT | CLI_SNAP,
+		"copies of packets, as a pcapng file",
+		"Of all ports or one (--port), of a peer's tunnel, decrypted (--peer), or of what "
+		"is dropped, with the reason as comment (--drops). FILTER is in the syntax of "
+		"pcap-filter(7). Goes to standard output, as for `tshark -r -`, or to --write "
+		"FILE, "
+		"until Ctrl-C or --count packets. Packets are never held up: those that find no "
+		"room are counted in the file.",
+		cli_run_capture},
+	{"trace", "", 0, 0, CLI_PEER | CLI_COUNT, "the way of packets through the data plane",
+		"Follows --count packets (1), of one peer with --peer, and prints the nodes that "
+		"each went through, with cycles per packet, and why it was dropped if it was. "
+		"Waits "
+		"for packets until Ctrl-C. With -j one JSON object per line.",
+		cli_run_trace},
+	{"top", "", 0, 0, CLI_BATCH | CLI_COUNT, "what is busy now, refreshed each second",
+		"Workers, ports, peers by rate, drops by reason and the use of egress ports, all "
+		"from "
+		"counters. Keys: r by bytes received, t sent, n by name, f by flows, q to quit. "
+		"--batch prints text instead, --count times.",
+		cli_run_top},
 	{"check", "FILE", 1, 1, CLI_STATE_DIR, "look for errors in a configuration",
 		"Needs no daemon and changes nothing. Shows every error in one pass; exits with 2 "
 		"if there is one. Key files are looked at if --state-dir is given.",
@@ -166,6 +188,12 @@ const struct cli_option_row cli_options[] = {
 	{CLI_ALL, 'A', "all", NULL, "also what has counted nothing"},
 	{CLI_DETAILS, 'd', "details", NULL, "peers, endpoints and workers too"},
 	{CLI_CHECK, 'c', "check", "live|ready|startup", "print nothing: the exit status says it"},
+	{CLI_PORT, 'I', "port", "PORT", "only of this port"},
+	{CLI_DROPS, 'D', "drops", NULL, "only packets that are dropped"},
+	{CLI_WRITE, 'w', "write", "FILE", "write there; - is standard output"},
+	{CLI_COUNT, 'n', "count", "N", "end after so many"},
+	{CLI_SNAP, 'L', "snap", "BYTES", "keep at most so much of a packet"},
+	{CLI_BATCH, 'b', "batch", NULL, "text, once per second, instead of a screen"},
 	{CLI_CONFIG, 'G', "config", "FILE", "the configuration (the daemon's, or the usual one)"},
 	{CLI_QR, 'Q', "qr", NULL, "as a QR code, for WireGuard on a telephone"},
 	{CLI_NFT, 'N', "nft", NULL, "rules for nft -f, for a firewall in front"},
@@ -228,6 +256,18 @@ static void take_option(struct cli *cli, int letter, unsigned mask)
 	case 's':
 		cli->socket = optarg;
 		break;
+	case 'I':
+		cli->port = optarg;
+		break;
+	case 'w':
+		cli->write = optarg;
+		break;
+	case 'n':
+		cli->count = optarg;
+		break;
+	case 'L':
+		cli->snap = optarg;
+		break;
 	case 'E':
 		cli->endpoint = optarg;
 		break;
@@ -283,7 +323,7 @@ static bool parse_options(struct cli *cli, int argc, char **argv, bool *help)
 			cli_options[i].value == NULL ? no_argument : required_argument, NULL,
 			cli_options[i].letter};
 	optind = 0; /* tests come here more than once */
-	while ((c = getopt_long(argc, argv, "jho:d", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "jho:dbn:w:", longs, NULL)) != -1) {
 		size_t i = 0;
 
 		while (cli_options[i].name != NULL && cli_options[i].letter != c)

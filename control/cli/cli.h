@@ -44,6 +44,13 @@ enum cli_option {
 	CLI_GROUPS = 1 << 22,
 	CLI_ADDRESS = 1 << 23,
 	CLI_PUBLIC_KEY = 1 << 24,
+	/* Of what observes: from above, as the others grow from below. */
+	CLI_PORT = 1 << 29,
+	CLI_DROPS = 1 << 28,
+	CLI_WRITE = 1 << 27,
+	CLI_COUNT = 1 << 26,
+	CLI_SNAP = 1 << 25,
+	CLI_BATCH = 1 << 14,
 	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
 };
 
@@ -57,6 +64,7 @@ struct cli {
 	const char *endpoint, *private_key_file, *state_dir, *max, *peer, *proto, *as;
 	const char *output, *check, *config;
 	const char *confirm, *message, *groups, *address, *public_key;
+	const char *port, *write, *count, *snap;
 	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
 	unsigned given;     /* enum cli_option */
 	int n_args;
@@ -110,6 +118,21 @@ bool cli_is_reachable(const struct cli *cli);
  * the caller prints it by cli_print_json().
  */
 json_t *cli_get(struct cli *cli, const char *path, int *code);
+
+/*
+ * An answer that comes in parts: each goes to take(), until it says false, the daemon ends or the
+ * user does (SIGINT, SIGTERM). Returns the code to exit with, after printing what was wrong.
+ */
+int cli_stream(struct cli *cli, const char *method, const char *path, const char *content,
+	bool (*take)(const void *bytes, size_t size, void *arg), void *arg);
+
+/* A number from 1 to max in an option's value; `otherwise` without one. False after saying what is
+ * wrong. */
+bool cli_number(const char *option, const char *text, unsigned long max, unsigned long otherwise,
+	unsigned long *out);
+
+/* True for a name of the configuration: it may stand in a path. Says so if it is none. */
+bool cli_is_name(const char *what, const char *text);
 
 /* Prints what a problem+json says; returns the code to exit with. */
 int cli_problem(struct cli *cli, int status, const char *body);
@@ -206,5 +229,8 @@ int cli_run_man(struct cli *cli);
 int cli_run_doctor(struct cli *cli);
 int cli_run_ports(struct cli *cli);
 int cli_run_import(struct cli *cli);
+int cli_run_capture(struct cli *cli);
+int cli_run_trace(struct cli *cli);
+int cli_run_top(struct cli *cli);
 int cli_run_completion(struct cli *cli);
 int cli_run_complete(struct cli *cli);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* HTTP/1.0 over the Unix socket: the answer ends where the connection ends. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -119,6 +120,115 @@ int cli_request(struct cli *cli, const char *method, const char *path, const cha
 	if (*body == NULL)
 		return unreachable(cli, "out of memory");
 	return status;
+}
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
+{
+	stopped = 1;
+}
+
+/* Without SA_RESTART: a read that waits ends, and what has come so far is kept in order. */
+static void stop_by_signal(void)
+{
+	const struct sigaction action = {.sa_handler = on_signal};
+
+	stopped = 0;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+/* The head of the answer; its status, or 0. */
+static int read_head(int fd)
+{
+	char head[4096];
+	size_t n = 0;
+	int status = 0;
+
+	while (n + 1 < sizeof(head) && read(fd, head + n, 1) == 1) {
+		n++;
+		if (n >= 4 && memcmp(head + n - 4, "\r\n\r\n", 4) == 0)
+			break;
+	}
+	head[n] = '\0';
+	return sscanf(head, "HTTP/1.%*d %d", &status) == 1 ? status : 0;
+}
+
+static void copy_stream(int fd, bool (*take)(const void *bytes, size_t size, void *arg), void *arg)
+{
+	char part[65536];
+
+	while (!stopped) {
+		ssize_t n = read(fd, part, sizeof(part));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || !take(part, (size_t)n, arg))
+			return;
+	}
+}
+
+int cli_stream(struct cli *cli, const char *method, const char *path, const char *content,
+	bool (*take)(const void *bytes, size_t size, void *arg), void *arg)
+{
+	const struct timeval never = {0};
+	int fd = connect_to(cli->socket, cli->timeout_s), status = 0, code = CLI_OK;
+	char *head = NULL, *body;
+
+	if (fd < 0) {
+		unreachable(cli, strerror(-fd));
+		return CLI_UNREACHABLE;
+	}
+	if (asprintf(&head,
+		    "%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+		    "Content-Length: %zu\r\n\r\n",
+		    method, path, strlen(content)) < 0)
+		head = NULL;
+	stop_by_signal();
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &never, sizeof(never));
+	if (head != NULL && send_all(fd, head, strlen(head)) &&
+		send_all(fd, content, strlen(content)))
+		status = read_head(fd);
+	free(head);
+	if (status == 200) {
+		copy_stream(fd, take, arg);
+	} else if (status != 0) {
+		body = receive_all(fd);
+		code = cli_problem(cli, status, body == NULL ? "" : body);
+		free(body);
+	} else if (!stopped) {
+		unreachable(cli, "no answer");
+		code = CLI_UNREACHABLE;
+	}
+	close(fd);
+	return code;
+}
+
+bool cli_number(const char *option, const char *text, unsigned long max, unsigned long otherwise,
+	unsigned long *out)
+{
+	char *end;
+
+	*out = otherwise;
+	if (text == NULL)
+		return true;
+	errno = 0;
+	*out = strtoul(text, &end, 10);
+	if (errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0' && *out >= 1 &&
+		*out <= max)
+		return true;
+	fprintf(stderr, "sallyport: --%s is a number from 1 to %lu, not '%s'\n", option, max, text);
+	return false;
+}
+
+bool cli_is_name(const char *what, const char *text)
+{
+	if (text[0] != '\0' && strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz_-"
+					    "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(text))
+		return true;
+	fprintf(stderr, "sallyport: '%s' is not a name of a %s\n", text, what);
+	return false;
 }
 
 int cli_problem(struct cli *cli, int status, const char *body)

@@ -284,7 +284,7 @@ struct link *link_create(const struct link_options *options, int *error)
 	link->options = *options;
 	link->greeting = -1;
 	STAILQ_INIT(&link->txns);
-	STAILQ_INIT(&link->dumps);
+	STAILQ_INIT(&link->questions);
 	randombytes_buf(&link->next_cookie, sizeof(link->next_cookie));
 	link->path = strdup(options->path);
 	link->timer = event_new(options->base, -1, 0, on_timer, link);

@@ -15,7 +15,6 @@
 
 #include "common/api/api.h"
 #include "common/api/counters.h"
-#include "common/api/flow.h"
 #include "common/base/key.h"
 
 struct event_base;
@@ -33,8 +32,8 @@ struct link_options {
 	/* Connected. Resume if instance and generation are the ones last committed, else submit a
 	 * FULL transaction. */
 	void (*connected)(uint64_t instance, uint64_t generation, void *arg);
-	/* Lost, or refused: `reason` is one line. Pending transactions and dumps have ended. Called
-	 * once per change, not per attempt, unless the reason is another. */
+	/* Lost, or refused: `reason` is one line. Pending transactions and questions have ended.
+	 * Called once per change, not per attempt, unless the reason is another. */
 	void (*disconnected)(const char *reason, void *arg);
 	/* Any event but RESYNC; the message is valid during the call, at this build's size. */
 	void (*event)(const struct api_header *message, void *arg);
@@ -84,19 +83,20 @@ int link_submit(struct link *link, const struct link_txn *txn) __attribute__((wa
 /* A random token, never 0. */
 uint64_t link_token(void);
 
-struct link_dump {
-	uint32_t max;  /* entries at most */
-	uint32_t peer; /* 0 = any */
-	void (*entry)(const struct api_flow_entry *entry, void *arg);
+struct link_question {
+	const void *message; /* a request, type and length filled; copied */
+	/* Each message of the answer before the reply, at this build's size; may be NULL. */
+	void (*entry)(const struct api_header *message, void *arg);
 	void (*done)(const struct api_reply *reply, void *arg); /* as above */
 	void *arg;
 };
 
-/* Asks for flows; several are answered one after the other. As link_submit(). */
-int link_flow_dump(struct link *link, const struct link_dump *dump)
+/* Asks something outside of transactions; several are answered one after the other. As
+ * link_submit(); -EOPNOTSUPP: an older data plane. */
+int link_ask(struct link *link, const struct link_question *question)
 	__attribute__((warn_unused_result));
 
-/* Stops entry() and done() of every dump and transaction with this arg: its owner goes away. */
+/* Stops entry() and done() of every question and transaction with this arg: its owner goes away. */
 void link_forget(struct link *link, const void *arg);
 
 /* Counters of the data plane, straight from shared memory; -ENOTCONN when not connected. */

@@ -11,10 +11,10 @@
 
 enum request_kind {
 	REQUEST_TXN,
-	REQUEST_DUMP,
+	REQUEST_QUESTION,
 };
 
-/* What of a transaction goes next; a dump has only REQUEST_OPEN and REQUEST_SENT. */
+/* What of a transaction goes next; a question has only REQUEST_OPEN and REQUEST_SENT. */
 enum request_step {
 	REQUEST_SECRET,
 	REQUEST_OPEN,
@@ -33,8 +33,12 @@ struct request {
 	const void *object; /* from next(), did not fit yet */
 	union {
 		struct link_txn txn;
-		struct link_dump dump;
+		struct link_question question;
 	};
+	union {
+		struct api_header header;
+		uint8_t bytes[API_MESSAGE_MAX];
+	} asked; /* a question's message */
 };
 
 STAILQ_HEAD(request_queue, request);
@@ -61,7 +65,7 @@ struct link {
 	struct event *writable; /* socket: keys could not be sent */
 	struct event *work;     /* see link_wake() */
 	struct request_queue txns;
-	struct request_queue dumps;
+	struct request_queue questions;
 };
 
 /* Runs the link from the loop, after what else is ready: an event made active from its own

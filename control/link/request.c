@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is asked of the data plane: transactions and dumps, one of each at a time. */
+/* What is asked of the data plane: transactions and questions, one of each at a time. */
 #include "control/link/link_priv.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static void request_free(struct request **request)
 
 static struct request_queue *queue_of(struct link *link, enum request_kind kind)
 {
-	return kind == REQUEST_TXN ? &link->txns : &link->dumps;
+	return kind == REQUEST_TXN ? &link->txns : &link->questions;
 }
 
 /* Unqueues, then tells: the owner may submit the next from within. */
@@ -35,8 +35,8 @@ static void finish(struct link *link, struct request *request, const struct api_
 			link->generation = request->txn.generation;
 		if (request->txn.done != NULL)
 			request->txn.done(reply, request->txn.arg);
-	} else if (request->dump.done != NULL) {
-		request->dump.done(reply, request->dump.arg);
+	} else if (request->question.done != NULL) {
+		request->question.done(reply, request->question.arg);
 	}
 	request_free(&request);
 }
@@ -77,17 +77,22 @@ int link_submit(struct link *link, const struct link_txn *txn)
 	return submit(link, request);
 }
 
-int link_flow_dump(struct link *link, const struct link_dump *dump)
+int link_ask(struct link *link, const struct link_question *question)
 {
+	const struct api_header *message = question->message;
 	struct request *request;
 
 	if (link->state != LINK_CONNECTED)
 		return -ENOTCONN;
+	if (!link_supports(link, message->type))
+		return -EOPNOTSUPP;
 	request = calloc(1, sizeof(*request));
 	if (request == NULL)
 		return -ENOMEM;
-	request->kind = REQUEST_DUMP;
-	request->dump = *dump;
+	request->kind = REQUEST_QUESTION;
+	request->question = *question;
+	request->question.message = NULL;
+	memcpy(request->asked.bytes, message, message->length);
 	request->step = REQUEST_OPEN;
 	request->secret_fd = -1;
 	return submit(link, request);
@@ -132,12 +137,12 @@ void link_forget(struct link *link, const void *arg)
 		if (request->txn.arg == arg)
 			forget_txn(link, request);
 	}
-	for (request = STAILQ_FIRST(&link->dumps); request != NULL; request = next) {
+	for (request = STAILQ_FIRST(&link->questions); request != NULL; request = next) {
 		next = STAILQ_NEXT(request, entry);
-		if (request->dump.arg != arg)
+		if (request->question.arg != arg)
 			continue;
-		request->dump.entry = NULL;
-		request->dump.done = NULL;
+		request->question.entry = NULL;
+		request->question.done = NULL;
 	}
 }
 
@@ -223,15 +228,12 @@ static int send_end(struct link *link, struct request *request)
 	return rc;
 }
 
-static int send_dump(struct link *link, struct request *request)
+static int send_question(struct link *link, struct request *request)
 {
-	struct api_flow_dump dump;
 	int rc;
 
-	prepare_header(link, &dump, API_FLOW_DUMP, sizeof(dump));
-	dump.max = request->dump.max;
-	dump.peer = request->dump.peer;
-	rc = put(link, request, &dump);
+	request->asked.header.cookie = link->next_cookie;
+	rc = put(link, request, &request->asked);
 	if (rc == 0)
 		request->step = REQUEST_SENT;
 	return rc;
@@ -239,8 +241,8 @@ static int send_dump(struct link *link, struct request *request)
 
 static int send_step(struct link *link, struct request *request)
 {
-	if (request->kind == REQUEST_DUMP)
-		return send_dump(link, request);
+	if (request->kind == REQUEST_QUESTION)
+		return send_question(link, request);
 	switch (request->step) {
 	case REQUEST_SECRET:
 		return send_secret(link, request);
@@ -275,12 +277,12 @@ int request_send(struct link *link)
 	struct request *txn = STAILQ_FIRST(&link->txns);
 	int rc = send_all(link, txn);
 
-	/* A dump is refused inside a transaction: it goes before or after. */
+	/* A question is refused inside a transaction: it goes before or after. */
 	if (rc == 0 || (rc == -EAGAIN && !between_bounds(txn))) {
-		int dump_rc = send_all(link, STAILQ_FIRST(&link->dumps));
+		int question_rc = send_all(link, STAILQ_FIRST(&link->questions));
 
 		if (rc == 0)
-			rc = dump_rc;
+			rc = question_rc;
 	}
 	ring_publish(&link->channel.out);
 	return rc;
@@ -300,15 +302,15 @@ void request_receive(struct link *link, const struct api_header *message)
 {
 	struct request *request;
 
-	if (message->type == API_FLOW_ENTRY) {
-		request = sent_with(&link->dumps, message->cookie);
-		if (request != NULL && request->dump.entry != NULL)
-			request->dump.entry((const void *)message, request->dump.arg);
+	if (message->type != API_REPLY) {
+		request = sent_with(&link->questions, message->cookie);
+		if (request != NULL && request->question.entry != NULL)
+			request->question.entry(message, request->question.arg);
 		return;
 	}
 	request = sent_with(&link->txns, message->cookie);
 	if (request == NULL)
-		request = sent_with(&link->dumps, message->cookie);
+		request = sent_with(&link->questions, message->cookie);
 	if (request != NULL) {
 		struct api_reply reply = *(const struct api_reply *)message;
 
@@ -328,7 +330,7 @@ void request_fail_all(struct link *link, int code, const char *text)
 	snprintf(reply.text, sizeof(reply.text), "%s", text);
 	while ((request = STAILQ_FIRST(&link->txns)) != NULL)
 		finish(link, request, &reply);
-	while ((request = STAILQ_FIRST(&link->dumps)) != NULL)
+	while ((request = STAILQ_FIRST(&link->questions)) != NULL)
 		finish(link, request, &reply);
 }
 
@@ -345,5 +347,5 @@ static void free_queue(struct request_queue *queue)
 void request_free_all(struct link *link)
 {
 	free_queue(&link->txns);
-	free_queue(&link->dumps);
+	free_queue(&link->questions);
 }

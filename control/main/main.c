@@ -331,6 +331,7 @@ static int start_http(struct daemon *d)
 		.config_file = d->options.config,
 		.state_dir = d->options.state_dir,
 		.started_s = time(NULL),
+		.base = d->base,
 		.health = d->health,
 	};
 	d->door = door_create(d->base, &d->api, &error);

@@ -17,6 +17,7 @@
 #include "common/api/counters.h"
 #include "dataplane/graph/handoff.h"
 #include "dataplane/graph/packet.h"
+#include "dataplane/graph/tap.h"
 #include "dataplane/main/worker.h"
 
 struct drop_counts {
@@ -61,6 +62,8 @@ void drop_free(unsigned thread, uint16_t reason, struct rte_mbuf **mbufs, unsign
 {
 	if (n == 0)
 		return;
+	for (unsigned i = 0; tap_wants(API_CAPTURE_DROP) && i < n; i++)
+		tap_drop(thread, reason, mbufs[i]);
 	drop_count(thread, reason, n);
 	rte_pktmbuf_free_bulk(mbufs, n);
 }
@@ -95,6 +98,8 @@ static uint16_t drop_process(
 {
 	unsigned thread = worker_self()->id;
 
+	for (uint16_t i = 0; tap_wants(API_CAPTURE_DROP) && i < n; i++)
+		tap_drop(thread, packet_of(objs[i])->drop, objs[i]);
 	for (uint16_t i = 0; i < n; i++)
 		drop_count(thread, packet_of(objs[i])->drop, 1);
 	rte_pktmbuf_free_bulk((struct rte_mbuf **)objs, n);

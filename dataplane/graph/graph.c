@@ -192,6 +192,24 @@ void graph_destroy_all(void)
 	graph_count = 0;
 }
 
+uint32_t graph_row(const char *node)
+{
+	for (unsigned i = 0; i < stats_count; i++) {
+		if (strcmp(stats[i].name, node) == 0)
+			return i;
+	}
+	return UINT32_MAX;
+}
+
+bool graph_is_source(const char *node)
+{
+	for (unsigned i = 0; i < source_count; i++) {
+		if (strcmp(sources[i], node) == 0)
+			return true;
+	}
+	return false;
+}
+
 uint32_t graph_fill(void *rows, uint32_t max)
 {
 	struct api_count_node *row = rows;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum graph_role {
@@ -54,6 +55,12 @@ struct rte_graph;
 int graph_create_all(unsigned workers) __attribute__((warn_unused_result));
 struct rte_graph *graph_of(unsigned worker);
 void graph_destroy_all(void);
+
+/* The row of a node in what graph_fill() fills; UINT32_MAX if there is none. */
+uint32_t graph_row(const char *node);
+
+/* True for nodes that graph_add_source() named. */
+bool graph_is_source(const char *node);
 
 /* Fills rows of struct api_count_node, summed over the workers; returns how many. */
 uint32_t graph_fill(void *rows, uint32_t max);

@@ -90,7 +90,7 @@ void handler_register(const struct handler_group *group);
 void handler_register_stream(const struct handler_stream *stream);
 
 /* For the session and its tests. */
-enum { HANDLER_GROUP_MAX = 32, HANDLER_STREAM_MAX = 8 };
+enum { HANDLER_GROUP_MAX = 32, HANDLER_STREAM_MAX = 16 };
 
 unsigned handler_group_count(void);
 const struct handler_group *handler_group_at(unsigned group);

@@ -7,6 +7,7 @@
 #include "dataplane/main/worker.h"
 
 #include <rte_malloc.h>
+#include <rte_cycles.h>
 #include <rte_rcu_qsbr.h>
 
 #include <assert.h>
@@ -102,4 +103,14 @@ uint64_t clock_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1;
+}
+
+uint64_t clock_unix_ns(uint64_t tsc)
+{
+	struct timespec now;
+	int64_t ago = (int64_t)(rte_rdtsc() - tsc);
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec -
+	       (uint64_t)((double)ago * 1e9 / (double)rte_get_tsc_hz());
 }

@@ -69,6 +69,9 @@ int grace_over(uint64_t token);
 /* Monotonic milliseconds, never 0; any thread. */
 uint64_t clock_ms(void);
 
+/* The Unix time, in nanoseconds, at a TSC value of the recent past; any thread. */
+uint64_t clock_unix_ns(uint64_t tsc);
+
 /* For dataplane/main. */
 
 enum { GRACE_NONE = 0 }; /* a token that is over */

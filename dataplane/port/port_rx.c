@@ -17,6 +17,7 @@
 #include "dataplane/graph/enqueue.h"
 #include "dataplane/graph/graph.h"
 #include "dataplane/graph/packet.h"
+#include "dataplane/graph/tap.h"
 #include "dataplane/main/worker.h"
 #include "dataplane/port/checksum.h"
 #include "dataplane/port/port_drops.h"
@@ -129,6 +130,8 @@ static uint16_t poll_queue(
 	uint16_t next[BURST];
 	uint16_t n = rte_eth_rx_burst(queue->port->dpdk, queue->queue, mbufs, BURST);
 
+	if (tap_wants(API_CAPTURE_PORT_IN))
+		tap_frames(worker_self()->id, API_CAPTURE_PORT_IN, queue->port->id, mbufs, n);
 	for (uint16_t i = 0; i < n && i < PREFETCH; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
 	for (uint16_t i = 0; i < n; i++) {

@@ -17,6 +17,7 @@
 #include "dataplane/graph/enqueue.h"
 #include "dataplane/graph/graph.h"
 #include "dataplane/graph/packet.h"
+#include "dataplane/graph/tap.h"
 #include "dataplane/main/worker.h"
 #include "dataplane/port/port.h"
 #include "dataplane/port/port_drops.h"
@@ -60,6 +61,8 @@ static void flush(unsigned worker, uint16_t id)
 		drop_free(worker, DROP(port, GONE), buffer->mbufs, n);
 		return;
 	}
+	if (tap_wants(API_CAPTURE_PORT_OUT))
+		tap_frames(worker, API_CAPTURE_PORT_OUT, id, buffer->mbufs, n);
 	if (port->tx_checksums)
 		ready = rte_eth_tx_prepare(port->dpdk, port->tx_queue[worker], buffer->mbufs, n);
 	sent = rte_eth_tx_burst(port->dpdk, port->tx_queue[worker], buffer->mbufs, ready);

@@ -15,6 +15,7 @@
 
 #include "dataplane/aead/aead.h"
 #include "dataplane/graph/packet.h"
+#include "dataplane/graph/tap.h"
 #include "dataplane/route/route.h"
 #include "dataplane/wireguard/index.h"
 #include "dataplane/wireguard/lend.h"
@@ -366,6 +367,16 @@ static void finish_all(
 	}
 }
 
+static __attribute__((noinline)) void tap_opened(
+	const struct burst *burst, struct rte_mbuf **mbufs, uint16_t n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (burst->next[i] == edge_forward &&
+			(packet_of(mbufs[i])->flags & PACKET_FROM_TUNNEL))
+			tap_packet(burst->worker->id, API_CAPTURE_TUNNEL_IN, mbufs[i]);
+	}
+}
+
 static void process_burst(
 	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs, uint16_t n)
 {
@@ -383,6 +394,8 @@ static void process_burst(
 		aead_open(worker->aead, burst.aead, burst.count);
 		finish_all(&burst, worker, &edges);
 	}
+	if (tap_wants(API_CAPTURE_TUNNEL_IN))
+		tap_opened(&burst, mbufs, n);
 	graph_enqueue(graph, node, (void **)mbufs, burst.next, n);
 }
 

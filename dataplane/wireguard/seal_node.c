@@ -19,6 +19,7 @@
 #include "dataplane/flow/icmp_error.h"
 #include "dataplane/graph/checksum_v4.h"
 #include "dataplane/graph/packet.h"
+#include "dataplane/graph/tap.h"
 #include "dataplane/port/port.h"
 #include "dataplane/route/route.h"
 #include "dataplane/wireguard/lend.h"
@@ -409,6 +410,8 @@ static void process_burst(
 
 	burst.count = 0;
 	burst.roamed_count = 0;
+	for (unsigned i = 0; tap_wants(API_CAPTURE_TUNNEL_OUT) && i < n; i++)
+		tap_packet(worker->id, API_CAPTURE_TUNNEL_OUT, mbufs[i]);
 	prepare_all(&burst, mbufs, n, worker);
 	if (burst.count != 0) {
 		nonces_take(&burst, worker->now_ms);

@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the gateway tells about itself: metrics and probes."""
+"""What the gateway tells about itself: metrics, probes, captures, traces, figures."""
+import fcntl
 import http.client
 import json
+import os
+import pty
 import re
+import select
 import signal
 import socket
+import struct
 import subprocess
+import termios
+import time
 
 import config as configs
 import pytest
 from conftest import ROOT, log_folder, needs_programs
+from lablib import topology
 from lablib.netns import wait_until
 from world import World
 
 METRICS_PORT = 9586
+LAN_HOST = "10.20.0.10"
+INTERNET = topology.INTERNET["v4"]
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -151,3 +161,157 @@ def test_probes_follow_the_data_plane(world):
     finally:
         world.gateway.dataplane.kill(signal.SIGCONT)
     wait_until(lambda: fetch(world, "/readyz")[0] == 200, 30, "the data plane to be ready again")
+
+
+# -- captures and traces ------------------------------------------------------------------------
+
+
+def start_cli(world, *args, **options):
+    return subprocess.Popen(world.gateway.cli_command(*args), stdin=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True, **options)
+
+
+def dataplane_log(world):
+    return world.gateway.dataplane.log.read_text()
+
+
+def start_capture(world, *args):
+    """A capture that the data plane has begun."""
+    begun = dataplane_log(world).count("capture: started")
+    child = start_cli(world, "capture", *args)
+    wait_until(lambda: dataplane_log(world).count("capture: started") > begun or
+               child.poll() is not None, 20, "the capture to start")
+    assert child.poll() is None, child.stderr.read()
+    return child
+
+
+def tshark(path, *args):
+    answer = subprocess.run(["tshark", "-n", "-r", path, "-T", "fields", "-E", "separator=|",
+                             *args], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0 and "cut short" not in answer.stderr, answer.stderr
+    return [line.split("|") for line in answer.stdout.splitlines()]
+
+
+def fields(*names):
+    return [word for name in names for word in ("-e", name)]
+
+
+def test_capture_of_drops_has_reason_and_peer(world, tmp_path):
+    path = tmp_path / "drops.pcapng"
+    child = start_capture(world, "--drops", "--peer", "client1", "-w", path, "icmp")
+    world.clients["client2"].pings(LAN_HOST, 2, 1)  # another peer's: not in the file
+    world.clients["client1"].pings(LAN_HOST, 3, 1)
+    world.expect_drops("flow.exit_closed", lambda: world.clients["client1"].pings(LAN_HOST, 1, 1))
+    child.send_signal(signal.SIGINT)
+    assert child.wait(20) == 0, child.stderr.read()
+    rows = tshark(path, *fields("ip.src", "ip.dst", "frame.comment", "frame.interface_name"))
+    assert len(rows) >= 3
+    for source, destination, comment, interface in rows:
+        assert (source, destination, interface) == (configs.overlay(1), LAN_HOST, "ip")
+        assert "drop flow.exit_closed" in comment and "from peer client1" in comment
+
+
+def test_capture_of_a_peer_and_of_a_port(world, tmp_path):
+    inside, outside = tmp_path / "inside.pcapng", tmp_path / "outside.pcapng"
+    child = start_capture(world, "--peer", "client1", "--count", "6", "-w", inside, "icmp")
+    wait_until(lambda: world.clients["client1"].pings(INTERNET, 3, 1) and
+               child.poll() is not None, 20, "six packets")
+    assert child.returncode == 0
+    rows = tshark(inside, *fields("ip.src", "ip.dst", "icmp.type"))
+    assert len(rows) == 6 and {tuple(row) for row in rows} == {
+        (configs.overlay(1), INTERNET, "8"), (INTERNET, configs.overlay(1), "0")}
+
+    child = start_capture(world, "--port", "inet", "--count", "4", "-w", outside,
+                          f"icmp and host {INTERNET}")
+    wait_until(lambda: world.clients["client1"].pings(INTERNET, 3, 1) and
+               child.poll() is not None, 20, "four frames")
+    rows = tshark(outside, *fields("eth.type", "ip.src", "ip.dst", "frame.interface_name"))
+    egress = topology.EGRESS["client1"]["v4"]
+    assert len(rows) == 4 and {tuple(row) for row in rows} == {
+        ("0x0800", egress, INTERNET, "inet"), ("0x0800", INTERNET, egress, "inet")}
+
+
+def test_capture_refuses_and_gives_way(world, tmp_path):
+    for args, code, text in ((["no", "such", "filter"], 2, "syntax error"),
+                             (["--peer", "nobody"], 2, "no such peer"),
+                             (["--port", "nowhere"], 2, "no such port"),
+                             (["--count", "0"], 2, "a number from 1")):
+        answer = world.gateway.cli("capture", "-w", tmp_path / "none", *args, check=False)
+        assert answer.returncode == code and text in answer.stderr, answer
+    child = start_capture(world, "-w", tmp_path / "all")
+    busy = world.gateway.cli("capture", "-w", tmp_path / "none", check=False)
+    assert busy.returncode == 1 and "somebody else" in busy.stderr
+    child.kill()  # the reader vanishes: room for the next at once
+    child.wait(10)
+    wait_until(lambda: "stopped: asked to" in dataplane_log(world), 20, "the capture to stop")
+    child = start_capture(world, "-w", tmp_path / "all")
+    old = world.gateway.control.kill()  # the daemon vanishes: the data plane stops by itself
+    wait_until(lambda: "stopped: nobody reads" in dataplane_log(world), 20, "it to stop by itself")
+    assert child.wait(20) in (0, 5)
+    tshark(tmp_path / "all", "-e", "frame.len")  # whole blocks only
+    world.gateway.control.restarted(old)
+    world.gateway.wait_ready()
+    wait_until(lambda: fetch(world, "/readyz")[0] == 200, 30, "/readyz")
+
+
+def trace(world, count, act, *args):
+    child = start_cli(world, "trace", "--peer", "client1", "-n", str(count), "-j", *args,
+                      stdout=subprocess.PIPE)
+    wait_until(lambda: (act(), child.poll() is not None)[1], 30, f"{count} packets to be followed")
+    output, errors = child.communicate(timeout=10)
+    assert child.returncode == 0, errors
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_trace(world):
+    assert world.clients["client1"].pings(INTERNET, 3, 5)  # neighbours are known from here on
+    ways = trace(world, 4, lambda: world.clients["client1"].pings(INTERNET, 2, 1))
+    nodes = [[stage["node"] for stage in way["stages"]] for way in ways]
+    out = [n for way, n in zip(ways, nodes) if way["from"] == "client1"]
+    back = [n for way, n in zip(ways, nodes) if way["to"] == "client1"]
+    assert len(ways) == 4 and out and back, ways
+    assert all(n[0] == "port_rx" and "wg_open" in n and n[-1] == "port_tx" for n in out), nodes
+    assert all(n[0] == "port_rx" and n[-2:] == ["wg_seal", "port_tx"] for n in back), nodes
+    for way in ways:
+        assert way["drop"] is None and way["cycles_per_us"] > 100
+        assert all(stage["cycles"] > 0 for stage in way["stages"])
+        assert [s["at_ns"] for s in way["stages"]] == sorted(s["at_ns"] for s in way["stages"])
+    ways = trace(world, 1, lambda: world.clients["client1"].pings(LAN_HOST, 1, 1))
+    assert ways[0]["drop"] == "flow.exit_closed" and ways[0]["dst"] == LAN_HOST
+    assert ways[0]["stages"][-1]["node"] == "drop"
+    # Afterwards nodes run as before.
+    assert world.clients["client1"].pings(INTERNET, 3, 1)
+
+
+# -- top ----------------------------------------------------------------------------------------
+
+
+def test_top_in_batch_mode(world):
+    text = world.gateway.cli("top", "-b", "-n", "1").stdout
+    assert max(map(len, text.splitlines())) <= 80 and text.isascii()
+    for word in ("WORKER", "PORT", "wan", "DROPS", "EGRESS", "PEER", "client1",
+                 topology.EGRESS["client1"]["v4"]):
+        assert word in text, text
+    figures = world.gateway.json("top", "-n", "1")
+    assert len(figures["status"]["workers"]) == 2 and len(figures["peers"]) == 2
+
+
+def test_top_on_a_terminal(world):
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="xterm", LINES="24", COLUMNS="80")
+        os.execv(*[str(world.gateway.cli_command()[0]),
+                   list(map(str, world.gateway.cli_command("top")))])
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    seen, end = b"", time.monotonic() + 30
+    while b"q quit" not in seen and time.monotonic() < end:
+        if select.select([fd], [], [], 1)[0]:
+            seen += os.read(fd, 65536)
+    os.write(fd, b"nfq")
+    try:
+        while os.read(fd, 65536):
+            pass
+    except OSError:
+        pass  # the other end has closed
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert re.search(rb"PEER.*client1.*client2.*q quit", seen, re.S)

@@ -53,6 +53,14 @@ static const struct {
 	{0x0701, 32, "map.del"},
 	{0x0600, 16, "flow.dump"},
 	{0x0601, 136, "flow.entry"},
+	{0x0a00, 496, "capture.code"},
+	{0x0a01, 24, "capture.start"},
+	{0x0a02, 16, "capture.read"},
+	{0x0a03, 504, "capture.part"},
+	{0x0a04, 8, "capture.stop"},
+	{0x0b00, 16, "trace.start"},
+	{0x0b01, 8, "trace.read"},
+	{0x0b02, 272, "trace.entry"},
 };
 
 static void sizes_are_the_frozen_ones(void **state)

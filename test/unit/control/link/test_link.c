@@ -385,11 +385,13 @@ struct dumped {
 	struct link *link; /* forgets itself after the first entry */
 };
 
-static void on_entry(const struct api_flow_entry *entry, void *arg)
+static void on_entry(const struct api_header *entry, void *arg)
 {
 	struct dumped *dumped = arg;
 
-	assert_int_equal(entry->route_id, dumped->entries);
+	assert_int_equal(entry->type, API_FLOW_ENTRY);
+	assert_int_equal(
+		((const struct api_flow_entry *)(const void *)entry)->route_id, dumped->entries);
 	dumped->entries++;
 	if (dumped->link != NULL)
 		link_forget(dumped->link, dumped);
@@ -414,13 +416,14 @@ static void dumps_queue_beside_transactions(void **state)
 	WAIT_FOR(c.connected == 1);
 	dumps[2].link = c.link;
 	for (unsigned i = 0; i < 4; i++) {
-		struct link_dump dump = {.max = i == 3 ? 10 : 10000,
-			.peer = i == 1 ? 999 : 0, /* the toy knows no such peer */
-			.entry = on_entry,
-			.done = on_dumped,
-			.arg = &dumps[i]};
+		struct api_flow_dump dump;
+		struct link_question question = {
+			.message = &dump, .entry = on_entry, .done = on_dumped, .arg = &dumps[i]};
 
-		assert_int_equal(link_flow_dump(c.link, &dump), 0);
+		api_message_init(&dump, API_FLOW_DUMP, sizeof(dump));
+		dump.max = i == 3 ? 10 : 10000;
+		dump.peer = i == 1 ? 999 : 0; /* the toy knows no such peer */
+		assert_int_equal(link_ask(c.link, &question), 0);
 	}
 	assert_int_equal(submit(&c, &batch, 1), 0);
 	WAIT_FOR(dumps[3].done == 1 && batch.done == 1);
