@@ -154,10 +154,41 @@ static void random_walk_equals_the_model(void **state)
 	free(model);
 }
 
+/* In figures: peers rely on it, and others shipped an eighth of it. */
+static void window_is_the_kernels(void **state)
+{
+	struct replay_window window = {0};
+
+	assert_true(replay_accept(&window, 20000));
+	assert_true(replay_accept(&window, 20000 - 8128));
+	assert_false(replay_accept(&window, 20000 - 8129));
+	for (uint64_t counter = 20000 - 8127; counter < 20000; counter++)
+		assert_true(replay_accept(&window, counter));
+}
+
+/* Others counted in words of the machine. */
+static void counters_beyond_32_bits(void **state)
+{
+	static const uint64_t edges[] = {UINT64_C(1) << 31, UINT64_C(1) << 32, UINT64_C(1) << 63};
+
+	for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++) {
+		struct replay_window window = {0};
+
+		for (uint64_t counter = edges[i] - 200; counter < edges[i] + 200; counter++)
+			assert_true(replay_accept(&window, counter));
+		for (uint64_t counter = edges[i] - 200; counter < edges[i] + 200; counter++) {
+			assert_false(replay_may_accept(&window, counter));
+			assert_false(replay_accept(&window, counter));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(single_counters),
+		cmocka_unit_test(window_is_the_kernels),
+		cmocka_unit_test(counters_beyond_32_bits),
 		cmocka_unit_test(forward_sweep),
 		cmocka_unit_test(forward_sweep_one_further),
 		cmocka_unit_test(backward_sweep),
