@@ -20,7 +20,14 @@ LOGS = ROOT / os.environ.get("BUILD", "build") / "e2e"
 WORKERS = [pytest.param(1, id="1-worker"), pytest.param(3, id="3-workers")]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "last: run after all others: it waits for something begun early")
+
+
 def pytest_collection_modifyitems(items):
+    """What has long to wait for is begun first, and awaited last."""
+    items.sort(key=lambda item: (item.get_closest_marker("last") is not None,
+                                 "long_run" not in getattr(item, "fixturenames", ())))
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="network namespaces need root"))

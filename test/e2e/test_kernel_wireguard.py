@@ -3,6 +3,7 @@
 they make sense between a client and a gateway. Skipped where QEMU or the kernel cannot be had."""
 import hashlib
 import json
+import os
 import re
 import time
 
@@ -11,6 +12,7 @@ import pytest
 from conftest import log_folder, needs_programs
 from kernel_vm import HOSTS, KernelVm, image
 from lablib import topology
+from lablib.client import make_keys
 from lablib.netns import run, wait_until
 from test_wireguard import DATA, INITIATION, RESPONSE, of_kind, payload, row_of
 from world import World
@@ -216,17 +218,51 @@ def test_padding_never_exceeds_the_mtu(world):
     vm.down()
 
 
-def test_the_port_roams(world, vm):
-    """Group 8: no new handshake, the next data packet moves the endpoint. The answer to that very
-    packet may still go to the old one."""
+def test_roaming_port_and_family(world, vm):
+    """Groups 8 and 9, with the guest as the one who moves: no new handshake, the next data packet
+    moves the endpoint, and not even the answer to that one is lost."""
     assert all_answer(vm)
     handshake = vm.handshake()
-    vm.run("wg set wg0 listen-port 40009")
-    assert vm.pings(topology.INTERNET["v4"], 2) >= 1
-    wait_until(lambda: row_of(world, NAME)["endpoint"] == "198.51.100.1:40009", 5, "the new port",
-               0.2)
-    assert all_answer(vm)
+    for change, expected in (("listen-port 40009", r"198\.51\.100\.1:40009"),
+                             (f"peer $(wg show wg0 peers) endpoint '[{topology.WAN['v6']}]:{PORT}'",
+                              r"\[2001:db8:100::1\]:\d+"),
+                             (f"peer $(wg show wg0 peers) endpoint {topology.WAN['v4']}:{PORT}",
+                              r"198\.51\.100\.1:\d+")):
+        vm.run(f"wg set wg0 {change}")
+        assert all_answer(vm)
+        wait_until(lambda e=expected: re.fullmatch(e, row_of(world, NAME)["endpoint"]), 5,
+                   f"the endpoint {expected}", 0.2)
     assert vm.handshake() == handshake
+
+
+def test_a_tunnel_through_the_tunnel(world, vm):
+    """Groups 12 and 16: the guest's second interface speaks to another WireGuard on the internet,
+    by way of the first; the gateway sees only a datagram like any other."""
+    lab, interface = world.lab, f"n{os.getpid():x}"
+    (far_key, far_public), (near_key, near_public) = (make_keys(lab, n) for n in ("far", "near"))
+    far = lab.start("internet", "wireguard-go", interface, log=world.logs / "far.wireguard-go.log",
+                    env={"WG_PROCESS_FOREGROUND": "1",
+                         "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD": "1"})
+    try:
+        wait_until(lambda: lab.run("internet", "wg", "show", interface, check=False
+                                   ).returncode == 0, 10, "wireguard-go on the internet host")
+        lab.run("internet", "wg", "set", interface, "private-key", far_key, "listen-port", "4444",
+                "peer", near_public, "allowed-ips", "10.99.0.2/32")
+        lab.ip_batch("internet", f"link set {interface} mtu 1340 up",
+                     f"addr add 10.99.0.1/24 dev {interface}")
+        vm.ip("link add wg1 type wireguard")
+        vm.run(f"echo {near_key.read_text().strip()} >/tmp/key; wg set wg1 private-key /tmp/key "
+               f"peer {far_public} allowed-ips 10.99.0.0/24 "
+               f"endpoint {topology.INTERNET['v4']}:4444; rm /tmp/key")
+        vm.ip("link set wg1 mtu 1340 up", "addr add 10.99.0.2/24 dev wg1")
+        assert vm.pings("10.99.0.1", 20) == 20
+        assert vm.pings("10.99.0.1", 3, 5, "-s", 1312) == 3
+        endpoint = lab.run("internet", "wg", "show", interface, "endpoints").stdout.split()[1]
+        assert endpoint.startswith(topology.EGRESS[NAME]["v4"] + ":")
+    finally:
+        vm.run("/bin/ip link del wg1", check=False)
+        far.terminate()
+        far.wait(10)
 
 
 def test_kept_alive_behind_a_forgetful_nat(world):

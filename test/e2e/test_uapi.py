@@ -157,6 +157,12 @@ def test_what_is_the_files_is_refused(exit_gateway, change, says):
     assert world.gateway.wg("showconf", "sp0").stdout == before
 
 
+def test_an_interface_that_is_none(exit_gateway):
+    for verb in (("show", "sp7"), ("set", "sp7", "listen-port", "1"), ("showconf", "sp7")):
+        assert exit_gateway.gateway.wg(*verb, check=False).returncode != 0
+    assert exit_gateway.gateway.wg("show", "interfaces").stdout.split() == ["sp0"]
+
+
 @pytest.fixture(scope="module")
 def exit_gateway(request):
     """One gateway for changes that change nothing; no client is connected."""
