@@ -73,6 +73,10 @@ format: ## rewrite the C sources with the pinned clang-format
 fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60), with sanitizers, under clang
 	@scripts/fuzz build-fuzz
 
+.PHONY: mutate
+mutate: setup ## put one fault at a time into a copy; a named test must notice each (minutes)
+	@BUILD=$(BUILD) scripts/mutate
+
 .PHONY: bench
 bench: all ## run meson's benchmarks; figures also go to build/meson-logs/benchmarklog.txt
 	@meson test -C $(BUILD) --benchmark --no-rebuild --verbose

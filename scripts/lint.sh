@@ -59,7 +59,10 @@ lint_python() { pythons | xargs -r /usr/bin/python3 -c 'import ast, sys
 for name in sys.argv[1:]:
     ast.parse(open(name).read(), name)'; }
 
-all=(format spelling spdx layers headers shell python cppcheck tidy)
+# Faults whose text is no longer in the sources would never be tried.
+lint_mutants() { scripts/mutate --check; }
+
+all=(format spelling spdx layers headers shell python mutants cppcheck tidy)
 failed=()
 for name in "${@:-${all[@]}}"; do
 	[[ " ${all[*]} " == *" $name "* ]] || { echo "lint: no check named '$name'; there are: ${all[*]}" >&2; exit 2; }
