@@ -211,6 +211,16 @@ static bool find_hop(const struct flow_worker *w, const struct flow_key *key,
 	return true;
 }
 
+/* A seen address without a real one: RFC 6296 has packets to it dropped (sections 3.4, 3.5). */
+static bool stands_for_nothing(const struct flow_worker *w, uint32_t peer, const struct addr *dst)
+{
+	uint8_t real[16];
+
+	memcpy(real, dst->bytes, 16);
+	return map_is_final(w->copy, peer, dst->family, real) &&
+	       !map_turn(w->copy, peer, dst->family, real);
+}
+
 static bool lead_to_hop(const struct flow_worker *w, const struct addr *dst,
 	const struct route_hop *hop, struct flow_verdict *verdict)
 {
@@ -220,6 +230,8 @@ static bool lead_to_hop(const struct flow_worker *w, const struct addr *dst,
 	if (hop->next == API_NEXT_PEER) {
 		if (!peer_look(hop->peer, &view))
 			return refuse(verdict, DROP(flow, PEER_GONE));
+		if (w->mapped && stands_for_nothing(w, hop->peer, dst))
+			return refuse(verdict, DROP(flow, NO_ROUTE));
 		lead_to_peer(verdict, 0, hop->peer, &view);
 		verdict->ident_back = hop->peer;
 		return true;

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Packets are cut and put together again by code of the tests' own; what comes out of the workers
- * is kept in order. Included by one source per program, after cmocka.
+ * is kept in order. Included by one source per program.
  */
 #pragma once
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <netinet/in.h>
+
+#include <cmocka.h>
 
 #include "common/api/flow.h"
 #include "dataplane/flow/fragment.h"

@@ -404,6 +404,16 @@ static void nptv6_to_the_internet(void **state)
 		rte_pktmbuf_free(error);
 		rte_pktmbuf_free(mbuf);
 	}
+	for (unsigned i = 0; i < 2; i++) { /* subnets of all ones, inside and outside */
+		struct packet_spec spec =
+			i == 0 ? from(SITE_A, "fd01:203:405:ffff::1", "2001:db8:9::9", IPPROTO_UDP)
+			       : from(API_IDENT_PORT | PORT_WAN, "2001:db8:9::8",
+					 "2001:db8:1:ffff::1", IPPROTO_UDP);
+		struct out out = run(&spec);
+
+		assert_int_equal(out.role, GRAPH_DROP);
+		assert_string_equal(out.drop, i == 0 ? "spoofed_inner" : "no_route");
+	}
 }
 
 static void bad_messages_are_refused(void **state)
