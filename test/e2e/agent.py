@@ -5,7 +5,7 @@
   agent.py echo PORT                          UDP, answers every datagram
   agent.py stream HOST PORT RATE SECONDS      sequence-numbered datagrams to an echo; prints JSON
   agent.py raw INTERFACE HEX...               IP packets (or frames) straight onto an interface
-  agent.py insist HOST PORT SECONDS SOURCE    TCP, a byte each tenth of a second; tells its end
+  agent.py insist HOST PORT SECONDS SOURCE    TCP, a byte now and then; tells how it ends
   agent.py udp HOST PORT SOURCE_PORT SECONDS [SIZE]
                                               one datagram; prints the answers that come, as JSON
   agent.py tcp-echo PORT                      TCP, any number of connections

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import config as configs
@@ -146,6 +147,11 @@ class Capture:
         return self
 
     def __exit__(self, *_):
+        # It drops what it has not yet written, and may be behind on a machine that is busy.
+        end, size = time.monotonic() + 2, -1
+        while size != self.file.stat().st_size and time.monotonic() < end:
+            size = self.file.stat().st_size
+            time.sleep(0.1)
         self.process.terminate()
         self.process.wait(10)
 
