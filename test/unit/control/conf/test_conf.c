@@ -279,6 +279,68 @@ static void test_key_files(void **state)
 	rmdir(dir);
 }
 
+/* Objects come together, lists follow one another, and places stay where they are. */
+static void test_merge(void **state)
+{
+	static const char first[] = OVERLAY "groups: {a: {}}\n"
+					    "policies:\n  - {name: one, from: {groups: [a]}, to: "
+					    "{host: true}, action: allow}\n";
+	static const char second[] =
+		"wireguard: {mtu: 1400}\n"
+		"groups: {b: {}}\n"
+		"policies:\n  - {name: two, from: {groups: [b]}, to: {host: true}, action: deny}\n";
+	struct conf_files *files = conf_files_create("x/main.yaml");
+	struct diag *diag = diag_create("x/main.yaml", first, strlen(first));
+	const struct model_policy *policy;
+	struct model *model;
+	json_t *json;
+
+	conf_files_add(files, "main.yaml", first, strlen(first));
+	conf_files_add(files, "conf.d/b.yaml", second, strlen(second));
+	model = conf_files_parse(files, NULL, diag, &json);
+	assert_non_null(model);
+	assert_int_equal(model->wireguard.mtu, 1400);
+	assert_int_equal(model->wireguard.addresses.n, 2);
+	assert_int_equal(model->tables[MODEL_GROUP].n, 2);
+	assert_int_equal(model->tables[MODEL_POLICY].n, 2);
+	assert_string_equal(model_policy_at(model, 0)->object.name, "one");
+	policy = model_policy_at(model, 1);
+	assert_string_equal(policy->object.name, "two");
+	assert_string_equal(policy->file, "x/conf.d/b.yaml");
+	assert_int_equal(policy->line, 4);
+	assert_int_equal(json_array_size(json_object_get(json, "policies")), 2);
+	json_decref(json);
+	model_destroy(&model);
+	conf_files_destroy(&files);
+	diag_destroy(&diag);
+}
+
+static void test_secret_references(void **state)
+{
+	char dir[] = "/tmp/sp-secret-XXXXXX", path[64], ref[80];
+	const char *text = "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\n";
+	struct key key;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/wg", dir);
+	snprintf(ref, sizeof(ref), "${file:%s}", path);
+	/* What somebody else has to put there is not made. */
+	assert_int_equal(conf_key_file_obtain(dir, ref, &key), -ENOENT);
+	assert_int_equal(conf_key_file_write(dir, ref, &key), -EROFS);
+	write_file(path, text, 0400);
+	assert_int_equal(conf_key_file_read("/nowhere", ref, true, &key), 0);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	assert_int_equal(conf_key_file_read(dir, "${credential:wg}", true, &key), -ENOKEY);
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	assert_int_equal(conf_key_file_read("/nowhere", "${credential:wg}", true, &key), 0);
+	assert_int_equal(conf_key_file_obtain("/nowhere", "${credential:gone}", &key), -ENOENT);
+	chmod(path, 0444);
+	assert_int_equal(conf_key_file_read("/nowhere", "${credential:wg}", true, &key), -EACCES);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	unlink(path);
+	rmdir(dir);
+}
+
 static void test_explain(void **state)
 {
 	assert_int_equal(diag_explain("SP0201")->code, DIAG_UNKNOWN_KEY);
@@ -309,6 +371,8 @@ int main(void)
 		cmocka_unit_test(test_good_file),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_key_files),
+		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_secret_references),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_suggest),
 	};
