@@ -187,10 +187,11 @@ static bool work(struct lend_job *job, struct aead *aead)
 	return true;
 }
 
-static bool work_on_any(struct queue *queue, struct aead *aead)
+/* Helpers come from the other end. */
+static bool work_on_newest(struct queue *queue, struct aead *aead)
 {
-	for (uint32_t place = queue->head; place != queue->tail; place++) {
-		if (work(job_at(queue, place), aead))
+	for (uint32_t place = queue->tail; place != queue->head; place--) {
+		if (work(job_at(queue, place - 1), aead))
 			return true;
 	}
 	return false;
@@ -200,15 +201,16 @@ struct lend_job *lend_retire(struct worker *worker)
 {
 	struct queue *queue = &queues[worker->id];
 	struct lend_job *job = job_at(queue, queue->head);
+	uint32_t ahead = RTE_MIN(LEND_JOBS / 2U, LEND_AHEAD * (count - 1));
 
 	while (count != 0 && under_way(queue) != 0) {
 		if (atomic_load_explicit(&job->state, memory_order_acquire) == LEND_DONE)
 			return job;
 		if (work(job, worker->aead))
 			return job;
-		/* A helper is at it. Half full: helpers are too slow, lend a hand before taking in
-		 * more packets. */
-		if (under_way(queue) <= LEND_JOBS / 2 || !work_on_any(queue, worker->aead))
+		/* A helper is at it. Once all of them have enough to do, do a job oneself before
+		 * taking in more packets. */
+		if (under_way(queue) <= ahead || !work_on_newest(queue, worker->aead))
 			break;
 	}
 	return NULL;

@@ -34,8 +34,9 @@ enum {
 	LEND_FULL_BURST = 16,  /* packets of a burst from which on it counts as full */
 	LEND_COOLING = 4,      /* ... and how many of these a smaller one outweighs */
 	LEND_DEALT_MAX = 2,    /* jobs that wait at one helper */
-	LEND_HELPED_MAX = 4,   /* jobs that a helper does before it looks after itself */
-	LEND_QUIET_LOOPS = 2,  /* empty loops that make a helper */
+	LEND_AHEAD = 4, /* jobs under way for each helper before the owner does one out of turn */
+	LEND_HELPED_MAX = 4,  /* jobs that a helper does before it looks after itself */
+	LEND_QUIET_LOOPS = 2, /* empty loops that make a helper */
 };
 
 /* Edges of the node that passes a job's packets on. */
