@@ -60,6 +60,7 @@ enum api_type {
 	API_EGRESS_POOL_DEL = 0x0503,
 	API_EGRESS_RULE_SET = 0x0504,
 	API_EGRESS_RULE_DEL = 0x0505,
+	API_EVENT_BLOCK = 0x0510, /* a block of an egress address's ports has another user */
 	API_FORWARD_SET = 0x0506,
 	API_FORWARD_DEL = 0x0507,
 

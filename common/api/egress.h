@@ -60,3 +60,33 @@ struct api_egress_rule_del {
 	uint32_t rule;
 	uint32_t zero;
 };
+
+enum {
+	API_BLOCK_PORTS = 64, /* ports of a block: 0-63, 64-127 ... */
+};
+
+/*
+ * Who uses which ports of an egress address. TAKEN and RELEASED come in the order in which they
+ * happened; to a block that has a user SHARED adds another one, when nothing else is free. On a
+ * new connection, or after some were lost, SYNC_BEGIN, a HELD for each block in use and SYNC_END
+ * say all that holds: what was open and is not among them has ended.
+ */
+enum api_block_kind {
+	API_BLOCK_TAKEN = 1,
+	API_BLOCK_RELEASED = 2,
+	API_BLOCK_SHARED = 3,
+	API_BLOCK_HELD = 4,
+	API_BLOCK_SYNC_BEGIN = 5, /* only the header and this */
+	API_BLOCK_SYNC_END = 6,
+};
+
+struct api_event_block {
+	struct api_header header;
+	struct addr addr;
+	uint16_t port_first;
+	uint8_t kind;        /* enum api_block_kind */
+	uint8_t proto;       /* IPPROTO_TCP, _UDP; _ICMP for queries of either family */
+	uint32_t subscriber; /* a peer's id, or API_IDENT_*; 0 for RELEASED */
+	uint32_t zero;
+	uint64_t at_ms; /* Unix time */
+};

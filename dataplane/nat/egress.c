@@ -500,6 +500,17 @@ void nat_housekeep(void)
 	}
 }
 
+const struct nat_address *nat_address_after(uint32_t after)
+{
+	const struct nat_address *found = NULL;
+
+	for (const struct nat_address *a = addresses; a != NULL; a = a->next) {
+		if (a->serial > after && (found == NULL || a->serial < found->serial))
+			found = a;
+	}
+	return found;
+}
+
 bool nat_figures(uint16_t id, struct nat_figures *figures)
 {
 	const struct nat_address *address = tables[tables_active()]->by_id[id];
@@ -523,6 +534,7 @@ static void housekeep(uint64_t now_ms)
 {
 	(void)now_ms;
 	nat_housekeep();
+	nat_log_housekeep();
 }
 
 static struct feature feature = {

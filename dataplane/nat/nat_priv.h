@@ -4,14 +4,18 @@
 
 #include "dataplane/nat/nat.h"
 
+struct rte_ring;
+
 enum { NAT_FORWARD_CLASSES = 2 }; /* TCP and UDP: what can be forwarded */
 
 /* Written only by the worker that owns it, but by the claim of `owner`. */
 struct nat_block {
-	uint64_t free; /* one bit per port */
-	uint64_t all;  /* the ports of the block that are in the share */
-	uint32_t user; /* the owning worker's record of the subscriber */
-	uint16_t next; /* blocks of this user with free ports; NAT_BLOCKS = none */
+	uint64_t free;       /* one bit per port */
+	uint64_t all;        /* the ports of the block that are in the share */
+	uint32_t user;       /* the owning worker's record of the subscriber */
+	uint32_t subscriber; /* for the log: written by the owner, read by the main thread */
+	uint32_t taken_s;    /* as subscriber; monotonic */
+	uint16_t next;       /* blocks of this user with free ports; NAT_BLOCKS = none */
 	uint16_t prev;
 };
 
@@ -70,7 +74,23 @@ struct nat_ports {
 	uint32_t free;
 	uint64_t random; /* state of the generator of ports */
 	unsigned worker;
+	struct rte_ring *log; /* of struct nat_log_entry, to the main thread */
 };
+
+/* log.c: who had which block when, for the control process. */
+int nat_log_create(struct nat_ports *ports) __attribute__((warn_unused_result));
+void nat_log_destroy(struct nat_ports *ports);
+
+/* The owner tells that a block was taken or given back, or is shared (enum api_block_kind). If the
+ * main thread does not keep up, the entry is lost and all is told anew. Worker. */
+void nat_log_put(struct nat_ports *ports, const struct nat_address *address, int class,
+	uint32_t number, unsigned kind, uint32_t subscriber);
+
+/* Sends what there is and fits; at most a millisecond's work. Main thread. */
+void nat_log_housekeep(void);
+
+/* The address with the smallest serial above this one, or NULL. Main thread. */
+const struct nat_address *nat_address_after(uint32_t serial);
 
 int nat_ports_create(struct nat_ports *ports, unsigned worker, uint32_t capacity)
 	__attribute__((warn_unused_result));

@@ -19,6 +19,7 @@
 
 #include <rte_common.h>
 
+#include "common/api/egress.h"
 #include "dataplane/nat/nat_priv.h"
 
 #define PARITY_EVEN 0x5555555555555555ull
@@ -78,7 +79,7 @@ int nat_ports_create(struct nat_ports *ports, unsigned worker, uint32_t capacity
 	ports->users = take_zeroes((size_t)(capacity + 1) * sizeof(*ports->users));
 	ports->chains = take_zeroes((size_t)(ports->chain_mask + 1) * sizeof(*ports->chains));
 	if (getrandom(&ports->random, sizeof(ports->random), 0) != sizeof(ports->random) ||
-		ports->users == NULL || ports->chains == NULL) {
+		ports->users == NULL || ports->chains == NULL || nat_log_create(ports) != 0) {
 		nat_ports_destroy(ports);
 		return -ENOMEM;
 	}
@@ -92,6 +93,7 @@ void nat_ports_destroy(struct nat_ports *ports)
 		munmap(ports->users, (size_t)(ports->capacity + 1) * sizeof(*ports->users));
 	if (ports->chains != NULL)
 		munmap(ports->chains, (size_t)(ports->chain_mask + 1) * sizeof(*ports->chains));
+	nat_log_destroy(ports);
 	memset(ports, 0, sizeof(*ports));
 }
 
@@ -233,6 +235,7 @@ static bool claim_block(struct nat_ports *ports, uint32_t index)
 		block->user = index;
 		user->blocks++;
 		list_block(user, address->block[user->class], (uint16_t)number);
+		nat_log_put(ports, address, user->class, number, API_BLOCK_TAKEN, user->subscriber);
 		return true;
 	}
 	return false;
@@ -275,17 +278,22 @@ static uint16_t take_own(struct nat_ports *ports, uint32_t index, uint64_t wante
 }
 
 /* The last resort: any free port in any block of this worker. */
-static uint16_t take_any(struct nat_ports *ports, struct nat_address *address, int class)
+static uint16_t take_any(
+	struct nat_ports *ports, struct nat_address *address, int class, uint32_t subscriber)
 {
 	for (uint16_t number = 0; number < NAT_BLOCKS; number++) {
+		const struct nat_block *block = &address->block[class][number];
 		uint16_t port;
 
 		if (__atomic_load_n(&address->owner[class][number], __ATOMIC_RELAXED) !=
 			ports->worker + 1)
 			continue;
 		port = take_from(ports, address, class, number, ~0ull);
-		if (port != 0)
-			return port;
+		if (port == 0)
+			continue;
+		if (ports->users[block->user].subscriber != subscriber)
+			nat_log_put(ports, address, class, number, API_BLOCK_SHARED, subscriber);
+		return port;
 	}
 	return 0;
 }
@@ -300,14 +308,14 @@ uint16_t nat_port_take(struct nat_ports *ports, struct nat_address *address, int
 	if (index == 0)
 		index = make_user(ports, address, class, subscriber);
 	if (index == 0)
-		return take_any(ports, address, class);
+		return take_any(ports, address, class, subscriber);
 	port = take_own(ports, index, parity);
 	if (port == 0 && claim_block(ports, index))
 		port = take_own(ports, index, parity);
 	if (port == 0)
 		port = take_own(ports, index, ~0ull);
 	if (port == 0)
-		port = take_any(ports, address, class);
+		port = take_any(ports, address, class, subscriber);
 	if (ports->users[index].blocks == 0)
 		drop_user(ports, index);
 	return port;
@@ -328,6 +336,7 @@ void nat_port_give(struct nat_ports *ports, struct nat_address *address, int cla
 		return;
 	unlist_block(user, address->block[class], number);
 	user->blocks--;
+	nat_log_put(ports, address, class, number, API_BLOCK_RELEASED, 0);
 	__atomic_store_n(&address->owner[class][number], 0, __ATOMIC_RELEASE);
 	if (user->blocks == 0)
 		drop_user(ports, index);

@@ -51,6 +51,7 @@ static const struct {
 	{0x0507, 16, "forward.del"},
 	{0x0700, 56, "map.set"},
 	{0x0701, 32, "map.del"},
+	{0x0510, 48, "event.block"},
 	{0x0600, 16, "flow.dump"},
 	{0x0601, 136, "flow.entry"},
 	{0x0a00, 496, "capture.code"},

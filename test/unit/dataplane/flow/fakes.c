@@ -32,6 +32,7 @@ unsigned fake_copy;
 
 static struct rte_mempool *pool;
 static struct txn *txn;
+RTE_DEFINE_PER_LCORE(struct worker *, worker);
 static struct flow_worker workers[4];
 static struct port ports[3];
 static struct dp_config config = {
