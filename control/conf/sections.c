@@ -531,6 +531,7 @@ static const struct conf_field egress_fields[] = {
 	FIELD("rules", egress_rules, model_egress, rules, .fields = egress_rule_fields,
 		.shape = CONF_SHAPE_LIST),
 	FIELD("default", ref_or_deny, model_egress, default_pool, .kind = MODEL_POOL),
+	FIELD("keep_days", u32, model_egress, keep_days, .min = 1, .max = 3650),
 	END,
 };
 

@@ -34,6 +34,7 @@ struct model *model_create(void)
 	model->wireguard.listen_port = 51820;
 	model->wireguard.mtu = MODEL_TUNNEL_MTU_DEFAULT;
 	model->egress.default_pool.kind = MODEL_POOL;
+	model->egress.keep_days = MODEL_KEEP_DAYS_DEFAULT;
 	model->routes_without_acl_groups_allow = true;
 	return model;
 }

@@ -34,6 +34,7 @@ enum {
 	MODEL_TEXT_MAX = 255,
 	MODEL_METRIC_DEFAULT = 100,
 	MODEL_MTU_DEFAULT = 1500,
+	MODEL_KEEP_DAYS_DEFAULT = 90,
 	MODEL_TUNNEL_MTU_DEFAULT = 1420, /* 1500 less IPv6, UDP and WireGuard */
 };
 
@@ -209,6 +210,7 @@ struct model_egress_rules {
 struct model_egress {
 	struct model_egress_rules rules;
 	struct model_refs default_pool; /* none = deny */
+	uint32_t keep_days;             /* how long it is known who had which ports */
 };
 
 struct model_target {

@@ -282,6 +282,10 @@ static void on_event(const struct api_header *message, void *arg)
 			p->kernel.want_neighbour(p->kernel.context, event->port, &event->addr);
 		break;
 	}
+	case API_EVENT_BLOCK:
+		if (p->block != NULL)
+			p->block((const struct api_event_block *)message, p->block_arg);
+		break;
 	case API_EVENT_PORT: {
 		const struct api_event_port *event = (const struct api_event_port *)message;
 
@@ -318,6 +322,8 @@ struct program *program_create(const struct program_options *options, int *error
 	p->store = options->store;
 	p->state_dir = check(strdup(options->state_dir));
 	p->kernel = options->kernel;
+	p->block = options->block;
+	p->block_arg = options->block_arg;
 	p->mirrored = options->mirrored;
 	snprintf(p->reason, sizeof(p->reason), "not connected yet");
 	p->retry = check(evtimer_new(p->base, retry, p));

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/api/egress.h"
 #include "common/api/port.h"
 #include "control/compile/compile.h"
 #include "control/link/link.h"
@@ -38,6 +39,9 @@ struct program_options {
 	const char *state_dir;
 	struct store *store;
 	struct program_kernel kernel;
+	/* Port blocks of egress addresses as the data plane tells of them; may be NULL. */
+	void (*block)(const struct api_event_block *event, void *arg);
+	void *block_arg;
 	bool mirrored; /* the kernel's addresses and routes come by program_kernel_set() */
 };
 

@@ -116,6 +116,8 @@ struct program {
 	struct store *store;
 	char *state_dir;
 	struct program_kernel kernel;
+	void (*block)(const struct api_event_block *event, void *arg);
+	void *block_arg;
 	bool mirrored;
 	struct mirror mirror;
 	struct snapshot *current;  /* the configuration in force, or being brought into force */
