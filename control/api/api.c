@@ -22,6 +22,7 @@ const struct http_route api_routes[] = {
 	{"GET", "/api/policies", api_get_policies},
 	{"GET", "/api/why", api_get_why},
 	{"GET", "/api/doctor", api_get_doctor},
+	{"GET", "/api/egress/who", api_get_who},
 	{"GET", "/api/flows", api_get_flows},
 	{"GET", "/api/drops", api_get_drops},
 	{"GET", "/api/peers/{name}/export", api_get_export},

@@ -13,6 +13,7 @@
 struct api {
 	struct program *program;
 	struct revision *revision;
+	struct ledger *ledger;   /* of port blocks; NULL = none is kept */
 	struct store *store;     /* the history is read from it */
 	const char *config_file; /* what `apply` reads */
 	const char *state_dir;

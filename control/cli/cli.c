@@ -32,6 +32,19 @@ const struct cli_command cli_commands[] = {
 		"Which ports of which outside address lead where inside, and for whom. A forward "
 		"lets in only what a policy allows as well.",
 		cli_run_forwards},
+	{"egress list", "", 0, 0, 0, "egress addresses, one per line",
+		"For the allow lists of partners: the addresses that traffic leaves by, and no "
+		"others.",
+		cli_run_egress_list},
+	{"egress who", "ADDRESS:PORT [TIME]", 1, 2, CLI_PROTO,
+		"who had this port of an egress address",
+		"Now, or at TIME: \"2026-11-20 14:03\" with or without seconds, in this machine's "
+		"zone, with a Z in UTC, or @ and a Unix time. Ports are handed out in blocks of "
+		"64, "
+		"and each block's user is kept for egress.keep_days (90). Where several shared a "
+		"block "
+		"all are named. Exits with 3 if nobody had it.",
+		cli_run_egress_who},
 	{"flows", "", 0, 0, CLI_MAX | CLI_PEER | CLI_PAGED, "flows in the data plane now",
 		"A snapshot of at most --max flows, of one peer with --peer.", cli_run_flows},
 	{"drops", "", 0, 0, CLI_ALL | CLI_PAGED, "dropped packets by reason",

@@ -228,6 +228,8 @@ int cli_run_help(struct cli *cli);
 int cli_run_man(struct cli *cli);
 int cli_run_doctor(struct cli *cli);
 int cli_run_ports(struct cli *cli);
+int cli_run_egress_list(struct cli *cli);
+int cli_run_egress_who(struct cli *cli);
 int cli_run_import(struct cli *cli);
 int cli_run_capture(struct cli *cli);
 int cli_run_trace(struct cli *cli);

@@ -30,6 +30,7 @@
 #include "control/api/api.h"
 #include "control/health/health.h"
 #include "control/main/door.h"
+#include "control/main/blocks.h"
 #include "control/main/kernel.h"
 #include "control/main/supervisor.h"
 #include "control/revision/revision.h"
@@ -58,6 +59,7 @@ struct daemon {
 	struct supervisor *supervisor;
 	struct store *store;
 	struct kernel *kernel;
+	struct blocks *blocks;
 	struct program *program;
 	struct revision *revision;
 	struct http_server *http;
@@ -285,17 +287,26 @@ static int open_store(struct daemon *d)
 
 static int start_program(struct daemon *d)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], ledger[PATH_MAX];
 	struct program_options options = {
 		.base = d->base,
 		.socket_path = path,
 		.state_dir = d->options.state_dir,
 		.store = d->store,
 	};
+	mode_t mask;
 	int error;
 
-	if (in_dir(path, d->options.run_dir, "dataplane.sock") < 0)
+	if (in_dir(path, d->options.run_dir, "dataplane.sock") < 0 ||
+		in_dir(ledger, d->options.state_dir, "blocks.db") < 0)
 		return -ENAMETOOLONG;
+	mask = umask(0077);
+	d->blocks = blocks_create(d->base, ledger, &error);
+	umask(mask);
+	if (d->blocks == NULL)
+		return error;
+	options.block = blocks_take;
+	options.block_arg = d->blocks;
 	d->kernel = kernel_create(d->base, d->options.run_dir, &options.kernel, &error);
 	if (d->kernel == NULL)
 		return error;
@@ -304,6 +315,7 @@ static int start_program(struct daemon *d)
 	if (d->program == NULL)
 		return error;
 	kernel_attach(d->kernel, d->program);
+	blocks_attach(d->blocks, d->program);
 	d->revision = revision_create(&(struct revision_options){
 		.base = d->base,
 		.program = d->program,
@@ -327,6 +339,7 @@ static int start_http(struct daemon *d)
 	d->api = (struct api){
 		.program = d->program,
 		.revision = d->revision,
+		.ledger = blocks_ledger(d->blocks),
 		.store = d->store,
 		.config_file = d->options.config,
 		.state_dir = d->options.state_dir,
@@ -369,7 +382,9 @@ static void stop(struct daemon *d)
 	health_destroy(&d->health);
 	kernel_attach(d->kernel, NULL);
 	revision_destroy(&d->revision);
+	blocks_attach(d->blocks, NULL);
 	program_destroy(&d->program);
+	blocks_destroy(&d->blocks);
 	uapi_destroy(&d->uapi);
 	kernel_destroy(&d->kernel);
 	store_close(&d->store);

@@ -4,6 +4,7 @@ import json
 
 import config as configs
 from lablib import topology
+from lablib.netns import wait_until
 
 LAN_HOST, GATEWAY = "10.20.0.10", "100.64.0.1"
 
@@ -62,6 +63,24 @@ def test_why_agrees_with_packets(make_world):
     steps = doctor(world, "client2")  # connected, but has sent nothing
     failed = {step["step"] for step in steps if step["state"] == "fail"}
     assert failed == {"arriving"}, steps
+
+    # Whose port it was: told by the data plane, and still known to the next process.
+    assert world.gateway.cli("egress", "list").stdout.split()[0] == seen
+    flow = next(flow for flow in world.gateway.json("flows", "--peer", "client1")["flows"]
+                if flow["protocol"] == "tcp" and flow["nat"] == seen)
+    question = f"{seen}:{flow['nat_port']}"
+
+    def users():
+        answer = world.gateway.cli("egress", "who", question, "-j", check=False)
+        if answer.returncode == 5:
+            return []  # between two processes
+        return [user["who"] for user in json.loads(answer.stdout).get("users", [])]
+
+    wait_until(lambda: users() == ["peer client1"], 10, "the port block in the log")
+    old = world.gateway.control.pid()
+    world.gateway.control.kill()
+    world.gateway.control.restarted(old)
+    wait_until(lambda: users() == ["peer client1"], 20, "the port block after a restart")
 
 
 def doctor(world, peer):

@@ -53,6 +53,27 @@ static void get_peers(struct http_request *request, void *arg)
 			"state", "live", "open", 1, "name", "no", "state", "1.5", "open", 0));
 }
 
+static void get_egress(struct http_request *request, void *arg)
+{
+	http_reply(request, 200,
+		json_pack("{s:[{s:s, s:[{s:s}, {s:s}]}]}", "pools", "name", "office", "addresses",
+			"address", "203.0.113.5", "address", "2001:db8::5"));
+}
+
+static void get_who(struct http_request *request, void *arg)
+{
+	const char *at = http_query(request, "at_ms");
+
+	if (at != NULL && strcmp(at, "1795183380000") != 0)
+		http_reply(request, 200, json_pack("{s:[]}", "users"));
+	else
+		http_reply(request, 200,
+			json_pack("{s:[{s:s, s:s, s:i, s:i, s:b, s:I, s:n}]}", "users", "who",
+				"peer anna", "protocol", "tcp", "port_first", 41216, "port_last",
+				41279, "shared", 0, "since_ms", (json_int_t)1795183000000,
+				"until_ms"));
+}
+
 static void post_apply(struct http_request *request, void *arg)
 {
 	http_reply_problem(request, 422, "the configuration has errors",
@@ -75,6 +96,8 @@ static const struct http_route routes[] = {
 	{"GET", "/api/status", get_status},
 	{"GET", "/api/drops", get_drops},
 	{"GET", "/api/peers", get_peers},
+	{"GET", "/api/egress", get_egress},
+	{"GET", "/api/egress/who", get_who},
 	{"POST", "/api/config/apply", post_apply},
 	{"GET", "/api/peers/{name}/export", get_export},
 	{NULL, NULL, NULL},
@@ -199,6 +222,25 @@ static void test_export(void **state)
 	assert_int_equal(run("peer", "export", "x/../y", NULL), CLI_USAGE);
 	close(fd);
 	unlink(key_path);
+}
+
+static void test_egress(void **state)
+{
+	setenv("TZ", "UTC", 1);
+	assert_int_equal(run("egress", "list", NULL), CLI_OK);
+	assert_string_equal(output, "203.0.113.5\n2001:db8::5\n");
+	assert_int_equal(run("egress", "who", "203.0.113.5:41234", NULL), CLI_OK);
+	assert_shows("peer anna  tcp    41216-41279  2026-11-20 13:56:40  still");
+	assert_int_equal(
+		run("egress", "who", "203.0.113.5:41234", "2026-11-20 14:03", NULL), CLI_OK);
+	assert_int_equal(
+		run("egress", "who", "203.0.113.5:41234", "2026-11-20T14:03:00Z", NULL), CLI_OK);
+	assert_int_equal(run("egress", "who", "203.0.113.5:41234", "@1795183380", NULL), CLI_OK);
+	assert_int_equal(
+		run("egress", "who", "203.0.113.5:41234", "@1795183381", NULL), CLI_NOTHING);
+	assert_int_equal(run("egress", "who", "203.0.113.5:41234", "yesterday", NULL), CLI_USAGE);
+	assert_shows("'yesterday' is no time");
+	assert_int_equal(run("egress", "who", "x&y", NULL), CLI_USAGE);
 }
 
 static void test_import(void **state)
@@ -389,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_show),
 		cmocka_unit_test(test_export),
+		cmocka_unit_test(test_egress),
 		cmocka_unit_test(test_import),
 		cmocka_unit_test(test_exit_codes),
 		cmocka_unit_test(test_yaml),
