@@ -22,11 +22,11 @@ enum {
 	RIG_RING = 1024, /* packets that a wire holds */
 };
 
-#define RIG_WAN_ADDR    RTE_IPV4(198, 51, 100, 2)
-#define RIG_CLIENT_ADDR RTE_IPV4(198, 51, 100, 9)
-#define RIG_INET_ADDR   RTE_IPV4(203, 0, 113, 2)
-#define RIG_EGRESS_ADDR RTE_IPV4(203, 0, 113, 5)
-#define RIG_SERVER_ADDR RTE_IPV4(203, 0, 113, 80)
+#define RIG_WAN_ADDR    RTE_IPV4(198U, 51, 100, 2)
+#define RIG_CLIENT_ADDR RTE_IPV4(198U, 51, 100, 9)
+#define RIG_INET_ADDR   RTE_IPV4(203U, 0, 113, 2)
+#define RIG_EGRESS_ADDR RTE_IPV4(203U, 0, 113, 5)
+#define RIG_SERVER_ADDR RTE_IPV4(203U, 0, 113, 80)
 #define RIG_INSIDE_NET  RTE_IPV4(100, 64, 0, 0) /* /10, all of it the peer's */
 
 /* The two ends of a ring device, seen from outside. */

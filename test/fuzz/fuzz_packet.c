@@ -18,7 +18,16 @@
 
 enum { SIZE_MAX_OF_A_PACKET = 2048, MAKE_RIGHT = 1 };
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Else the first of the reasons would be 0, which means that there is none. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	if (drop_register(&drop_group_packet) != 0)
+		abort();
+	return 0;
+}
 
 /* An mbuf outside of any pool, its private area behind it, its data elsewhere. */
 struct box {

@@ -153,7 +153,7 @@ static void foreign_source_is_dropped(void **state)
 	uint64_t before = drops(DROP(flow, SPOOFED_INNER));
 	uint8_t plain[PADDED];
 
-	make_v4(plain, sizeof(plain), INNER, RTE_IPV4(192, 0, 2, 1), 0);
+	make_v4(plain, sizeof(plain), INNER, RTE_IPV4(192U, 0, 2, 1), 0);
 	gateway_arrive(gateway.key_up, &(struct gateway_message){.receiver = gateway.local_index,
 					       .counter = gateway.counter++,
 					       .plain = plain,
