@@ -172,7 +172,8 @@ static void test_machine_step_by_step(void **state)
 	found = machine(NULL);
 	expect(found, "hugepages", "ok", "1280 MiB", "");
 	expect(found, "iommu", "ok", "1 found", "");
-	expect(found, "drivers", "fail", "is i40e's", "sallyport bind 0000:3b:00.0 vfio-pci");
+	expect(found, "drivers", "fail", "is i40e's",
+		"dpdk-devbind.py --bind=vfio-pci 0000:3b:00.0");
 	expect(found, "cores", "warn", "5 online, none isolated", "isolcpus");
 	expect(found, "memory", "ok", "4096 MiB", "");
 	expect(found, "limits", "fail", "512 files", "LimitNOFILE");
