@@ -44,13 +44,26 @@ struct api_egress_pool_del {
 	uint16_t zero[3];
 };
 
+/* How a rule's traffic is mapped. Of the first two, and of the next two, at most one. */
+enum {
+	/* who may send to a mapping; without either: whom the inside host has sent to, by address
+	 * and port (RFC 4787 section 5) */
+	API_EGRESS_OPEN = 1 << 0,    /* endpoint-independent filtering: anyone */
+	API_EGRESS_BY_ADDR = 1 << 1, /* address-dependent filtering */
+	/* ports are shared by flows to different destinations (RFC 7857 section 3): no mapping of
+	 * an inside port that holds for all of them; not with the first two */
+	API_EGRESS_SHARED = 1 << 2,
+	API_EGRESS_ANY_PARITY = 1 << 3, /* even and odd ports alike (RFC 7857 section 8) */
+	API_EGRESS_FLAGS = 15,
+};
+
 struct api_egress_rule_set {
 	struct api_header header;
 	uint32_t rule;
 	uint32_t priority;
-	uint32_t src_set; /* 0 = any */
-	uint16_t pool;    /* 0 = deny */
-	uint16_t zero;
+	uint32_t src_set;  /* 0 = any */
+	uint16_t pool;     /* 0 = deny */
+	uint16_t flags;    /* API_EGRESS_OPEN ... */
 	struct prefix dst; /* family ADDR_NONE = any */
 	uint32_t zero2;
 };
@@ -80,13 +93,16 @@ enum api_block_kind {
 	API_BLOCK_SYNC_END = 6,
 };
 
+/* The subscriber of a block whose ports flows to different destinations share. */
+#define API_BLOCK_OF_ALL UINT32_MAX
+
 struct api_event_block {
 	struct api_header header;
 	struct addr addr;
 	uint16_t port_first;
 	uint8_t kind;        /* enum api_block_kind */
 	uint8_t proto;       /* IPPROTO_TCP, _UDP; _ICMP for queries of either family */
-	uint32_t subscriber; /* a peer's id, or API_IDENT_*; 0 for RELEASED */
+	uint32_t subscriber; /* a peer's id, API_IDENT_*, API_BLOCK_OF_ALL; 0 for RELEASED */
 	uint32_t zero;
 	uint64_t at_ms; /* Unix time */
 };

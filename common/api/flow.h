@@ -41,3 +41,27 @@ struct api_flow_entry {
 	uint32_t idle_ms;
 	uint32_t timeout_ms;
 };
+
+/* How long flows may be idle. An object of which there is one; without it the defaults hold. */
+enum api_flow_timeout {
+	API_TIMEOUT_UDP,
+	API_TIMEOUT_DNS, /* UDP to port 53 */
+	API_TIMEOUT_TCP_ESTABLISHED,
+	API_TIMEOUT_TCP_OPENING,
+	API_TIMEOUT_TCP_CLOSING, /* and after a RST */
+	API_TIMEOUT_ICMP,        /* queries */
+	API_TIMEOUT_OTHER,       /* protocols without ports */
+	API_FLOW_TIMEOUTS,
+};
+
+struct api_flow_timeouts_set {
+	struct api_header header;
+	uint32_t id; /* 1 */
+	uint32_t seconds[API_FLOW_TIMEOUTS];
+};
+
+struct api_flow_timeouts_del {
+	struct api_header header;
+	uint32_t id;
+	uint32_t zero;
+};

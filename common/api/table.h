@@ -67,6 +67,10 @@ enum api_kind {
 	X(API_MAP_SET, api_map_set, API_KIND_OBJECT, "map", "map.set")                             \
 	X(API_MAP_DEL, api_map_del, API_KIND_OBJECT, "map", "map.del")                             \
 	X(API_EVENT_BLOCK, api_event_block, API_KIND_EVENT, "egress", "event.block")               \
+	X(API_FLOW_TIMEOUTS_SET, api_flow_timeouts_set, API_KIND_OBJECT, "flow",                   \
+		"flow_timeouts.set")                                                               \
+	X(API_FLOW_TIMEOUTS_DEL, api_flow_timeouts_del, API_KIND_OBJECT, "flow",                   \
+		"flow_timeouts.del")                                                               \
 	X(API_FLOW_DUMP, api_flow_dump, API_KIND_REQUEST, "flow", "flow.dump")                     \
 	X(API_FLOW_ENTRY, api_flow_entry, API_KIND_REPLY, "flow", "flow.entry")                    \
 	X(API_CAPTURE_CODE, api_capture_code, API_KIND_REQUEST, "capture", "capture.code")         \

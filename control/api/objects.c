@@ -228,6 +228,11 @@ static json_t *source_json(const struct model_source *from)
 
 void api_get_egress(struct http_request *request, void *arg)
 {
+	static const char *const filters[] = {
+		[MODEL_FILTER_ADDRESS_PORT] = "address-port",
+		[MODEL_FILTER_ADDRESS] = "address",
+		[MODEL_FILTER_NONE] = "endpoint-independent",
+	};
 	struct api *api = arg;
 	const struct compiled *c = api_need_config(api, request);
 	json_t *pools, *rules;
@@ -254,10 +259,14 @@ void api_get_egress(struct http_request *request, void *arg)
 	for (size_t i = 0; i < c->model->egress.rules.n; i++) {
 		const struct model_egress_rule *rule = &c->model->egress.rules.items[i];
 
-		json_array_append_new(
-			rules, json_pack("{s:o, s:o, s:s}", "from", source_json(&rule->from), "to",
-				       api_json_prefixes(&rule->to), "use",
-				       rule->use.n > 0 ? rule->use.names[0] : "deny"));
+		json_array_append_new(rules,
+			json_pack("{s:o, s:o, s:s, s:s, s:s, s:b}", "from",
+				source_json(&rule->from), "to", api_json_prefixes(&rule->to), "use",
+				rule->use.n > 0 ? rule->use.names[0] : "deny", "mapping",
+				rule->mapping == MODEL_MAPPING_DEPENDENT ? "endpoint-dependent"
+									 : "endpoint-independent",
+				"filtering", filters[rule->filtering], "keep_parity",
+				!rule->any_parity));
 	}
 	free(rows);
 	http_reply(request, 200,

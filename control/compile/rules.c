@@ -5,6 +5,7 @@
  * where the configuration leaves them open; nothing else is allowed. Egress: rules about a
  * masqueraded route's own range, then the route's interface address, then the other rules.
  */
+#include "common/api/flow.h"
 #include "control/compile/compile_priv.h"
 
 #include <string.h>
@@ -337,7 +338,7 @@ static uint16_t emit_own_pool(
 }
 
 static void emit_egress_rule(struct builder *b, const char *name, uint32_t prio, uint32_t src_set,
-	uint16_t pool, const struct prefix *dst)
+	uint16_t pool, const struct prefix *dst, uint16_t flags)
 {
 	struct api_egress_rule_set *rule = compile_emit(b, API_EGRESS_RULE_SET);
 	char text[PREFIX_TEXT_MAX] = "any";
@@ -351,6 +352,7 @@ static void emit_egress_rule(struct builder *b, const char *name, uint32_t prio,
 	rule->priority = prio;
 	rule->src_set = src_set;
 	rule->pool = pool;
+	rule->flags = flags;
 }
 
 /* Masquerade behind the address of the interface towards the route's next hop. */
@@ -369,7 +371,7 @@ static void emit_route_egress(struct builder *b, const struct model_route *route
 	pool = emit_own_pool(b, name, addresses);
 	for (size_t i = 0; i < route->prefixes.n; i++)
 		emit_egress_rule(b, pool_printf(b->pool, "route:%s", route->object.name),
-			priority(BAND_EGRESS_ROUTE, 0), 0, pool, &route->prefixes.items[i]);
+			priority(BAND_EGRESS_ROUTE, 0), 0, pool, &route->prefixes.items[i], 0);
 }
 
 static bool in_masqueraded_route(const struct model *m, const struct prefix *dst)
@@ -386,22 +388,49 @@ static bool in_masqueraded_route(const struct model *m, const struct prefix *dst
 	return false;
 }
 
+static uint16_t rule_flags(const struct model_egress_rule *rule)
+{
+	static const uint16_t filters[] = {
+		[MODEL_FILTER_ADDRESS_PORT] = 0,
+		[MODEL_FILTER_ADDRESS] = API_EGRESS_BY_ADDR,
+		[MODEL_FILTER_NONE] = API_EGRESS_OPEN,
+	};
+
+	return (uint16_t)(filters[rule->filtering] |
+			  (rule->mapping == MODEL_MAPPING_DEPENDENT ? API_EGRESS_SHARED : 0) |
+			  (rule->any_parity ? API_EGRESS_ANY_PARITY : 0));
+}
+
 static void emit_user_rule(
 	struct builder *b, size_t i, const struct compile_set *set, const uint16_t *pools)
 {
 	const struct model_egress_rule *rule = &b->model->egress.rules.items[i];
 	uint16_t pool = rule->use.n == 0 ? 0 : pools[rule->use.index[0]];
 	const char *name = pool_printf(b->pool, "rule:%zu", i);
+	uint16_t flags = rule_flags(rule);
 
 	if (rule->to.n == 0)
-		emit_egress_rule(b, name, priority(BAND_EGRESS_RULE, i), set->id, pool, NULL);
+		emit_egress_rule(
+			b, name, priority(BAND_EGRESS_RULE, i), set->id, pool, NULL, flags);
 	for (size_t k = 0; k < rule->to.n; k++) {
 		enum priority_band band = in_masqueraded_route(b->model, &rule->to.items[k])
 						  ? BAND_EGRESS_IN_ROUTE
 						  : BAND_EGRESS_RULE;
 
-		emit_egress_rule(b, name, priority(band, i), set->id, pool, &rule->to.items[k]);
+		emit_egress_rule(
+			b, name, priority(band, i), set->id, pool, &rule->to.items[k], flags);
 	}
+}
+
+void compile_timeouts(struct builder *b)
+{
+	struct api_flow_timeouts_set *set;
+
+	if (!b->model->timeouts.given)
+		return; /* the data plane has the same defaults */
+	set = compile_emit(b, API_FLOW_TIMEOUTS_SET);
+	set->id = 1;
+	memcpy(set->seconds, b->model->timeouts.seconds, sizeof(set->seconds));
 }
 
 void compile_egress(struct builder *b)
@@ -428,5 +457,7 @@ void compile_egress(struct builder *b)
 	}
 	if (m->egress.default_pool.n > 0)
 		emit_egress_rule(b, "default", priority(BAND_EGRESS_DEFAULT, 0), 0,
-			pools[m->egress.default_pool.index[0]], NULL);
+			pools[m->egress.default_pool.index[0]], NULL, 0);
 }
+
+_Static_assert((int)MODEL_TIMEOUTS == (int)API_FLOW_TIMEOUTS, "one for each of the data plane's");

@@ -30,6 +30,8 @@ enum conf_shape {
 	CONF_SHAPE_NAMED,  /* a mapping from names to mappings of the kind's fields */
 	CONF_SHAPE_LIST,   /* a list of mappings of `fields` */
 	CONF_SHAPE_OR_ANY, /* a mapping of `fields`, or the word any */
+	CONF_SHAPE_BOOL,   /* true or false */
+	CONF_SHAPE_FIELDS, /* a mapping of `fields` */
 	CONF_SHAPE_VERSION,
 };
 

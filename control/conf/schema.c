@@ -91,6 +91,10 @@ static json_t *field_schema(const struct conf_field *field)
 	case CONF_SHAPE_OR_ANY:
 		return json_pack(
 			"{s:[o, {s:s}]}", "anyOf", object_schema(field->fields), "const", "any");
+	case CONF_SHAPE_BOOL:
+		return json_pack("{s:s}", "type", "boolean");
+	case CONF_SHAPE_FIELDS:
+		return object_schema(field->fields);
 	case CONF_SHAPE_VERSION:
 		return json_pack("{s:i}", "const", 1);
 	default:

@@ -4,6 +4,7 @@
  * model it goes. Only what one value says is judged here; what values say about each other is
  * model_check()'s.
  */
+#include "common/api/flow.h"
 #include "control/conf/conf_priv.h"
 
 #include <ctype.h>
@@ -192,13 +193,57 @@ static const struct conf_field policy_fields[] = {
 	END,
 };
 
+static const struct conf_word mapping_words[] = {
+	{"endpoint-independent", MODEL_MAPPING_INDEPENDENT},
+	{"endpoint-dependent", MODEL_MAPPING_DEPENDENT}, {NULL, 0}};
+static const struct conf_word filtering_words[] = {{"address-port", MODEL_FILTER_ADDRESS_PORT},
+	{"address", MODEL_FILTER_ADDRESS}, {"endpoint-independent", MODEL_FILTER_NONE}, {NULL, 0}};
+
+/* true keeps it: the default */
+static void conf_read_parity(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	bool keep = true;
+
+	conf_read_bool(r, node, field, &keep);
+	*(bool *)out = !keep;
+}
+
 static const struct conf_field egress_rule_fields[] = {
 	FIELD("from", source, model_egress_rule, from, .fields = egress_source_fields,
 		.required = true, .shape = CONF_SHAPE_OR_ANY),
 	FIELD("to", prefixes, model_egress_rule, to),
 	FIELD("use", ref_or_deny, model_egress_rule, use, .kind = MODEL_POOL, .required = true),
+	FIELD("mapping", word, model_egress_rule, mapping, .words = mapping_words),
+	FIELD("filtering", word, model_egress_rule, filtering, .words = filtering_words),
+	FIELD("keep_parity", parity, model_egress_rule, any_parity, .shape = CONF_SHAPE_BOOL),
 	END,
 };
+
+enum { TIMEOUT_MAX_S = 864000 };
+
+#define TIMEOUT(name, number)                                                                      \
+	FIELD(name, u32, model_timeouts, seconds[number], .min = 1, .max = TIMEOUT_MAX_S)
+
+static const struct conf_field timeouts_fields[] = {
+	TIMEOUT("udp", API_TIMEOUT_UDP),
+	TIMEOUT("dns", API_TIMEOUT_DNS),
+	TIMEOUT("tcp_established", API_TIMEOUT_TCP_ESTABLISHED),
+	TIMEOUT("tcp_opening", API_TIMEOUT_TCP_OPENING),
+	TIMEOUT("tcp_closing", API_TIMEOUT_TCP_CLOSING),
+	TIMEOUT("icmp", API_TIMEOUT_ICMP),
+	TIMEOUT("other", API_TIMEOUT_OTHER),
+	FIELD("below_rfc", bool, model_timeouts, below_rfc),
+	END,
+};
+
+static void conf_read_timeouts(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	struct model_timeouts *timeouts = out;
+
+	timeouts->given = conf_read_map(r, node, timeouts_fields, timeouts);
+}
 
 static const struct conf_field forward_to_fields[] = {
 	FIELD("peer", ref, model_forward, to_peer, .kind = MODEL_PEER),
@@ -559,6 +604,8 @@ static const struct conf_field root_fields[] = {
 		.kind = MODEL_EXIT_NODE,
 		.shape = CONF_SHAPE_NAMED},
 	FIELD("egress", fields, model, egress, .fields = egress_fields),
+	FIELD("timeouts", timeouts, model, timeouts, .fields = timeouts_fields,
+		.shape = CONF_SHAPE_FIELDS),
 	{.key = "forwards",
 		.read = conf_read_named,
 		.kind = MODEL_FORWARD,

@@ -134,6 +134,12 @@
 		"same family and length: address by address, the first is known as the second. "   \
 		"The route leads through peers, and what a peer has behind it is known by one "    \
 		"name only.")                                                                      \
+	X(317, TIMEOUT_SHORT, DIAG_ERROR, "a timeout below what the RFCs ask for",                 \
+		"Shorter timers break connections that are only quiet: clients do not expect it. " \
+		"`timeouts.below_rfc: true` allows them where it has to be.")                      \
+	X(318, EGRESS_OPTIONS, DIAG_ERROR, "ways of mapping that exclude each other",              \
+		"With endpoint-dependent mapping an outside port belongs to several inside hosts " \
+		"at once, each for its own destinations, so nobody else can be let in by it.")     \
 	X(330, TEST_FAILED, DIAG_ERROR, "a test of the configuration fails",                       \
 		"The section `tests` says what shall become of a flow, and by this configuration " \
 		"it "                                                                              \

@@ -124,6 +124,8 @@ static void name_user(struct blocks *b, uint32_t subscriber, char who[WHO_MAX])
 
 	if (c == NULL)
 		snprintf(who, WHO_MAX, "peer number %u", subscriber);
+	else if (subscriber == API_BLOCK_OF_ALL)
+		snprintf(who, WHO_MAX, "all who share ports");
 	else if (subscriber & API_IDENT_HOST)
 		snprintf(who, WHO_MAX, "the gateway itself");
 	else if (subscriber & API_IDENT_PORT)

@@ -644,6 +644,7 @@ bool model_check(struct model *model, const struct model_reporter *reporter)
 	check_exit_nodes(&c);
 	check_pools(&c);
 	check_policies(&c);
+	c.ok = model_check_nat(model, reporter) && c.ok;
 	/* names that lead nowhere have no index */
 	if (!model_check_maps(model, reporter))
 		c.ok = false;

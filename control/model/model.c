@@ -20,6 +20,9 @@ static const struct {
 	[MODEL_FORWARD] = {"forward", "forwards"},
 };
 
+/* udp, dns, tcp_established, tcp_opening, tcp_closing, icmp, other. */
+static const uint32_t model_timeout_defaults[MODEL_TIMEOUTS] = {300, 30, 7440, 240, 240, 60, 300};
+
 struct model *model_create(void)
 {
 	struct pool *pool = pool_create();
@@ -36,6 +39,7 @@ struct model *model_create(void)
 	model->egress.default_pool.kind = MODEL_POOL;
 	model->egress.keep_days = MODEL_KEEP_DAYS_DEFAULT;
 	model->routes_without_acl_groups_allow = true;
+	memcpy(model->timeouts.seconds, model_timeout_defaults, sizeof(model_timeout_defaults));
 	return model;
 }
 

@@ -196,8 +196,22 @@ struct model_source {
 	struct model_prefixes prefixes;
 };
 
+enum model_mapping {
+	MODEL_MAPPING_INDEPENDENT, /* of the destination: one outside port for all of them */
+	MODEL_MAPPING_DEPENDENT,   /* ports are shared by different destinations */
+};
+
+enum model_filtering {
+	MODEL_FILTER_ADDRESS_PORT,
+	MODEL_FILTER_ADDRESS,
+	MODEL_FILTER_NONE, /* endpoint-independent */
+};
+
 struct model_egress_rule {
 	struct model_source from; /* groups and peers only */
+	int mapping;              /* enum model_mapping */
+	int filtering;            /* enum model_filtering */
+	bool any_parity;
 	struct model_prefixes to; /* none = anywhere */
 	struct model_refs use;    /* one pool; none = deny */
 };
@@ -211,6 +225,15 @@ struct model_egress {
 	struct model_egress_rules rules;
 	struct model_refs default_pool; /* none = deny */
 	uint32_t keep_days;             /* how long it is known who had which ports */
+};
+
+/* Seconds; in the order of enum api_flow_timeout. */
+enum { MODEL_TIMEOUTS = 7 };
+
+struct model_timeouts {
+	bool given;
+	bool below_rfc; /* allow less than the RFCs do */
+	uint32_t seconds[MODEL_TIMEOUTS];
 };
 
 struct model_target {
@@ -289,6 +312,7 @@ struct model {
 	struct model_management management;
 	struct model_wireguard wireguard;
 	struct model_egress egress;
+	struct model_timeouts timeouts;
 	bool routes_without_acl_groups_allow;
 	struct model_tests tests;
 	struct model_table tables[MODEL_KINDS];

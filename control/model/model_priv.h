@@ -7,6 +7,7 @@
 /* Frees the table of an extension's claims (they themselves lie in the pool). */
 void model_claims_clear(struct model *model);
 
-/* A part of model_check(), after names are resolved. True if there was no error. */
+/* Parts of model_check(), forwards after names are resolved. True if there was no error. */
 bool model_check_forwards(const struct model *model, const struct model_reporter *reporter);
 bool model_check_maps(const struct model *model, const struct model_reporter *reporter);
+bool model_check_nat(const struct model *model, const struct model_reporter *reporter);

@@ -37,6 +37,7 @@ static int init(void)
 	flow_node_init();
 	flow_stats_init();
 	flow_dump_init();
+	flow_timeouts_init();
 	peer_on_delete(flow_peer_gone);
 	return 0;
 }

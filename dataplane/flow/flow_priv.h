@@ -33,7 +33,7 @@ enum {
 	FLOW_NONE = 0, /* flow 0 is never used */
 	FLOW_BURST_MAX = 256,
 	FLOW_BUCKET_WAYS = 8,
-	FLOW_WHEEL_SLOTS = 8192, /* of FLOW_TICK: beyond the longest timeout */
+	FLOW_WHEEL_SLOTS = 8192, /* of FLOW_TICK: beyond the longest timeout that is usual */
 	FLOW_TICK_SHIFT = 10,    /* 1,024 ms */
 	FLOW_IDENT_MASK = 0x1fffffff,
 
@@ -42,14 +42,16 @@ enum {
 	FLOW_HELD, /* kept: goes nowhere now */
 };
 
-/* ms; RFC 4787 REQ-5, RFC 5382 REQ-5, RFC 7857 section 2, RFC 5508 REQ-2 */
-enum {
-	FLOW_TIMEOUT_UDP = 300 * 1000,
-	FLOW_TIMEOUT_TCP = 7440 * 1000,
-	FLOW_TIMEOUT_TCP_OPENING = 240 * 1000,
-	FLOW_TIMEOUT_TCP_CLOSING = 240 * 1000,
-	FLOW_TIMEOUT_ICMP = 60 * 1000,
-	FLOW_TIMEOUT_OTHER = 300 * 1000,
+/* Which bound on idle time a flow has (timeouts.c). */
+enum flow_timeout {
+	FLOW_TIMEOUT_UDP = API_TIMEOUT_UDP,
+	FLOW_TIMEOUT_DNS = API_TIMEOUT_DNS,
+	FLOW_TIMEOUT_TCP = API_TIMEOUT_TCP_ESTABLISHED,
+	FLOW_TIMEOUT_TCP_OPENING = API_TIMEOUT_TCP_OPENING,
+	FLOW_TIMEOUT_TCP_CLOSING = API_TIMEOUT_TCP_CLOSING,
+	FLOW_TIMEOUT_ICMP = API_TIMEOUT_ICMP,
+	FLOW_TIMEOUT_OTHER = API_TIMEOUT_OTHER,
+	FLOW_TIMEOUTS = API_FLOW_TIMEOUTS,
 };
 
 struct flow_key {
@@ -126,7 +128,9 @@ struct flow_cold {
 	uint16_t behind_port; /* of dir[1].key.behind */
 	uint16_t forward;     /* id of the port forward; 0 = none */
 	uint8_t half_open;
-	uint8_t zero[9];
+	uint8_t opener;   /* direction of the first packet: 1 only if filtering lets others in */
+	uint32_t contact; /* index in the worker's NAT; 0 = none */
+	uint8_t zero[8];
 } __attribute__((aligned(64)));
 
 struct flow {
@@ -328,6 +332,25 @@ uint8_t flow_hand_off(struct rte_mbuf *mbuf, unsigned home);
 /* Which worker owns the flow that this key belongs to (home.c). asks: it is an ICMP query. */
 unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool asks);
 
+struct flow_verdict;
+
+/* The outside of a masqueraded flow (masquerade.c): fills in mapping, and address and port of the
+ * way back. 0 or a drop reason. And gives it back. */
+uint16_t flow_masquerade(struct flow_worker *w, struct flow *flow, uint32_t set_id);
+void flow_unmap(struct flow_worker *w, struct flow *flow);
+
+/* Parts of a first packet's way (slow.c), each 0 or a drop reason: may it be the first of a flow,
+ * is there room for one more flow of this sender, and both directions' keys, mapping, actions. */
+uint16_t flow_check_first(struct rte_mbuf *mbuf, const struct flow_verdict *verdict);
+uint16_t flow_check_bounds(const struct flow_worker *w, const struct flow_key *key);
+uint16_t flow_build(struct flow_worker *w, struct flow *flow, const struct flow_key *key,
+	const struct flow_verdict *verdict) __attribute__((warn_unused_result));
+
+/* From outside to a mapping whose rule lets in others than those it was made for (inward.c). True:
+ * the packet goes to *role; false: it does not. */
+bool flow_open_inward(
+	struct flow_worker *w, struct rte_mbuf *mbuf, const struct flow_key *key, uint8_t *role);
+
 /* What the packet needs of a judgement (judge.c). */
 struct flow_verdict {
 	uint8_t role[2];
@@ -428,6 +451,10 @@ void flow_touch(struct flow_worker *w, struct flow *flow, unsigned dir);
 /* Counters and the dump (stats.c, dump.c). Main thread, in init. */
 void flow_stats_init(void);
 void flow_dump_init(void);
+
+/* Milliseconds of idleness (timeouts.c). Handlers: main thread, in init. */
+uint32_t flow_timeout(const struct flow_worker *w, enum flow_timeout which);
+void flow_timeouts_init(void);
 
 /* TCP (tcp.c): moves the state by this packet's flags. */
 void flow_tcp(struct flow_worker *w, struct flow *flow, unsigned dir, uint8_t tcp_flags);

@@ -41,10 +41,8 @@ enum {
 	SWEEP_PER_TURN = 256,
 	ROUND_MS = 500,
 	WHEEL_MASK = FLOW_WHEEL_SLOTS - 1,
+	DNS_PORT = 53,
 };
-
-_Static_assert(FLOW_TIMEOUT_TCP >> FLOW_TICK_SHIFT < FLOW_WHEEL_SLOTS - 512,
-	"the longest timeout fits into one turn of the wheel");
 
 static uint32_t *peer_epochs; /* by peer id; written by the main thread */
 static uint32_t peer_epochs_count;
@@ -148,21 +146,22 @@ static uint32_t first_timeout(struct flow_worker *w, struct flow *flow, struct r
 			rte_pktmbuf_mtod_offset(mbuf, struct rte_tcp_hdr *, packet->l4)->tcp_flags;
 		if ((tcp_flags & RTE_TCP_ACK_FLAG) != 0) {
 			flow->cold.tcp_state = FLOW_TCP_ESTABLISHED;
-			return FLOW_TIMEOUT_TCP;
+			return flow_timeout(w, FLOW_TIMEOUT_TCP);
 		}
 		flow->cold.tcp_state = FLOW_TCP_OPENING;
 		flow->cold.half_open = 1;
 		w->half_open++;
 		flow->dir[0].action.flags |= FLOW_WATCH;
 		flow->dir[1].action.flags |= FLOW_WATCH;
-		return FLOW_TIMEOUT_TCP_OPENING;
+		return flow_timeout(w, FLOW_TIMEOUT_TCP_OPENING);
 	case IPPROTO_UDP:
-		return FLOW_TIMEOUT_UDP;
+		return flow_timeout(w,
+			flow->dir[0].key.dport == DNS_PORT ? FLOW_TIMEOUT_DNS : FLOW_TIMEOUT_UDP);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return FLOW_TIMEOUT_ICMP;
+		return flow_timeout(w, FLOW_TIMEOUT_ICMP);
 	default:
-		return FLOW_TIMEOUT_OTHER;
+		return flow_timeout(w, FLOW_TIMEOUT_OTHER);
 	}
 }
 
@@ -206,8 +205,7 @@ void flow_delete(struct flow_worker *w, struct flow *flow)
 	count_owner(w, flow, -1);
 	if (flow->cold.half_open)
 		w->half_open--;
-	if (flow->cold.mapping != 0)
-		nat_unmap(w->nat, flow->cold.mapping);
+	flow_unmap(w, flow);
 	for (unsigned i = 0; i < 2; i++) {
 		flow_table_remove(&w->table, flow, i);
 		flow->dir[i].key.family = ADDR_NONE; /* equals no packet's */
@@ -353,6 +351,7 @@ bool flow_tend(struct flow_worker *w)
 	more |= collect_some(w, COLLECT_PER_TURN);
 	more |= sweep_some(w);
 	more |= flow_fragments_tend(w);
+	more |= nat_tend(w->nat, w->now_ms);
 	return more;
 }
 

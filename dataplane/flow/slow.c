@@ -168,8 +168,7 @@ static uint64_t count_owned(const struct flow_worker *w, uint32_t ident)
 	return ident < w->peers_max ? w->peers[ident].flows : 0;
 }
 
-/* Room for one more flow of this sender? Returns a drop reason, or 0. */
-static uint16_t check_bounds(const struct flow_worker *w, const struct flow_key *key)
+uint16_t flow_check_bounds(const struct flow_worker *w, const struct flow_key *key)
 {
 	if (w->table.free == FLOW_NONE)
 		return DROP(flow, TABLE_FULL);
@@ -180,41 +179,7 @@ static uint16_t check_bounds(const struct flow_worker *w, const struct flow_key 
 	return 0;
 }
 
-/* The outside of a masqueraded flow: fills in mapping, and address and port of the way back. */
-static uint16_t masquerade(struct flow_worker *w, struct flow *flow, uint32_t set_id)
-{
-	const struct flow_key *key = &flow->dir[0].key;
-	struct nat_asked asked = {.set_id = set_id, .subscriber = key->ident};
-	struct nat_wanted wanted = {
-		.port = key->sport,
-		.proto = key->proto,
-		.subscriber = key->ident,
-	};
-	const struct addr *outside;
-	uint16_t port;
-
-	if (!nat_can_map(key->proto))
-		return DROP(flow, PROTOCOL);
-	flow_key_src(key, &asked.src);
-	flow_key_dst(key, &asked.dst);
-	wanted.inside = asked.src;
-	wanted.address = nat_select(w->copy, &asked);
-	if (wanted.address == NULL)
-		return DROP(flow, EGRESS_REFUSED);
-	flow->cold.mapping = nat_map(w->nat, &wanted, &port);
-	if (flow->cold.mapping == 0)
-		return DROP(flow, PORTS_EXHAUSTED);
-	flow->cold.egress = nat_address_id(wanted.address);
-	outside = nat_address_addr(wanted.address);
-	memcpy(flow->dir[1].key.dst, outside->bytes, 16);
-	flow->dir[1].key.dport = port;
-	if (is_icmp(key->proto))
-		flow->dir[1].key.sport = port; /* the identifier stands in both */
-	return 0;
-}
-
-/* Both directions' keys, mapping and actions. Returns a drop reason, or 0. */
-static uint16_t build_flow(struct flow_worker *w, struct flow *flow, const struct flow_key *key,
+uint16_t flow_build(struct flow_worker *w, struct flow *flow, const struct flow_key *key,
 	const struct flow_verdict *verdict)
 {
 	struct flow_key *back = &flow->dir[1].key;
@@ -233,7 +198,7 @@ static uint16_t build_flow(struct flow_worker *w, struct flow *flow, const struc
 		flow->cold.forward = verdict->forward;
 	}
 	if (verdict->masquerade)
-		reason = masquerade(w, flow, verdict->set_id);
+		reason = flow_masquerade(w, flow, verdict->set_id);
 	if (reason != 0)
 		return reason;
 	back->hash = flow_hash(&w->table, back);
@@ -247,8 +212,7 @@ static uint16_t build_flow(struct flow_worker *w, struct flow *flow, const struc
 err_first:
 	flow_table_remove(&w->table, flow, 0);
 err_mapping:
-	if (flow->cold.mapping != 0)
-		nat_unmap(w->nat, flow->cold.mapping);
+	flow_unmap(w, flow);
 	return DROP(flow, TABLE_FULL);
 }
 
@@ -301,8 +265,7 @@ static uint8_t refuse_flow(struct rte_mbuf *mbuf, uint16_t reason)
 	return GRAPH_ICMP;
 }
 
-/* May this packet be the first of a flow? Returns a drop reason, or 0. */
-static uint16_t check_first(struct rte_mbuf *mbuf, const struct flow_verdict *verdict)
+uint16_t flow_check_first(struct rte_mbuf *mbuf, const struct flow_verdict *verdict)
 {
 	const struct packet *packet = packet_of(mbuf);
 	uint8_t tcp_flags;
@@ -354,17 +317,21 @@ static uint8_t first_packet(
 		return flow_drop(mbuf, DROP(flow, ICMP_NO_QUERY));
 	if ((packet->ingress & API_IDENT_HOST) != 0)
 		asked.host_port = (uint16_t)(packet->ingress & FLOW_IDENT_MASK);
-	if (!flow_judge(w, &asked, &verdict))
+	if (!flow_judge(w, &asked, &verdict)) {
+		if (verdict.drop == DROP(flow, UNSOLICITED) &&
+			flow_open_inward(w, mbuf, key, &role))
+			return role;
 		return refuse(mbuf, &verdict);
+	}
 	if (settle_unfit(mbuf, &verdict, &role))
 		return role;
-	reason = check_first(mbuf, &verdict);
+	reason = flow_check_first(mbuf, &verdict);
 	if (reason == 0)
-		reason = check_bounds(w, key);
+		reason = flow_check_bounds(w, key);
 	if (reason != 0)
 		return refuse_flow(mbuf, reason);
 	flow = flow_table_get(&w->table);
-	reason = build_flow(w, flow, key, &verdict);
+	reason = flow_build(w, flow, key, &verdict);
 	if (reason != 0) {
 		flow_table_put(&w->table, flow);
 		return refuse_flow(mbuf, reason);
@@ -477,12 +444,13 @@ enum flow_rejudged flow_rejudge(struct flow_worker *w, struct flow *flow, uint16
 		return FLOW_CUT;
 	if (verdict.masquerade) {
 		struct nat_asked egress = {.set_id = verdict.set_id, .subscriber = key->ident};
+		uint16_t options;
 
 		/* mapping and port stay, even if the rule names another pool now */
 		flow_key_src(key, &egress.src);
 		flow_key_dst(key, &egress.dst);
 		if (!nat_mapping_valid(w->nat, w->copy, flow->cold.mapping) ||
-			nat_select(w->copy, &egress) == NULL)
+			nat_select(w->copy, &egress, &options) == NULL)
 			return FLOW_CUT;
 	}
 	/* who sends from the outside address that a flow leads to is known by his packets */

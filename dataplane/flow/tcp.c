@@ -16,7 +16,7 @@
 
 static void enter(struct flow_worker *w, struct flow *flow, enum flow_tcp state)
 {
-	static const uint32_t timeouts[] = {
+	static const enum flow_timeout timeouts[] = {
 		[FLOW_TCP_OPENING] = FLOW_TIMEOUT_TCP_OPENING,
 		[FLOW_TCP_ESTABLISHED] = FLOW_TIMEOUT_TCP,
 		[FLOW_TCP_CLOSING] = FLOW_TIMEOUT_TCP_CLOSING,
@@ -35,7 +35,16 @@ static void enter(struct flow_worker *w, struct flow *flow, enum flow_tcp state)
 		action->flags =
 			(uint8_t)(watch ? action->flags | FLOW_WATCH : action->flags & ~FLOW_WATCH);
 	}
-	flow_set_timeout(w, flow, timeouts[state]);
+	flow_set_timeout(w, flow, flow_timeout(w, timeouts[state]));
+}
+
+/* The packet in hand is not to refresh the flow (RFC 7857 section 4: RST). What is noted is the
+ * time of every packet, so the bound shrinks by as much. */
+static void keep_end(struct flow_worker *w, struct flow *flow)
+{
+	uint32_t idle = flow_idle_ms(w, flow), timeout = flow->cold.timeout_ms;
+
+	flow_set_timeout(w, flow, timeout > idle ? timeout - idle : 0);
 }
 
 void flow_tcp(struct flow_worker *w, struct flow *flow, unsigned dir, uint8_t tcp_flags)
@@ -46,6 +55,8 @@ void flow_tcp(struct flow_worker *w, struct flow *flow, unsigned dir, uint8_t tc
 	if ((tcp_flags & RTE_TCP_RST_FLAG) != 0) {
 		if (cold->tcp_state != FLOW_TCP_RESET)
 			enter(w, flow, FLOW_TCP_RESET);
+		else
+			keep_end(w, flow);
 		return;
 	}
 	if ((tcp_flags & RTE_TCP_FIN_FLAG) != 0 && cold->tcp_state != FLOW_TCP_OPENING) {
@@ -56,7 +67,7 @@ void flow_tcp(struct flow_worker *w, struct flow *flow, unsigned dir, uint8_t tc
 	}
 	switch (cold->tcp_state) {
 	case FLOW_TCP_OPENING:
-		if (dir == 1 && syn)
+		if (dir != cold->opener && syn)
 			enter(w, flow, FLOW_TCP_ESTABLISHED);
 		break;
 	case FLOW_TCP_RESET:
@@ -64,7 +75,7 @@ void flow_tcp(struct flow_worker *w, struct flow *flow, unsigned dir, uint8_t tc
 		break;
 	case FLOW_TCP_CLOSING:
 		/* the ports are used for a new connection */
-		if (syn && dir == 0) {
+		if (syn && dir == cold->opener) {
 			cold->tcp_fin = 0;
 			enter(w, flow, FLOW_TCP_OPENING);
 		}

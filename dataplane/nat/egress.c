@@ -39,6 +39,7 @@ struct rule {
 	uint32_t priority;
 	uint32_t src_set;
 	uint16_t pool;
+	uint16_t flags;
 	bool deleted;
 	struct prefix dst;
 	uint32_t order; /* of arrival, until sorted */
@@ -131,10 +132,11 @@ static struct nat_address *choose(
 	return best;
 }
 
-struct nat_address *nat_select(unsigned copy, const struct nat_asked *asked)
+struct nat_address *nat_select(unsigned copy, const struct nat_asked *asked, uint16_t *options)
 {
 	const struct table *table = tables[copy];
 
+	*options = 0;
 	if ((asked->subscriber & API_IDENT_HOST) != 0)
 		return find(table, &asked->src);
 	for (uint32_t i = 0; i < table->rule_count; i++) {
@@ -144,6 +146,7 @@ struct nat_address *nat_select(unsigned copy, const struct nat_asked *asked)
 			(rule->dst.family != ADDR_NONE &&
 				!prefix_contains(&rule->dst, &asked->dst)))
 			continue;
+		*options = rule->flags;
 		/* pool 0 has no addresses: deny */
 		return choose(table, &table->pool[rule->pool], asked);
 	}
@@ -202,6 +205,15 @@ static int validate_pool_del(const void *message, uint32_t *detail)
 	return 0;
 }
 
+/* One way of filtering; and a shared port has no one inside who could be open. */
+static bool is_coherent(uint16_t flags)
+{
+	uint16_t filter = flags & (API_EGRESS_OPEN | API_EGRESS_BY_ADDR);
+
+	return filter != (API_EGRESS_OPEN | API_EGRESS_BY_ADDR) &&
+	       (filter == 0 || (flags & API_EGRESS_SHARED) == 0);
+}
+
 static int validate_rule_set(const void *message, uint32_t *detail)
 {
 	const struct api_egress_rule_set *set = message;
@@ -212,6 +224,8 @@ static int validate_rule_set(const void *message, uint32_t *detail)
 		return refuse(detail, offsetof(struct api_egress_rule_set, src_set));
 	if (set->pool >= API_EGRESS_POOL_MAX)
 		return refuse(detail, offsetof(struct api_egress_rule_set, pool));
+	if ((set->flags & ~API_EGRESS_FLAGS) != 0 || !is_coherent(set->flags))
+		return refuse(detail, offsetof(struct api_egress_rule_set, flags));
 	if (set->dst.family != ADDR_NONE && !prefix_is_valid(&set->dst))
 		return refuse(detail, offsetof(struct api_egress_rule_set, dst));
 	return 0;
@@ -342,6 +356,7 @@ static void apply_rule_set(const void *message, unsigned copy, enum handler_pass
 		.priority = set->priority,
 		.src_set = set->src_set,
 		.pool = set->pool,
+		.flags = set->flags,
 		.dst = set->dst,
 	};
 

@@ -70,8 +70,9 @@ static inline uint16_t nat_forward_port(const struct nat_forward *forward, uint1
 	return (uint16_t)(forward->inside_first + (port - forward->port_first));
 }
 
-/* Which address this traffic leaves with; NULL: refused. The kernel's own keeps its. Worker. */
-struct nat_address *nat_select(unsigned copy, const struct nat_asked *asked);
+/* Which address this traffic leaves with, NULL: refused; and how it is mapped, as API_EGRESS_OPEN
+ * ... The kernel's own keeps its address. Worker. */
+struct nat_address *nat_select(unsigned copy, const struct nat_asked *asked, uint16_t *options);
 
 /* False for what has no ports that can be changed. */
 bool nat_can_map(uint8_t proto);
@@ -81,6 +82,7 @@ struct nat_wanted {
 	struct addr inside;
 	uint16_t port; /* host order; of an ICMP query the identifier */
 	uint8_t proto;
+	uint16_t options; /* of the rule */
 	uint32_t subscriber;
 };
 
@@ -90,6 +92,39 @@ struct nat_wanted {
  */
 uint32_t nat_map(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t *port);
 void nat_unmap(struct nat_worker *nat, uint32_t mapping);
+
+/*
+ * With API_EGRESS_SHARED the flow's owner looks for a port that no other flow to this destination
+ * has: offered is one at random (0: none), attempt counts from 0; nat_share takes it, and may
+ * fail (0) for want of memory; nat_unmap gives it back. Worker.
+ */
+enum { NAT_ATTEMPTS = 128 };
+uint16_t nat_offer(struct nat_worker *nat, const struct nat_wanted *wanted, unsigned attempt);
+uint32_t nat_share(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t port);
+
+/* One more flow refused for want of a port, which nat_map() counts by itself. Worker. */
+void nat_count_refused(struct nat_address *address);
+
+/* Who is behind an outside port that is not only for those whom he sent to; false: nobody. */
+struct nat_inside {
+	uint32_t mapping;
+	struct addr addr;
+	uint16_t port;
+	uint32_t subscriber;
+};
+bool nat_find_inside(struct nat_worker *nat, const struct nat_address *address, uint8_t proto,
+	uint16_t port, struct nat_inside *inside);
+
+/*
+ * With API_EGRESS_BY_ADDR: the addresses that an inside host sends to from a mapping. Returns an
+ * index to give back, or 0 for want of memory. Worker.
+ */
+uint32_t nat_contact_add(struct nat_worker *nat, uint32_t mapping, const struct addr *remote);
+void nat_contact_drop(struct nat_worker *nat, uint32_t contact);
+bool nat_contact_has(struct nat_worker *nat, uint32_t mapping, const struct addr *remote);
+
+/* Ends what was held back long enough; true if there is more. Worker, between packets. */
+bool nat_tend(struct nat_worker *nat, uint64_t now_ms);
 
 /* The address of a mapping, and whether it is still configured in this copy, its port the NAT's. */
 struct nat_address *nat_mapping_address(const struct nat_worker *nat, uint32_t mapping);

@@ -2,6 +2,7 @@
 /* What the files of this folder share: an egress address and its port blocks. */
 #pragma once
 
+#include "dataplane/flow/hash.h"
 #include "dataplane/nat/nat.h"
 
 struct rte_ring;
@@ -64,6 +65,7 @@ struct nat_user {
 	uint16_t head; /* of the blocks with free ports; NAT_BLOCKS = none */
 	uint16_t blocks;
 	uint8_t class;
+	uint32_t held; /* of the user of shared ports: how many are in use */
 };
 
 struct nat_ports {
@@ -73,6 +75,10 @@ struct nat_ports {
 	uint32_t capacity;
 	uint32_t free;
 	uint64_t random; /* state of the generator of ports */
+	/* the blocks of the user of shared ports that was asked last, to draw one from */
+	uint16_t shared[NAT_BLOCKS];
+	uint16_t shared_count;
+	uint32_t shared_user; /* 0 = none */
 	unsigned worker;
 	struct rte_ring *log; /* of struct nat_log_entry, to the main thread */
 };
@@ -97,6 +103,37 @@ int nat_ports_create(struct nat_ports *ports, unsigned worker, uint32_t capacity
 void nat_ports_destroy(struct nat_ports *ports);
 
 /* A free port of the same parity if there is one; 0 = none. */
+enum { NAT_ANY_PORT = 1 << 16 }; /* like: the parity does not matter */
 uint16_t nat_port_take(struct nat_ports *ports, struct nat_address *address, int class,
-	uint32_t subscriber, uint16_t like);
+	uint32_t subscriber, uint32_t like);
+
+/*
+ * Ports that flows to different destinations share: the worker's blocks of nobody in particular.
+ * nat_port_offer names one at random, in use or not, and claims more blocks with every so many
+ * attempts; 0 = there is none. nat_port_hold marks it as in use, nat_port_give as free.
+ */
+uint16_t nat_port_offer(
+	struct nat_ports *ports, struct nat_address *address, int class, unsigned attempt);
+void nat_port_hold(struct nat_ports *ports, struct nat_address *address, int class, uint16_t port);
 void nat_port_give(struct nat_ports *ports, struct nat_address *address, int class, uint16_t port);
+
+/* Who was sent to from which mapping (contacts.c). Indices are never 0; find: 0 = nobody. */
+struct nat_contact;
+struct nat_contacts {
+	struct nat_contact *records; /* index 0 is unused */
+	uint32_t *chains;
+	uint32_t chain_mask;
+	uint32_t capacity;
+	uint32_t free;
+	uint32_t fresh; /* records up to here have been used before */
+	struct hash_key key;
+};
+
+int nat_contacts_create(struct nat_contacts *contacts, uint32_t capacity)
+	__attribute__((warn_unused_result));
+void nat_contacts_destroy(struct nat_contacts *contacts);
+uint32_t nat_contacts_add(
+	struct nat_contacts *contacts, uint32_t mapping, const struct addr *remote);
+uint32_t nat_contacts_find(
+	struct nat_contacts *contacts, uint32_t mapping, const struct addr *remote);
+void nat_contacts_drop(struct nat_contacts *contacts, uint32_t index);

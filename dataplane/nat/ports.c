@@ -24,7 +24,13 @@
 
 #define PARITY_EVEN 0x5555555555555555ull
 
-enum { LOOK_MAX = 8 }; /* blocks of one subscriber that are looked through for a parity */
+enum {
+	LOOK_MAX = 8,      /* blocks of one subscriber that are looked through for a parity */
+	SHARED_MIN = 16,   /* blocks of shared ports at least: so many are drawn from */
+	SHARED_TRIES = 16, /* after so many ports in vain another block */
+};
+
+#define SHARED API_BLOCK_OF_ALL /* the subscriber of blocks of shared ports: nobody's identity */
 
 int nat_class(uint8_t proto)
 {
@@ -107,6 +113,15 @@ static uint32_t draw(struct nat_ports *ports)
 	x ^= x >> 27;
 	ports->random = x;
 	return (uint32_t)(x * 0x2545f4914f6cdd1dull >> 32);
+}
+
+/* One of the bits that are set. */
+static unsigned draw_bit(struct nat_ports *ports, uint64_t bits)
+{
+	unsigned turn = draw(ports) % NAT_BLOCK_PORTS;
+
+	bits = turn == 0 ? bits : bits >> turn | bits << (64 - turn);
+	return ((unsigned)__builtin_ctzll(bits) + turn) % NAT_BLOCK_PORTS;
 }
 
 static uint32_t *chain_of(
@@ -247,13 +262,11 @@ static uint16_t take_from(struct nat_ports *ports, struct nat_address *address, 
 	struct nat_block *block = &address->block[class][number];
 	/* a forward may have come since the block was claimed */
 	uint64_t bits = block->free & wanted & ~nat_reserved(address, class, number);
-	unsigned turn = draw(ports) % NAT_BLOCK_PORTS;
 	unsigned bit;
 
 	if (bits == 0)
 		return 0;
-	bits = turn == 0 ? bits : bits >> turn | bits << (64 - turn);
-	bit = ((unsigned)__builtin_ctzll(bits) + turn) % NAT_BLOCK_PORTS;
+	bit = draw_bit(ports, bits);
 	block->free &= ~(1ull << bit);
 	if (block->free == 0)
 		unlist_block(&ports->users[block->user], address->block[class], number);
@@ -286,7 +299,8 @@ static uint16_t take_any(
 		uint16_t port;
 
 		if (__atomic_load_n(&address->owner[class][number], __ATOMIC_RELAXED) !=
-			ports->worker + 1)
+				ports->worker + 1 ||
+			ports->users[address->block[class][number].user].subscriber == SHARED)
 			continue;
 		port = take_from(ports, address, class, number, ~0ull);
 		if (port == 0)
@@ -299,9 +313,11 @@ static uint16_t take_any(
 }
 
 uint16_t nat_port_take(struct nat_ports *ports, struct nat_address *address, int class,
-	uint32_t subscriber, uint16_t like)
+	uint32_t subscriber, uint32_t like)
 {
-	uint64_t parity = (like & 1) != 0 ? ~PARITY_EVEN : PARITY_EVEN;
+	uint64_t parity = like == NAT_ANY_PORT ? ~0ull
+			  : (like & 1) != 0    ? ~PARITY_EVEN
+					       : PARITY_EVEN;
 	uint32_t index = find_user(ports, address, class, subscriber);
 	uint16_t port;
 
@@ -321,6 +337,75 @@ uint16_t nat_port_take(struct nat_ports *ports, struct nat_address *address, int
 	return port;
 }
 
+/* All blocks of a user, when none of their ports is in use. */
+static void give_all(struct nat_ports *ports, uint32_t index)
+{
+	struct nat_user *user = &ports->users[index];
+	struct nat_address *address = user->address;
+
+	while (user->head != NAT_BLOCKS) {
+		uint16_t number = user->head;
+
+		unlist_block(user, address->block[user->class], number);
+		nat_log_put(ports, address, user->class, number, API_BLOCK_RELEASED, 0);
+		__atomic_store_n(&address->owner[user->class][number], 0, __ATOMIC_RELEASE);
+	}
+	drop_user(ports, index);
+	ports->shared_user = 0;
+}
+
+static void list_shared(struct nat_ports *ports, uint32_t index)
+{
+	const struct nat_user *user = &ports->users[index];
+	const struct nat_address *address = user->address;
+
+	ports->shared_user = index;
+	ports->shared_count = 0;
+	for (uint16_t number = 0; number < NAT_BLOCKS; number++) {
+		if (__atomic_load_n(&address->owner[user->class][number], __ATOMIC_RELAXED) ==
+				ports->worker + 1 &&
+			address->block[user->class][number].user == index)
+			ports->shared[ports->shared_count++] = number;
+	}
+}
+
+uint16_t nat_port_offer(
+	struct nat_ports *ports, struct nat_address *address, int class, unsigned attempt)
+{
+	uint32_t index = find_user(ports, address, class, SHARED);
+	uint16_t number;
+	uint64_t bits;
+
+	if (index == 0)
+		index = make_user(ports, address, class, SHARED);
+	if (index == 0)
+		return 0;
+	if ((ports->users[index].blocks < SHARED_MIN ||
+		    (attempt != 0 && attempt % SHARED_TRIES == 0)) &&
+		claim_block(ports, index))
+		ports->shared_user = 0; /* read anew */
+	if (ports->users[index].blocks == 0) {
+		drop_user(ports, index);
+		return 0;
+	}
+	if (ports->shared_user != index)
+		list_shared(ports, index);
+	number = ports->shared[(uint64_t)draw(ports) * ports->shared_count >> 32];
+	bits = address->block[class][number].all & ~nat_reserved(address, class, number);
+	return bits == 0 ? 0 : (uint16_t)(number * NAT_BLOCK_PORTS + draw_bit(ports, bits));
+}
+
+void nat_port_hold(struct nat_ports *ports, struct nat_address *address, int class, uint16_t port)
+{
+	uint16_t number = port / NAT_BLOCK_PORTS;
+	struct nat_block *block = &address->block[class][number];
+
+	block->free &= ~(1ull << port % NAT_BLOCK_PORTS);
+	ports->users[block->user].held++;
+	if (block->free == 0)
+		unlist_block(&ports->users[block->user], address->block[class], number);
+}
+
 void nat_port_give(struct nat_ports *ports, struct nat_address *address, int class, uint16_t port)
 {
 	uint16_t number = port / NAT_BLOCK_PORTS;
@@ -332,6 +417,11 @@ void nat_port_give(struct nat_ports *ports, struct nat_address *address, int cla
 	block->free |= 1ull << port % NAT_BLOCK_PORTS;
 	if (before == 0)
 		list_block(user, address->block[class], number);
+	if (user->subscriber == SHARED) {
+		if (--user->held == 0)
+			give_all(ports, index);
+		return;
+	}
 	if (block->free != block->all)
 		return;
 	unlist_block(user, address->block[class], number);

@@ -54,6 +54,8 @@ static const struct {
 	{0x0510, 48, "event.block"},
 	{0x0600, 16, "flow.dump"},
 	{0x0601, 136, "flow.entry"},
+	{0x0602, 40, "flow_timeouts.set"},
+	{0x0603, 16, "flow_timeouts.del"},
 	{0x0a00, 496, "capture.code"},
 	{0x0a01, 24, "capture.start"},
 	{0x0a02, 16, "capture.read"},

@@ -481,9 +481,68 @@ static void test_merge(void **state)
 	store_close(&store);
 }
 
+/* What an egress rule says about mapping, and timeouts, arrive as they are written. */
+static void test_nat_options(void **state)
+{
+	static const char text[] =
+		"version: 1\n"
+		"wireguard: {addresses: [100.64.0.1/10]}\n"
+		"ports: {wan: {device: net_null0, addresses: [198.51.100.2/24]}}\n"
+		"groups: {a: {}}\n"
+		"peers: {p: {public_key: HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=,\n"
+		"            addresses: [100.64.0.2], groups: [a]}}\n"
+		"egress:\n"
+		"  pools: {p: {addresses: [198.51.100.5]}}\n"
+		"  rules:\n"
+		"    - {from: {groups: [a]}, to: [192.0.2.0/24], use: p, mapping: "
+		"endpoint-dependent,\n"
+		"       keep_parity: false}\n"
+		"    - {from: {groups: [a]}, use: p, filtering: endpoint-independent}\n"
+		"timeouts: {udp: 600, icmp: 10, below_rfc: true}\n";
+	struct compile_input input = {0};
+	struct compiled *compiled;
+	struct diag *diag;
+	struct model *model = conf_parse("test.yaml", text, strlen(text), NULL, &diag);
+	struct store *store;
+	const char *what;
+	unsigned rules = 0, timeouts = 0;
+	int error;
+
+	diag_destroy(&diag);
+	store = store_open(":memory:", &error);
+	input.model = model;
+	input.store = store;
+	compiled = compile_model(&input, &error, &what);
+	assert_non_null(compiled);
+	for (size_t i = 0; i < compiled->desired.n; i++) {
+		const struct api_egress_rule_set *rule =
+			(const void *)compiled->desired.messages[i];
+		const struct api_flow_timeouts_set *set = (const void *)rule;
+
+		if (rule->header.type == API_EGRESS_RULE_SET) {
+			assert_int_equal(
+				rule->flags, rule->dst.family == ADDR_NONE
+						     ? API_EGRESS_OPEN
+						     : API_EGRESS_SHARED | API_EGRESS_ANY_PARITY);
+			rules++;
+		} else if (rule->header.type == API_FLOW_TIMEOUTS_SET) {
+			assert_int_equal(set->seconds[API_TIMEOUT_UDP], 600);
+			assert_int_equal(set->seconds[API_TIMEOUT_ICMP], 10);
+			assert_int_equal(set->seconds[API_TIMEOUT_TCP_ESTABLISHED], 7440);
+			timeouts++;
+		}
+	}
+	assert_int_equal(rules, 2);
+	assert_int_equal(timeouts, 1);
+	compile_destroy(&compiled);
+	model_destroy(&model);
+	store_close(&store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nat_options),
 		cmocka_unit_test(test_berlin_london),
 		cmocka_unit_test(test_route_needs_policy),
 		cmocka_unit_test(test_exit),

@@ -233,6 +233,7 @@ void fake_start(void)
 	txn = txn_create(8 << 20);
 	drop_group_flow.base = 1;
 	flow_dump_init();
+	flow_timeouts_init();
 	if (pool == NULL || txn == NULL || flow_life_init() != 0 || nat_init() != 0 ||
 		policy_init() != 0 || map_init() != 0)
 		abort();
@@ -431,7 +432,8 @@ void fake_pool(uint16_t id, const uint16_t *ids, uint16_t n)
 		abort();
 }
 
-void fake_egress_rule(uint32_t rule, uint32_t set, uint16_t pool_id, const char *dst)
+int fake_egress_flags(
+	uint32_t rule, uint32_t set, uint16_t pool_id, const char *dst, uint16_t flags)
 {
 	struct api_egress_rule_set message = {
 		.header = {.type = API_EGRESS_RULE_SET, .length = sizeof(message)},
@@ -439,10 +441,16 @@ void fake_egress_rule(uint32_t rule, uint32_t set, uint16_t pool_id, const char 
 		.priority = rule,
 		.src_set = set,
 		.pool = pool_id,
+		.flags = flags,
 		.dst = parse_prefix(dst),
 	};
 
-	if (fake_apply(&message) != 0)
+	return fake_apply(&message);
+}
+
+void fake_egress_rule(uint32_t rule, uint32_t set, uint16_t pool_id, const char *dst)
+{
+	if (fake_egress_flags(rule, set, pool_id, dst, 0) != 0)
 		abort();
 }
 

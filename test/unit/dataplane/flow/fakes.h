@@ -84,6 +84,8 @@ void fake_policy(uint32_t rule, uint32_t priority, uint32_t set, const char *dst
 void fake_egress(uint16_t id, const char *addr, uint16_t first, uint16_t last);
 void fake_pool(uint16_t pool, const uint16_t *ids, uint16_t n);
 void fake_egress_rule(uint32_t rule, uint32_t set, uint16_t pool, const char *dst);
+/* With flags; an enum api_code. */
+int fake_egress_flags(uint32_t rule, uint32_t set, uint16_t pool, const char *dst, uint16_t flags);
 
 /* Ports of `outside` to `inside`, from everyone or from one prefix. An enum api_code. */
 int fake_forward_set(uint32_t id, uint8_t proto, const char *outside, uint16_t first, uint16_t last,

@@ -364,12 +364,13 @@ static void expiry_by_the_clock(void **state)
 {
 	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
 
+	packet.dport = 3478;
 	expect(&packet, GRAPH_SEND, NULL);
-	w->now_ms += FLOW_TIMEOUT_UDP - 1000;
+	w->now_ms += flow_timeout(w, FLOW_TIMEOUT_UDP) - 1000;
 	while (flow_tend(w))
 		;
 	expect(&packet, GRAPH_SEND, NULL);
-	w->now_ms += FLOW_TIMEOUT_UDP - 1000;
+	w->now_ms += flow_timeout(w, FLOW_TIMEOUT_UDP) - 1000;
 	while (flow_tend(w))
 		;
 	assert_int_equal(w->table.live, 1);

@@ -133,6 +133,7 @@ static void expect_truth(void)
 
 static int set_up(void **state)
 {
+	uint16_t options;
 	struct nat_asked asked = {.set_id = 1, .subscriber = 1};
 
 	fake_exit_node();
@@ -141,7 +142,7 @@ static int set_up(void **state)
 	assert_int_equal(addr_parse("203.0.113.9", &asked.dst), 0);
 	wanted = (struct nat_wanted){.proto = IPPROTO_UDP,
 		.inside = asked.src,
-		.address = nat_select(fake_copy, &asked)};
+		.address = nat_select(fake_copy, &asked, &options)};
 	memset(mapping, 0, sizeof(mapping));
 	memset(held, 0, sizeof(held));
 	connection++;

@@ -91,6 +91,8 @@ static struct packet_spec answer_to(const struct out *out)
 		.icmp_type = out->seen.proto == IPPROTO_ICMPV6 ? 129 : 0};
 }
 
+static void open_tcp(struct packet_spec *out, struct packet_spec *in);
+
 static void pass_time(uint32_t ms)
 {
 	w->now_ms += ms;
@@ -130,13 +132,14 @@ static void u2_pooling_is_paired(void **state)
 	for (uint32_t peer = 1; peer < FAKE_PEERS; peer++) {
 		struct nat_asked asked = {.set_id = 1, .subscriber = peer};
 		const struct nat_address *first, *again;
+		uint16_t options;
 
 		assert_int_equal(addr_parse("100.64.0.1", &asked.src), 0);
 		assert_int_equal(addr_parse(REMOTE, &asked.dst), 0);
-		first = nat_select(fake_copy, &asked);
+		first = nat_select(fake_copy, &asked, &options);
 		assert_int_equal(addr_parse(OTHER, &asked.dst), 0);
 		assert_int_equal(addr_parse("100.64.0.7", &asked.src), 0);
-		again = nat_select(fake_copy, &asked);
+		again = nat_select(fake_copy, &asked, &options);
 		assert_non_null(first);
 		assert_ptr_equal(first, again);
 		used[nat_address_addr(first)->bytes[3]]++;
@@ -150,7 +153,7 @@ static void u2_pooling_is_paired(void **state)
 static void u3_u4_no_overloading_and_parity_kept(void **state)
 {
 	static uint8_t taken[65536];
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 2000, REMOTE, 53);
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 2000, REMOTE, 3478);
 
 	memset(taken, 0, sizeof(taken));
 	for (unsigned i = 0; i < 4000; i++, packet.sport++) {
@@ -167,7 +170,7 @@ static void u3_u4_no_overloading_and_parity_kept(void **state)
 /* B11, C15: ports are not handed out in order. */
 static void b11_ports_are_random(void **state)
 {
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 2000, REMOTE, 53);
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 2000, REMOTE, 3478);
 	unsigned in_order = 0;
 	uint16_t last = 0;
 
@@ -183,7 +186,7 @@ static void b11_ports_are_random(void **state)
 /* U5, U5c, U6: five minutes, and every outbound packet starts them anew. */
 static void u5_u6_udp_timer(void **state)
 {
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
 	struct out first = run(&packet), out;
 
 	for (unsigned i = 0; i < 3; i++) {
@@ -196,10 +199,75 @@ static void u5_u6_udp_timer(void **state)
 	assert_int_equal(w->table.live, 0);
 }
 
+static int set_timeouts(const uint32_t seconds[API_FLOW_TIMEOUTS])
+{
+	struct api_flow_timeouts_set set = {
+		.header = {.type = API_FLOW_TIMEOUTS_SET, .length = sizeof(set)}, .id = 1};
+
+	memcpy(set.seconds, seconds, sizeof(set.seconds));
+	return fake_apply(&set);
+}
+
+/* U5a: a mapping that only DNS uses ends after half a minute; any other flow keeps it. */
+static void u5a_dns_is_shorter(void **state)
+{
+	struct packet_spec dns = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct packet_spec other = from_peer(IPPROTO_UDP, 4000, REMOTE, 54);
+	uint16_t port = run(&dns).seen.sport;
+	struct nat_figures figures;
+
+	pass_time(32 * 1000);
+	assert_true(nat_figures(1, &figures));
+	assert_int_equal(figures.mappings, 0);
+	port = run(&dns).seen.sport;
+	assert_int_equal(run(&other).seen.sport, port);
+	pass_time(32 * 1000);
+	assert_int_equal(w->table.live, 1);
+	assert_int_equal(run(&dns).seen.sport, port);
+}
+
+/* U5b: as the configuration says, from the next flow on. */
+static void u5b_timers_are_configurable(void **state)
+{
+	static const uint32_t seconds[] = {130, 20, 8000, 250, 260, 70, 80};
+	static const uint32_t bad[] = {130, 0, 8000, 250, 260, 70, 80};
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
+
+	assert_int_equal(set_timeouts(seconds), 0);
+	assert_int_not_equal(set_timeouts(bad), 0);
+	run(&packet);
+	pass_time(128 * 1000);
+	assert_int_equal(w->table.live, 1);
+	pass_time(4 * 1000);
+	assert_int_equal(w->table.live, 0);
+	fake_clear(); /* a configuration without them: the defaults again */
+	fake_exit_node();
+	run(&packet);
+	pass_time(298 * 1000);
+	assert_int_equal(w->table.live, 1);
+}
+
+/* B9: RST after RST does not keep a mapping. */
+static void b9_rst_does_not_refresh(void **state)
+{
+	struct packet_spec out, in;
+
+	open_tcp(&out, &in);
+	out.tcp_flags = RTE_TCP_RST_FLAG;
+	run(&out);
+	for (unsigned i = 0; i < 4; i++) {
+		pass_time(55 * 1000);
+		run(&out);
+		assert_int_equal(w->table.live, 1);
+	}
+	pass_time(25 * 1000);
+	assert_int_equal(w->table.live, 0);
+}
+
 /* U8, T3: only who was asked may answer (address and port dependent filtering). */
 static void u8_t3_filtering_is_by_address_and_port(void **state)
 {
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
 	struct out out = run(&packet);
 	struct packet_spec back = answer_to(&out);
 	struct out in = run(&back);
@@ -363,6 +431,73 @@ static void i4_error_from_outside_v6(void **state)
 	assert_int_equal(seen.sport, 4000);
 	rte_pktmbuf_free(error);
 	rte_pktmbuf_free(sent);
+}
+
+/* Rewrites the quotation of an error: options between its header and layer 4, whose checksum is
+ * made wrong, and bytes behind it as RFC 4884 puts them there. Returns the new error. */
+static struct rte_mbuf *quote_oddly(struct rte_mbuf *about)
+{
+	struct rte_mbuf *error = fake_error(WAN, "203.0.113.1", V4, 3, 3, about);
+	uint8_t *ip = rte_pktmbuf_mtod(error, uint8_t *), *quoted = ip + 28;
+	unsigned l4_bytes = rte_pktmbuf_data_len(error) - 48;
+	uint32_t sum = 0;
+
+	rte_pktmbuf_append(error, 4 + 12);
+	memmove(quoted + 24, quoted + 20, l4_bytes);
+	memcpy(quoted + 20, "\x94\4\0\0", 4); /* router alert */
+	quoted[0] = 0x46;
+	quoted[10] = quoted[11] = 0;
+	for (unsigned i = 0; i < 24; i += 2)
+		sum += (uint32_t)(quoted[i] << 8 | quoted[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	quoted[10] = (uint8_t)(sum >> 8);
+	quoted[11] = (uint8_t)sum;
+	quoted[24 + 6] ^= 0x5a; /* the checksum of UDP */
+	memcpy(quoted + 24 + l4_bytes, "\x20\0\0\0\0\x0c\1\1extn", 12);
+	ip[2] = (uint8_t)((20 + 8 + 24 + l4_bytes + 12) >> 8);
+	ip[3] = (uint8_t)(20 + 8 + 24 + l4_bytes + 12);
+	ip[10] = ip[11] = ip[22] = ip[23] = 0;
+	sum = 0;
+	for (unsigned i = 0; i < 20; i += 2)
+		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	ip[10] = (uint8_t)(sum >> 8);
+	ip[11] = (uint8_t)sum;
+	sum = 0;
+	for (unsigned i = 20; i < rte_pktmbuf_data_len(error); i++)
+		sum += (uint32_t)ip[i] << (i % 2 == 0 ? 8 : 0);
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	ip[22] = (uint8_t)(~sum >> 8);
+	ip[23] = (uint8_t)~sum;
+	assert_int_equal(packet_parse(error), 0);
+	return error;
+}
+
+/* I3b, I3c, I3d: options of the quoted packet are skipped, its transport checksum is not looked
+ * at, and extensions behind it stay as they are. */
+static void i3b_i3d_odd_quotations(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
+	struct rte_mbuf *about = fake_packet(&packet), *error;
+	const uint8_t *quoted;
+	struct out out;
+
+	packet.payload = 21;
+	assert_int_equal(fake_forward(w, about), GRAPH_SEND);
+	error = quote_oddly(about);
+	out.role = fake_forward(w, error);
+	assert_int_equal(out.role, GRAPH_SEAL);
+	assert_true(fake_checksums_right(error));
+	quoted = rte_pktmbuf_mtod_offset(error, const uint8_t *, 28);
+	assert_memory_equal(quoted + 12, "\x64\x40\0\1", 4); /* 100.64.0.1 */
+	assert_memory_equal(quoted + 20, "\x94\4\0\0", 4);
+	assert_memory_equal(quoted + 24, "\x0f\xa0", 2); /* 4000 */
+	assert_memory_equal(quoted + 24 + 8 + 21, "\x20\0\0\0\0\x0c\1\1extn", 12);
+	rte_pktmbuf_free(about);
+	rte_pktmbuf_free(error);
 }
 
 /* I5: an error from inside leaves with the egress address, and quotes what came from outside. */
@@ -573,7 +708,7 @@ static void mss_is_clamped(void **state)
 static void c11_exhaustion_evicts_nobody(void **state)
 {
 	static const uint16_t ids[] = {9};
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 3000, REMOTE, 53);
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 3000, REMOTE, 3478);
 	struct nat_figures figures;
 	struct out out;
 
@@ -629,8 +764,8 @@ static int told(const struct packet_spec *spec, const char *drop)
 /* I8: the peer has as many flows as it may: 3/13, 1/1. */
 static void i8_quota_is_told(void **state)
 {
-	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
-	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 53);
+	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
+	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 3478);
 
 	w->owner_max = 1;
 	assert_int_equal(run(&four).role, GRAPH_SEND);
@@ -646,8 +781,8 @@ static void i8_quota_is_told(void **state)
 static void c11_exhaustion_is_told(void **state)
 {
 	static const uint16_t ids[] = {8, 9};
-	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
-	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 53);
+	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
+	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 3478);
 
 	fake_egress(8, "198.51.100.8", 2048, 2048);
 	fake_egress(9, "2001:db8::9", 2048, 2048);
@@ -669,7 +804,7 @@ static void c11_exhaustion_is_told(void **state)
 static void ports_stay_in_the_share(void **state)
 {
 	static const uint16_t ids[] = {9};
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 3000, REMOTE, 53);
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 3000, REMOTE, 3478);
 	unsigned passed = 0;
 
 	fake_egress(9, "198.51.100.9", 2100, 2299);
@@ -691,8 +826,8 @@ static void refused_without_an_address(void **state)
 	struct api_egress_rule_del del = {
 		.header = {.type = API_EGRESS_RULE_DEL, .length = sizeof(del)}, .rule = 1};
 	static const uint16_t v4[] = {1};
-	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 53);
-	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 3478);
+	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
 
 	fake_pool(1, v4, 1);
 	assert_string_equal(run(&six).drop, "egress_refused");
@@ -722,7 +857,7 @@ static void refused_without_an_address(void **state)
 /* A route that masquerades no more cuts the flows whose addresses would change. */
 static void masquerade_withdrawn_cuts_the_flow(void **state)
 {
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
 	struct out out = run(&packet);
 
 	assert_int_equal(out.role, GRAPH_SEND);
@@ -741,7 +876,7 @@ static void deleted_address_cuts_its_flows(void **state)
 {
 	struct api_egress_addr_del del = {
 		.header = {.type = API_EGRESS_ADDR_DEL, .length = sizeof(del)}, .egress = 1};
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 53);
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
 
 	assert_int_equal(run(&packet).role, GRAPH_SEND);
 	assert_int_equal(fake_apply(&del), 0);
@@ -754,7 +889,7 @@ static void deleted_address_cuts_its_flows(void **state)
 
 static void other_protocols_are_refused(void **state)
 {
-	struct packet_spec packet = from_peer(IPPROTO_GRE, 4000, REMOTE, 53);
+	struct packet_spec packet = from_peer(IPPROTO_GRE, 4000, REMOTE, 3478);
 
 	assert_string_equal(run(&packet).drop, "protocol");
 }
@@ -792,13 +927,14 @@ static void blocks_are_the_model(void **state)
 	struct nat_wanted wanted = {.proto = IPPROTO_UDP};
 	struct nat_worker *nat;
 	unsigned live = 0;
+	uint16_t options;
 	struct nat_figures figures;
 
 	memset(taken, 0, sizeof(taken));
 	assert_int_equal(nat_worker_create(&nat, 0, 4096), 0);
 	assert_int_equal(addr_parse("100.64.0.1", &asked.src), 0);
 	assert_int_equal(addr_parse(REMOTE, &asked.dst), 0);
-	wanted.address = nat_select(fake_copy, &asked);
+	wanted.address = nat_select(fake_copy, &asked, &options);
 	wanted.inside = asked.src;
 	srand(6056);
 	for (unsigned i = 0; i < 60000; i++) {
@@ -841,6 +977,9 @@ int main(void)
 		cmocka_unit_test_setup(u3_u4_no_overloading_and_parity_kept, setup),
 		cmocka_unit_test_setup(b11_ports_are_random, setup),
 		cmocka_unit_test_setup(u5_u6_udp_timer, setup),
+		cmocka_unit_test_setup(u5a_dns_is_shorter, setup),
+		cmocka_unit_test_setup(u5b_timers_are_configurable, setup),
+		cmocka_unit_test_setup(b9_rst_does_not_refresh, setup),
 		cmocka_unit_test_setup(u8_t3_filtering_is_by_address_and_port, setup),
 		cmocka_unit_test_setup(checksums_are_right, setup),
 		cmocka_unit_test_setup(udp_checksum_never_becomes_none, setup),
@@ -848,6 +987,7 @@ int main(void)
 		cmocka_unit_test_setup(i4_i6_error_from_outside, setup),
 		cmocka_unit_test_setup(i4_error_from_outside_v6, setup),
 		cmocka_unit_test_setup(i5_error_from_inside, setup),
+		cmocka_unit_test_setup(i3b_i3d_odd_quotations, setup),
 		cmocka_unit_test_setup(i3_i6_bad_and_unmatched_errors, setup),
 		cmocka_unit_test_setup(t5_b2_tcp_timers, setup),
 		cmocka_unit_test_setup(t2a_simultaneous_open, setup),
