@@ -14,7 +14,7 @@ mkdir -p "$cache/tidy" "$cache/cppcheck"
 
 c_files() { git ls-files -- '*.c' '*.h' | while read -r f; do [ ! -f "$f" ] || echo "$f"; done; }
 scripts() { git ls-files -z -- scripts .ci test config | xargs -0 -r grep -lIE -m1 '^#!(/bin/(ba)?sh|/usr/bin/env bash)' || true; }
-pythons() { git ls-files -z -- scripts test '*.py' | xargs -0 -r grep -lIE -m1 '^#!/usr/bin/python3|^# SPDX.*' | xargs -r grep -lIE '^(import|from) ' | sort -u || true; }
+pythons() { git ls-files -z -- scripts test '*.py' ':!*.toml' | xargs -0 -r grep -lIE -m1 '^#!/usr/bin/python3|^# SPDX.*' | xargs -r grep -lIE '^(import|from) ' | sort -u || true; }
 
 lint_format() { c_files | xargs -r clang-format-14 --dry-run --Werror; }
 
@@ -59,10 +59,13 @@ lint_python() { pythons | xargs -r /usr/bin/python3 -c 'import ast, sys
 for name in sys.argv[1:]:
     ast.parse(open(name).read(), name)'; }
 
+# Rows of docs/features.md and docs/conformance/ name tests that exist; links lead somewhere.
+lint_docs() { scripts/check-docs; }
+
 # Faults whose text is no longer in the sources would never be tried.
 lint_mutants() { scripts/mutate --check; }
 
-all=(format spelling spdx layers headers shell python mutants cppcheck tidy)
+all=(format spelling spdx layers headers shell python docs mutants cppcheck tidy)
 failed=()
 for name in "${@:-${all[@]}}"; do
 	[[ " ${all[*]} " == *" $name "* ]] || { echo "lint: no check named '$name'; there are: ${all[*]}" >&2; exit 2; }
