@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "control/cli/cli.h"
+#include "control/diag/diag.h"
 #include "control/http/http.h"
 
 static char dir[] = "/tmp/sp-cli-XXXXXX", socket_path[64], output_path[64];
@@ -290,6 +291,19 @@ static void test_exit_codes(void **state)
 	assert_string_equal(output, "--workers=1 --idle=adaptive\n");
 }
 
+/* Every code by its own name, as findings show it. */
+static void test_every_code_is_explained(void **state)
+{
+	char code[DIAG_CODE_TEXT_MAX];
+
+	for (size_t i = 0; diag_code_at(i) != NULL; i++) {
+		diag_code_format(diag_code_at(i)->code, code);
+		assert_int_equal(run("explain", code, NULL), CLI_OK);
+		assert_shows(code);
+		assert_shows(diag_code_at(i)->title);
+	}
+}
+
 /* A value that YAML readers would take for something else stays what it is. */
 static void test_yaml(void **state)
 {
@@ -434,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_egress),
 		cmocka_unit_test(test_import),
 		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_every_code_is_explained),
 		cmocka_unit_test(test_yaml),
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_completion_in_bash),

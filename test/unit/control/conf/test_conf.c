@@ -352,6 +352,28 @@ static void test_explain(void **state)
 		assert_true(diag_code_at(i)->code > diag_code_at(i - 1)->code);
 }
 
+/* Whatever code a finding or a problem shows can be asked for, and there is more to say than its
+ * title: at least a sentence. */
+static void test_every_code_is_explained(void **state)
+{
+	const struct diag_code_info *info;
+	char code[DIAG_CODE_TEXT_MAX];
+	size_t count = 0;
+
+#define CODE(number, id, how_bad, words, more)                                                     \
+	info = diag_explain(diag_code_format(DIAG_##id, code));                                    \
+	assert_non_null(info);                                                                     \
+	assert_int_equal(info->code, number);                                                      \
+	assert_true(strlen(info->title) > 5);                                                      \
+	assert_true(strlen(info->explanation) > 30);                                               \
+	assert_int_equal(info->explanation[strlen(info->explanation) - 1], '.');                   \
+	count++;
+	DIAG_CODES(CODE)
+#undef CODE
+	assert_non_null(diag_code_at(count - 1));
+	assert_null(diag_code_at(count));
+}
+
 static void test_suggest(void **state)
 {
 	static const char *const words[] = {"addresses", "groups", "endpoint", "mtu"};
@@ -374,6 +396,7 @@ int main(void)
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_secret_references),
 		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_every_code_is_explained),
 		cmocka_unit_test(test_suggest),
 	};
 
