@@ -39,6 +39,8 @@
 	X(TABLE_FULL, "table_full", "this worker's flow table is full")                            \
 	X(PEER_FULL, "peer_full", "the peer or port has as many flows as it may")                  \
 	X(HALF_OPEN_FULL, "half_open_full", "too many half-open TCP connections")                  \
+	X(PEER_HALF_OPEN, "peer_half_open",                                                        \
+		"the peer or port has as many half-open TCP connections as it may")                \
 	X(MULTICAST, "multicast", "multicast, broadcast or another address nobody can have")       \
 	X(PEER_GONE, "peer_gone", "the peer was removed")
 

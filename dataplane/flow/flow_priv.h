@@ -249,7 +249,7 @@ void flow_table_remove(struct flow_table *table, struct flow *flow, unsigned dir
 
 struct flow_peer_count {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
-	uint64_t flows;
+	uint64_t flows, half_open;
 };
 
 struct flow_pair_count {
@@ -289,8 +289,10 @@ struct flow_worker {
 
 	uint32_t half_open;
 	uint32_t half_open_max;
-	uint32_t owner_max;              /* flows of one peer or port */
-	uint32_t port_owned[64];         /* by port id; of peers it is peers[].flows */
+	uint32_t owner_max;           /* flows of one peer or port */
+	uint32_t owner_half_open_max; /* ... half-open ones: a flood leaves others room */
+	uint32_t port_owned[64];      /* by port id; of peers it is peers[].flows */
+	uint32_t port_half_open[64];
 	struct flow_tokens icmp, resets; /* of messages of our own */
 	struct flow_peer_count *peers;
 	struct flow_pair_count *rules;
@@ -436,6 +438,8 @@ void flow_start(struct flow_worker *w, struct flow *flow, struct rte_mbuf *mbuf)
 void flow_move(struct flow_worker *w, struct flow *flow, unsigned dir, uint32_t ident);
 void flow_delete(struct flow_worker *w, struct flow *flow);
 void flow_set_timeout(struct flow_worker *w, struct flow *flow, uint32_t timeout_ms);
+/* A TCP connection that was half-open is so no more. */
+void flow_opened(struct flow_worker *w, struct flow *flow);
 /* Expiry, counters and removed peers: a bounded piece of work; true if there was something. */
 bool flow_tend(struct flow_worker *w);
 uint32_t flow_idle_ms(const struct flow_worker *w, const struct flow *flow);

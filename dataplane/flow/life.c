@@ -125,6 +125,14 @@ void flow_set_timeout(struct flow_worker *w, struct flow *flow, uint32_t timeout
 	wheel_put(w, flow, timeout_ms);
 }
 
+static void count_half_open(struct flow_worker *w, uint32_t ident, int change)
+{
+	if ((ident & API_IDENT_PORT) != 0)
+		w->port_half_open[ident & (API_PORT_MAX - 1)] += (uint32_t)change;
+	else if (ident < w->peers_max)
+		w->peers[ident].half_open += (uint64_t)(int64_t)change;
+}
+
 static void count_owner(struct flow_worker *w, const struct flow *flow, int change)
 {
 	uint32_t ident = flow->dir[0].key.ident;
@@ -133,6 +141,17 @@ static void count_owner(struct flow_worker *w, const struct flow *flow, int chan
 		w->port_owned[ident & (API_PORT_MAX - 1)] += (uint32_t)change;
 	else if (ident < w->peers_max)
 		w->peers[ident].flows += (uint64_t)(int64_t)change;
+	if (flow->cold.half_open)
+		count_half_open(w, ident, change);
+}
+
+void flow_opened(struct flow_worker *w, struct flow *flow)
+{
+	if (!flow->cold.half_open)
+		return;
+	flow->cold.half_open = 0;
+	w->half_open--;
+	count_half_open(w, flow->dir[0].key.ident, -1);
 }
 
 static uint32_t first_timeout(struct flow_worker *w, struct flow *flow, struct rte_mbuf *mbuf)
@@ -381,6 +400,7 @@ int flow_worker_create(
 	w->workers = config->workers;
 	w->half_open_max = RTE_MAX(capacity / 4, 1u);
 	w->owner_max = RTE_MAX(capacity / 2, 1u);
+	w->owner_half_open_max = RTE_MAX(capacity / 16, 1u);
 	w->peers_max = config->max_peers;
 	w->rules_max = config->max_rules;
 	w->routes_max = config->max_routes;

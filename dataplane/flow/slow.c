@@ -160,6 +160,13 @@ static uint8_t carry_known(
 	return flow_carry(w, mbuf, flow, dir);
 }
 
+static uint64_t count_half_open(const struct flow_worker *w, uint32_t ident)
+{
+	if ((ident & API_IDENT_PORT) != 0)
+		return w->port_half_open[ident & (API_PORT_MAX - 1)];
+	return ident < w->peers_max ? w->peers[ident].half_open : 0;
+}
+
 /* Flows that this sender opened on this worker. The kernel's are not bounded apart. */
 static uint64_t count_owned(const struct flow_worker *w, uint32_t ident)
 {
@@ -174,7 +181,11 @@ uint16_t flow_check_bounds(const struct flow_worker *w, const struct flow_key *k
 		return DROP(flow, TABLE_FULL);
 	if (count_owned(w, key->ident) >= w->owner_max)
 		return DROP(flow, PEER_FULL);
-	if (key->proto == IPPROTO_TCP && w->half_open >= w->half_open_max)
+	if (key->proto != IPPROTO_TCP)
+		return 0;
+	if (count_half_open(w, key->ident) >= w->owner_half_open_max)
+		return DROP(flow, PEER_HALF_OPEN);
+	if (w->half_open >= w->half_open_max)
 		return DROP(flow, HALF_OPEN_FULL);
 	return 0;
 }

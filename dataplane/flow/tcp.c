@@ -24,10 +24,8 @@ static void enter(struct flow_worker *w, struct flow *flow, enum flow_tcp state)
 	};
 	bool watch = state != FLOW_TCP_ESTABLISHED && state != FLOW_TCP_CLOSING;
 
-	if (flow->cold.half_open != 0 && state != FLOW_TCP_OPENING) {
-		flow->cold.half_open = 0;
-		w->half_open--;
-	}
+	if (state != FLOW_TCP_OPENING)
+		flow_opened(w, flow);
 	flow->cold.tcp_state = (uint8_t)state;
 	for (unsigned i = 0; i < 2; i++) {
 		struct flow_action *action = &flow->dir[i].action;

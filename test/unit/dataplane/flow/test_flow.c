@@ -399,14 +399,46 @@ static void bounds_per_peer_and_table(void **state)
 static void half_open_is_bounded_apart(void **state)
 {
 	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
+	struct packet_spec other = udp(2, "100.64.0.2", "203.0.113.9");
 
-	packet.proto = IPPROTO_TCP;
-	packet.tcp_flags = RTE_TCP_SYN_FLAG;
-	for (unsigned i = 0; i < 64; i++, packet.sport++)
+	packet.proto = other.proto = IPPROTO_TCP;
+	packet.tcp_flags = other.tcp_flags = RTE_TCP_SYN_FLAG;
+	for (unsigned i = 0; i < 16; i++, packet.sport++)
 		expect(&packet, GRAPH_SEND, NULL);
+	expect(&packet, GRAPH_DROP, "peer_half_open");
+	w->owner_half_open_max = 48;
+	for (unsigned i = 0; i < 48; i++, other.sport++)
+		expect(&other, GRAPH_SEND, NULL);
+	expect(&other, GRAPH_DROP, "peer_half_open");
+	assert_int_equal(w->half_open, w->half_open_max);
 	expect(&packet, GRAPH_DROP, "half_open_full");
 	packet.proto = IPPROTO_UDP;
 	expect(&packet, GRAPH_SEND, NULL);
+}
+
+/* Room comes back with each connection that opens, or that a change takes away. */
+static void half_open_room_comes_back(void **state)
+{
+	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
+	struct flow *flow;
+
+	packet.proto = IPPROTO_TCP;
+	packet.tcp_flags = RTE_TCP_SYN_FLAG;
+	for (unsigned i = 0; i < 16; i++, packet.sport++)
+		expect(&packet, GRAPH_SEND, NULL);
+	expect(&packet, GRAPH_DROP, "peer_half_open");
+	flow = &w->table.flows[1];
+	flow_tcp(w, flow, 1, RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG);
+	flow_tcp(w, flow, 0, RTE_TCP_ACK_FLAG);
+	assert_int_equal(w->peers[1].half_open, 15);
+	expect(&packet, GRAPH_SEND, NULL);
+	packet.sport++;
+	expect(&packet, GRAPH_DROP, "peer_half_open");
+	flow_delete(w, &w->table.flows[2]);
+	assert_int_equal(w->peers[1].half_open, 15);
+	expect(&packet, GRAPH_SEND, NULL);
+	packet.sport++;
+	expect(&packet, GRAPH_DROP, "peer_half_open");
 }
 
 /* Three workers agree on the home of both directions, and a packet travels there once. */
@@ -693,6 +725,7 @@ int main(void)
 		cmocka_unit_test_setup(expiry_by_the_clock, setup),
 		cmocka_unit_test_setup(bounds_per_peer_and_table, setup),
 		cmocka_unit_test_setup(half_open_is_bounded_apart, setup),
+		cmocka_unit_test_setup(half_open_room_comes_back, setup),
 		cmocka_unit_test_setup(workers_agree_on_the_home, setup),
 		cmocka_unit_test_setup(host_queries_find_their_home, setup),
 		cmocka_unit_test_setup(burst_of_many_flows, setup),
