@@ -5,6 +5,7 @@
   agent.py echo PORT                          UDP, answers every datagram
   agent.py stream HOST PORT RATE SECONDS      sequence-numbered datagrams to an echo; prints JSON
   agent.py raw INTERFACE HEX...               IP packets (or frames) straight onto an interface
+  agent.py flood INTERFACE FILE RATE          the same, from a file with one a line, so many a second
   agent.py insist HOST PORT SECONDS SOURCE    TCP, a byte now and then; tells how it ends
   agent.py udp HOST PORT SOURCE_PORT SECONDS [SIZE]
                                               one datagram; prints the answers that come, as JSON
@@ -85,6 +86,19 @@ def raw(interface, *packets):
             tunnel.sendto(data, (interface, kind))
         else:
             ethernet.sendto(data, (interface, 0))
+
+
+def flood(interface, file, rate):
+    """Evenly: what a queue on the way does not take at once is lost."""
+    tunnel = interface.startswith("wg")
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM if tunnel else socket.SOCK_RAW)
+    with open(file) as lines:
+        packets = [bytes.fromhex(line) for line in lines]
+    start = time.monotonic()
+    for number, data in enumerate(packets):
+        time.sleep(max(0, start + number / rate - time.monotonic()))
+        kind = 0x0800 if data[0] >> 4 == 4 else 0x86DD
+        sock.sendto(data, (interface, kind if tunnel else 0))
 
 
 def insist(host, port, seconds, source):
@@ -174,6 +188,8 @@ elif verb == "stream":
     stream(arguments[0], int(arguments[1]), float(arguments[2]), float(arguments[3]))
 elif verb == "raw":
     raw(*arguments)
+elif verb == "flood":
+    flood(arguments[0], arguments[1], float(arguments[2]))
 elif verb == "insist":
     insist(arguments[0], int(arguments[1]), float(arguments[2]), arguments[3])
 elif verb == "udp":

@@ -28,11 +28,12 @@ def fresh_prefix():
 
 class World:
     def __init__(self, logs, make_config=configs.exit_node, workers=1, clients=2,
-                 reference=False, lab_class=Lab):
+                 reference=False, lab_class=Lab, options=()):
         self.logs = Path(logs)
         self.logs.mkdir(parents=True, exist_ok=True)
         self.lab = lab_class(fresh_prefix(), clients)
         self.make_config, self.workers, self.reference = make_config, workers, reference
+        self.options = options  # of the data plane's command line
         self.clients, self.gateway = {}, None
 
     def up(self, start=True):
@@ -45,7 +46,8 @@ class World:
         else:
             self.config = self.make_config(self.clients, self.workers)
             path = configs.write(self.config, self.lab.state / "gateway.yaml")
-            self.gateway = Gateway(self.lab, path, self.logs, workers=self.workers)
+            self.gateway = Gateway(self.lab, path, self.logs, workers=self.workers,
+                                   options=self.options)
         if start:
             self.gateway.start()
         return self
