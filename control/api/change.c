@@ -16,11 +16,13 @@ struct changing {
 	char peer[MODEL_NAME_MAX + 1]; /* of peer add: whom the answer is about */
 };
 
-static void add_program(json_t *json, const struct program_result *program)
+static void add_program(json_t *json, const struct revision_result *result)
 {
+	const struct program_result *program = result->program;
+
 	if (program == NULL)
 		return;
-	json_object_set_new(json, "changed", json_boolean(program->changed));
+	json_object_set_new(json, "changed", json_boolean(program->changed || result->changed));
 	json_object_set_new(json, "sets", json_integer((json_int_t)program->sets));
 	json_object_set_new(json, "deletions", json_integer((json_int_t)program->deletions));
 	json_object_set_new(json, "generation", api_json_count(program->generation));
@@ -53,7 +55,7 @@ static void answer(const struct revision_result *result, void *arg)
 	json_t *json = result->diag == NULL ? json_object() : api_json_findings(result->diag);
 	int status = status_of(result);
 
-	add_program(json, result->program);
+	add_program(json, result);
 	json_object_set_new(json, "pending", json_boolean(result->error == -EINPROGRESS));
 	json_object_set_new(json, "note", json_string(result->text));
 	json_object_set_new(json, "in_force", api_json_count(result->version));

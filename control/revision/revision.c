@@ -257,6 +257,9 @@ static void finish(const struct program_result *result, void *arg)
 	int rc = 0;
 
 	if (taken) {
+		/* Also what the data plane hears of only by way of the kernel, such as addresses.
+		 */
+		answer.changed = !json_equal(r->running, change->json);
 		noted = revision_note(r, change->files, change->json, &change->request,
 				change->what) == 0;
 		r->trouble[0] = '\0';

@@ -50,6 +50,7 @@ struct revision_result {
 	struct diag *diag;                    /* NULL = nothing was read */
 	const struct program_result *program; /* NULL = it was not asked */
 	uint64_t version;                     /* in force now */
+	bool changed;                         /* its settings are not those from before */
 };
 
 typedef void revision_done(const struct revision_result *result, void *arg);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A lab with Sallyport and its clients in it, as the tests use it."""
+import contextlib
 import itertools
 import json
 import os
@@ -72,6 +73,19 @@ class World:
         self.config = config
         configs.write(config, self.lab.state / "gateway.yaml")
         return self.gateway.cli("apply")
+
+    @contextlib.contextmanager
+    def changed(self, config):
+        """Another configuration for the length of a block, and then the one from before."""
+        before = self.config
+        try:
+            self.apply(config)
+            yield
+        except BaseException:  # which is what is to be told, whatever becomes of the way back
+            with contextlib.suppress(LabError):
+                self.apply(before)
+            raise
+        self.apply(before)
 
     # -- traffic --------------------------------------------------------------------------------
 

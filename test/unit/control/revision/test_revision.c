@@ -35,7 +35,7 @@ static int refuse_with;
 
 void program_apply(struct program *program, struct model *model, program_done *done, void *arg)
 {
-	struct program_result result = {.error = refuse_with, .changed = true, .text = "no"};
+	struct program_result result = {.error = refuse_with, .text = "no"};
 
 	if (refuse_with == 0) {
 		model_destroy(&running);
@@ -177,8 +177,10 @@ static void test_apply_and_rollback(void **state)
 	apply(TWO, 0);
 	assert_int_equal(last.error, 0);
 	assert_int_equal(last.version, 2);
-	apply(NULL, 0); /* the same again is no version */
+	assert_true(last.changed); /* though nothing was sent */
+	apply(NULL, 0);            /* the same again is no version */
 	assert_int_equal(last.version, 2);
+	assert_false(last.changed);
 	assert_group("two");
 
 	write_text("main.yaml", EDIT); /* never in force: it must not be lost */
@@ -194,6 +196,9 @@ static void test_apply_and_rollback(void **state)
 	assert_file("main.yaml.old", EDIT);
 	revision_rollback(revision, 77, &plain, note, NULL);
 	assert_int_equal(last.error, -ENOENT);
+	apply("# by hand\n" TWO, 0); /* another text that says the same is one */
+	assert_int_equal(last.version, 5);
+	assert_false(last.changed);
 }
 
 static void test_refusals_leave_everything(void **state)
