@@ -28,7 +28,7 @@ enum {
 	FLOW_BYTES = 512,  /* upper estimates of one entry, index included */
 	PEER_BYTES = 8192, /* with three sessions */
 	WORKER_BYTES = 2 * MB,
-	ROUTE_BYTES = 1024,
+	ROUTE_BYTES = 512, /* three tables */
 	RULE_BYTES = 512,
 	MBUF_BYTES = 512, /* beside the frame: headers, private area, headroom */
 };

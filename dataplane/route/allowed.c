@@ -21,8 +21,8 @@ int allowed_init(uint32_t max)
 {
 	int error = 0;
 
-	tables[0] = prefix_table_create("allowed_a", max, &error);
-	tables[1] = prefix_table_create("allowed_b", max, &error);
+	tables[0] = prefix_table_create(max, &error);
+	tables[1] = prefix_table_create(max, &error);
 	return tables[0] != NULL && tables[1] != NULL ? 0 : error;
 }
 

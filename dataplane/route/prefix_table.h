@@ -4,9 +4,9 @@
  * hold one prefix. Two of them make a left-right table (worker.h): the main thread writes one
  * while every reader uses the other, so nothing in here is atomic.
  *
- * Built on rte_rib and rte_rib6. A binary tree rather than DIR-24-8: it is asked once per flow, not
- * per packet, a match must be able to climb to the next shorter prefix, and it costs memory by the
- * route rather than 64 MiB at once.
+ * A binary tree (prefix_tree.h) rather than DIR-24-8: it is asked once per flow, not per packet, a
+ * match must be able to climb to the next shorter prefix, and it costs memory by the route rather
+ * than 64 MiB at once.
  */
 #pragma once
 
@@ -28,13 +28,12 @@ struct prefix_entry {
 /* A match and the way to the next shorter one; valid until the reader's next quiescent state. */
 struct prefix_match {
 	const struct prefix_table *table;
-	void *node;
+	uint32_t node;
 	uint32_t first; /* index of the first entry */
-	uint8_t family;
 };
 
-/* NULL and *error on failure. `name` must be unique; max counts (prefix, holder) pairs. */
-struct prefix_table *prefix_table_create(const char *name, uint32_t max, int *error);
+/* NULL and *error on failure; max counts (prefix, holder) pairs. */
+struct prefix_table *prefix_table_create(uint32_t max, int *error);
 void prefix_table_destroy(struct prefix_table **table);
 
 /* Pairs in the table, and its bound. */

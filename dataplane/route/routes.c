@@ -22,14 +22,11 @@ static struct prefix_table *tables[TABLES][COPIES];
 
 int routes_init(uint32_t max_routes)
 {
-	static const char *const names[TABLES][COPIES] = {
-		{"overlay_a", "overlay_b"}, {"underlay_a", "underlay_b"}};
 	int error = 0;
 
 	for (unsigned table = 0; table < TABLES; table++) {
 		for (unsigned copy = 0; copy < COPIES; copy++) {
-			tables[table][copy] =
-				prefix_table_create(names[table][copy], max_routes, &error);
+			tables[table][copy] = prefix_table_create(max_routes, &error);
 			if (tables[table][copy] == NULL)
 				return error;
 		}
