@@ -20,6 +20,7 @@ const struct http_route api_routes[] = {
 	{"GET", "/api/egress", api_get_egress},
 	{"GET", "/api/forwards", api_get_forwards},
 	{"GET", "/api/policies", api_get_policies},
+	{"GET", "/api/traffic", api_get_traffic},
 	{"GET", "/api/why", api_get_why},
 	{"GET", "/api/doctor", api_get_doctor},
 	{"GET", "/api/egress/who", api_get_who},

@@ -9,11 +9,13 @@
 #include "control/http/http.h"
 #include "control/program/program.h"
 #include "control/revision/revision.h"
+#include "control/traffic/traffic.h"
 
 struct api {
 	struct program *program;
 	struct revision *revision;
 	struct ledger *ledger;   /* of port blocks; NULL = none is kept */
+	struct traffic *traffic; /* time series; NULL = they cannot be kept */
 	struct store *store;     /* the history is read from it */
 	const char *config_file; /* what `apply` reads */
 	const char *state_dir;

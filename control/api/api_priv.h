@@ -61,6 +61,7 @@ void api_get_forwards(struct http_request *request, void *arg);
 void api_get_policies(struct http_request *request, void *arg);
 void api_get_export(struct http_request *request, void *arg);
 void api_get_doctor(struct http_request *request, void *arg);
+void api_get_traffic(struct http_request *request, void *arg);
 void api_get_who(struct http_request *request, void *arg);
 void api_get_why(struct http_request *request, void *arg);
 void api_post_check(struct http_request *request, void *arg);

@@ -95,6 +95,15 @@ static void look_at_egress(struct problems *problems, struct api *api, const str
 	free(rows);
 }
 
+static void look_at_traffic(struct problems *problems, const struct api *api)
+{
+	if (api->traffic == NULL || traffic_is_stuck(api->traffic))
+		add(problems, DIAG_TRAFFIC_NOT_KEPT,
+			json_sprintf("%s/traffic.db cannot be %s: no time series of traffic",
+				api->state_dir, api->traffic == NULL ? "opened" : "written"),
+			"sallyport explain SP1107");
+}
+
 static void look_at_revision(struct problems *problems, struct api *api)
 {
 	struct revision_state state = revision_state(api->revision);
@@ -124,6 +133,7 @@ json_t *api_problems(struct api *api, const struct compiled *c, const json_t *po
 		look_at_ports(&problems, ports);
 	if (c != NULL)
 		look_at_egress(&problems, api, c);
+	look_at_traffic(&problems, api);
 	json_array_extend(problems.errors, problems.warnings);
 	json_decref(problems.warnings);
 	return problems.errors;

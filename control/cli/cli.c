@@ -94,6 +94,15 @@ const struct cli_command cli_commands[] = {
 		"counters. Keys: r by bytes received, t sent, n by name, f by flows, q to quit. "
 		"--batch prints text instead, --count times.",
 		cli_run_top},
+	{"traffic", "", 0, 0,
+		CLI_PEER | CLI_EXIT_NODE | CLI_EGRESS | CLI_RANGE | CLI_CSV | CLI_PAGED,
+		"how much went through, over time",
+		"Of one peer, exit node or egress address, by the minute (--range hour), hour "
+		"(day), "
+		"day (30d) or month; or, with none named, the sums of all of them and of each "
+		"group's peers, with --range month those of this month. Times are UTC. Kept over "
+		"restarts. As CSV with --csv.",
+		cli_run_traffic},
 	{"check", "FILE", 1, 1, CLI_STATE_DIR, "look for errors in a configuration",
 		"Needs no daemon and changes nothing. Shows every error in one pass; exits with 2 "
 		"if there is one. Key files are looked at if --state-dir is given.",
@@ -207,6 +216,10 @@ const struct cli_option_row cli_options[] = {
 	{CLI_COUNT, 'n', "count", "N", "end after so many"},
 	{CLI_SNAP, 'L', "snap", "BYTES", "keep at most so much of a packet"},
 	{CLI_BATCH, 'b', "batch", NULL, "text, once per second, instead of a screen"},
+	{CLI_EXIT_NODE, '6', "exit-node", "EXIT-NODE", "only of this exit node"},
+	{CLI_EGRESS, '7', "egress", "ADDRESS", "only of this egress address"},
+	{CLI_RANGE, '8', "range", "hour|day|30d|month", "how far back (hour)"},
+	{CLI_CSV, '9', "csv", NULL, "comma-separated values, times in UTC"},
 	{CLI_CONFIG, 'G', "config", "FILE", "the configuration (the daemon's, or the usual one)"},
 	{CLI_QR, 'Q', "qr", NULL, "as a QR code, for WireGuard on a telephone"},
 	{CLI_NFT, 'N', "nft", NULL, "rules for nft -f, for a firewall in front"},
@@ -304,6 +317,15 @@ static void take_option(struct cli *cli, int letter, unsigned mask)
 		break;
 	case 'U':
 		cli->as = optarg;
+		break;
+	case '6':
+		cli->exit_node = optarg;
+		break;
+	case '7':
+		cli->egress = optarg;
+		break;
+	case '8':
+		cli->range = optarg;
 		break;
 	case '1':
 		cli->confirm = optarg;

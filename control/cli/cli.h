@@ -51,6 +51,10 @@ enum cli_option {
 	CLI_COUNT = 1 << 26,
 	CLI_SNAP = 1 << 25,
 	CLI_BATCH = 1 << 14,
+	CLI_EXIT_NODE = 1 << 15,
+	CLI_EGRESS = 1 << 16,
+	CLI_RANGE = 1 << 17,
+	CLI_CSV = 1 << 18,
 	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
 };
 
@@ -65,6 +69,7 @@ struct cli {
 	const char *output, *check, *config;
 	const char *confirm, *message, *groups, *address, *public_key;
 	const char *port, *write, *count, *snap;
+	const char *exit_node, *egress, *range;
 	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
 	unsigned given;     /* enum cli_option */
 	int n_args;
@@ -233,6 +238,7 @@ int cli_run_egress_who(struct cli *cli);
 int cli_run_import(struct cli *cli);
 int cli_run_capture(struct cli *cli);
 int cli_run_trace(struct cli *cli);
+int cli_run_traffic(struct cli *cli);
 int cli_run_top(struct cli *cli);
 int cli_run_completion(struct cli *cli);
 int cli_run_complete(struct cli *cli);

@@ -198,6 +198,13 @@
 	X(1106, EGRESS_FULL, DIAG_WARNING, "an egress address is nearly used up",                  \
 		"Eight in ten of its port blocks are taken. When all are, flows are refused: "     \
 		"give the pool another address in time.")                                          \
+	X(1107, TRAFFIC_NOT_KEPT, DIAG_WARNING, "traffic over time is not kept",                   \
+		"The file traffic.db in the state directory cannot be opened or written: no room " \
+		"on the disk, no permission, or it is damaged; the log of sallyportd says which. " \
+		"Forwarding does not depend on it. What comes meanwhile is counted once it can "   \
+		"be "                                                                              \
+		"written again. A damaged file may be moved away: then `systemctl restart "        \
+		"sallyportd`, and figures begin anew.")                                            \
 	X(1120, FILES_BEHIND, DIAG_ERROR, "the files are not what is in force",                    \
 		"The files of the configuration had errors at the start, and the version that "    \
 		"was "                                                                             \

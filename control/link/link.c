@@ -82,6 +82,8 @@ static void retry(struct link *link, const char *reason)
 	bool was_connected = link->state == LINK_CONNECTED;
 	bool news = was_connected || strcmp(reason, link->reason) != 0;
 
+	if (was_connected && link->options.ending != NULL)
+		link->options.ending(link->options.arg);
 	close_connection(link);
 	link->backoff_ms = was_connected ? 0 : next_backoff(link->backoff_ms);
 	schedule(link, link->backoff_ms);

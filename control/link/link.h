@@ -32,6 +32,8 @@ struct link_options {
 	/* Connected. Resume if instance and generation are the ones last committed, else submit a
 	 * FULL transaction. */
 	void (*connected)(uint64_t instance, uint64_t generation, void *arg);
+	/* It has ended, and its counters can be read for the last time. */
+	void (*ending)(void *arg);
 	/* Lost, or refused: `reason` is one line. Pending transactions and questions have ended.
 	 * Called once per change, not per attempt, unless the reason is another. */
 	void (*disconnected)(const char *reason, void *arg);

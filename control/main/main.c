@@ -34,6 +34,7 @@
 #include "control/main/kernel.h"
 #include "control/main/supervisor.h"
 #include "control/revision/revision.h"
+#include "control/traffic/traffic.h"
 #include "control/uapi/uapi.h"
 
 LOG_TYPE(main);
@@ -65,6 +66,7 @@ struct daemon {
 	struct http_server *http;
 	struct door *door;
 	struct health *health;
+	struct traffic *traffic;
 	struct uapi *uapi;
 	struct api api;
 	char status[256]; /* the last configuration's, once it is known */
@@ -326,6 +328,22 @@ static int start_program(struct daemon *d)
 	return 0;
 }
 
+/* A gateway without time series forwards no worse. */
+static void start_traffic(struct daemon *d)
+{
+	char path[PATH_MAX];
+	mode_t mask;
+	int error;
+
+	if (in_dir(path, d->options.state_dir, "traffic.db") < 0)
+		return;
+	mask = umask(0077);
+	d->traffic = traffic_create(d->base, d->program, path, &error);
+	umask(mask);
+	if (d->traffic == NULL)
+		log_error(main, "%s: %s: no time series of traffic", path, strerror(-error));
+}
+
 static int start_http(struct daemon *d)
 {
 	char path[PATH_MAX];
@@ -336,10 +354,12 @@ static int start_http(struct daemon *d)
 	d->health = health_create(d->base, d->program, &error);
 	if (d->health == NULL)
 		return error;
+	start_traffic(d);
 	d->api = (struct api){
 		.program = d->program,
 		.revision = d->revision,
 		.ledger = blocks_ledger(d->blocks),
+		.traffic = d->traffic,
 		.store = d->store,
 		.config_file = d->options.config,
 		.state_dir = d->options.state_dir,
@@ -380,6 +400,7 @@ static void stop(struct daemon *d)
 	http_destroy(&d->http);
 	door_destroy(&d->door);
 	health_destroy(&d->health);
+	traffic_destroy(&d->traffic);
 	kernel_attach(d->kernel, NULL);
 	revision_destroy(&d->revision);
 	blocks_attach(d->blocks, NULL);

@@ -208,6 +208,14 @@ static void on_connected(uint64_t instance, uint64_t generation, void *arg)
 	sync_now(p);
 }
 
+static void on_ending(void *arg)
+{
+	struct program *p = arg;
+
+	if (p->on_loss != NULL)
+		p->on_loss(p->on_loss_arg);
+}
+
 static void on_disconnected(const char *reason, void *arg)
 {
 	struct program *p = arg;
@@ -313,6 +321,7 @@ struct program *program_create(const struct program_options *options, int *error
 		.path = options->socket_path,
 		.arg = p,
 		.connected = on_connected,
+		.ending = on_ending,
 		.disconnected = on_disconnected,
 		.event = on_event,
 		.resync = on_resync,
@@ -577,6 +586,12 @@ const struct desired *program_desired(const struct program *program)
 struct link *program_link(const struct program *program)
 {
 	return program->link;
+}
+
+void program_watch_loss(struct program *program, void (*fn)(void *arg), void *arg)
+{
+	program->on_loss = fn;
+	program->on_loss_arg = arg;
 }
 
 const char *program_link_reason(const struct program *program)

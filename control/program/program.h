@@ -104,6 +104,10 @@ const struct desired *program_desired(const struct program *program);
 
 struct link *program_link(const struct program *program);
 
+/* Calls fn while the counters of a data plane that is gone can be read for the last time. One at a
+ * time; NULL = nobody. */
+void program_watch_loss(struct program *program, void (*fn)(void *arg), void *arg);
+
 /* Why there is no connection, or "". */
 const char *program_link_reason(const struct program *program);
 

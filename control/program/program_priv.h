@@ -131,6 +131,8 @@ struct program {
 	bool settled; /* the mirror is complete */
 	uint64_t last_generation;
 	char reason[128];
+	void (*on_loss)(void *arg);
+	void *on_loss_arg;
 	struct event *retry;
 	struct event *flush;
 	struct resolve *resolve;

@@ -235,6 +235,8 @@ int dataplane_run(int stop_fd)
 			aead_description());
 		loop(epoll, stop_fd);
 		notify_send("STOPPING=1");
+		/* What came since the last time: the control process reads it once more. */
+		stats_publish(session_generation(session));
 	}
 	close(epoll);
 	return rc;

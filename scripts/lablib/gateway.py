@@ -78,6 +78,11 @@ class Service:
         if pid:
             wait_until(lambda: self.pid() is None, 15, f"{self.name} to end")
 
+    def start_again(self):
+        """After stop()."""
+        self.control("u")
+        wait_until(self.pid, 15, f"{self.name} to start")
+
     def kill(self, number=signal.SIGKILL):
         """A signal to the program itself; runsv starts it again. Returns the old process id."""
         pid = self.pid()

@@ -364,3 +364,82 @@ def test_statistics_are_right_to_the_packet(world):
     except Exception:
         assert risen() == exact
         raise
+
+
+# -- time series --------------------------------------------------------------------------------
+
+
+KINDS = {"peer": "client1", "exit-node": "internet", "egress": topology.EGRESS["client1"]["v4"]}
+
+
+def booked(world):
+    """By kind: packets and bytes, sent and received, of this month."""
+    return {kind: tuple(world.gateway.json("traffic", f"--{kind}", name, "--range", "month")[key]
+                        for key in ("sent_packets", "sent_bytes", "received_packets",
+                                    "received_bytes"))
+            for kind, name in KINDS.items()}
+
+
+def ready_again(world):
+    world.gateway.wait_ready()
+    wait_until(lambda: fetch(world, "/readyz")[0] == 200, 30, "/readyz")
+
+
+def test_traffic_is_kept_over_restarts(world):
+    """Known packets before, between and after restarts of either process: each counts once."""
+    assert world.clients["client1"].pings(INTERNET, 3, 5)
+    size, sent, gateway = 20 + 8 + 8 + 120, 0, world.gateway
+
+    def stream(count):
+        nonlocal sent
+        result = world.result(world.start_stream("client1", INTERNET, count, 1))
+        assert result["received"] == result["sent"] == count, result
+        sent += count
+
+    time.sleep(2.5)  # nothing is awaited: what went before is published within two rounds
+    before = booked(world)
+
+    def risen():
+        now = booked(world)
+        return {kind: tuple(b - a for a, b in zip(before[kind], now[kind])) for kind in now}
+
+    def expect():
+        exact = {kind: (sent, sent * size, sent, sent * size) for kind in KINDS}
+        try:
+            wait_until(lambda: risen() == exact, 20, "the sums")
+        except Exception:
+            assert risen() == exact
+            raise
+
+    stream(200)
+    old = gateway.control.kill()  # before anybody looked
+    gateway.control.restarted(old)
+    ready_again(world)
+    expect()
+    gateway.control.stop()
+    stream(100)  # the data plane forwards on
+    gateway.control.start_again()
+    ready_again(world)
+    expect()
+    old = gateway.dataplane.kill(signal.SIGTERM)  # publishes once more
+    gateway.dataplane.restarted(old)
+    ready_again(world)
+    expect()
+    for client in world.clients.values():
+        wait_until(lambda c=client: c.pings(INTERNET, 1, 1), 30, "traffic to flow again")
+    # The client's own pings count, too: no known number, so nothing is compared from here on.
+    text = gateway.cli("traffic", "--peer", "client1").stdout
+    assert "#" in text and "sent " in text and max(map(len, text.splitlines())) <= 80, text
+    rows = gateway.cli("traffic", "--peer", "client1", "--range", "day", "--csv").stdout.split()
+    assert rows[0] == "time,sent_packets,sent_bytes,received_packets,received_bytes"
+    assert len(rows) == 25 and sum(int(row.split(",")[2]) for row in rows[1:]) >= sent * size
+    sums = {(o["kind"], o["name"]): o["sent_bytes"]
+            for o in gateway.json("traffic", "--range", "day")["objects"]}
+    assert sums["group", "everyone"] == sums["peer", "client1"] + sums["peer", "client2"]
+    assert sums["exit-node", "internet"] >= sent * size
+    for args, code, text in ((["--peer", "nobody"], 2, "no figures of that name"),
+                             (["--range", "year"], 2, "hour, day, 30d or month"),
+                             (["--egress", "none"], 2, "an address"),
+                             (["--peer", "client1", "--egress", "192.0.2.1"], 2, "not several")):
+        answer = gateway.cli("traffic", *args, check=False)
+        assert answer.returncode == code and text in answer.stderr, answer

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between traffic.c (when, and of what), tally.c (what is new) and slots.c (the database). */
+#pragma once
+
+#include <sqlite3.h>
+#include <uthash.h>
+
+#include "control/traffic/traffic.h"
+
+enum { TALLY_SERIES_MAX = 100000 }; /* so many objects; those that went longest ago are forgotten */
+
+/* --- slots.c: the database. All return 0 or -EIO, which is logged. --- */
+
+struct slots;
+
+/* One object's row. */
+struct slots_series {
+	int64_t row;
+	enum traffic_kind kind;
+	const char *key, *name;
+	bool gone;       /* no longer in the configuration */
+	uint64_t seen_s; /* when it came, or went */
+};
+
+/* What is booked of an id's figure. */
+struct slots_figure {
+	enum traffic_kind kind;
+	uint32_t id;
+	int64_t owner;     /* row of the series that it counts for; 0 = none */
+	uint64_t instance; /* of the data plane */
+	struct traffic_counts last;
+};
+
+struct slots *slots_open(const char *path, int *error) __attribute__((warn_unused_result));
+void slots_close(struct slots **slots);
+
+int slots_begin(struct slots *slots) __attribute__((warn_unused_result));
+int slots_commit(struct slots *slots) __attribute__((warn_unused_result));
+void slots_rollback(struct slots *slots);
+
+/* Series before figures; the first result of either callback that is not 0 ends it. */
+int slots_each(struct slots *slots, int (*series)(const struct slots_series *series, void *arg),
+	int (*figure)(const struct slots_figure *figure, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+int slots_save(struct slots *slots, struct slots_series *series) /* row 0: sets it */
+	__attribute__((warn_unused_result));
+int slots_save_figure(struct slots *slots, const struct slots_figure *figure)
+	__attribute__((warn_unused_result));
+int slots_forget_figure(struct slots *slots, const struct slots_figure *figure)
+	__attribute__((warn_unused_result));
+int slots_forget(struct slots *slots, int64_t row) __attribute__((warn_unused_result));
+
+/* Adds to the slot of a range that begins then. */
+int slots_add(struct slots *slots, int64_t row, enum traffic_range range, uint64_t slot_s,
+	const struct traffic_counts *counts) __attribute__((warn_unused_result));
+
+/* Deletes what begins before `from_s` or after `to_s`. */
+int slots_prune(struct slots *slots, int64_t row, enum traffic_range range, uint64_t from_s,
+	uint64_t to_s) __attribute__((warn_unused_result));
+
+/* In order of time, from `from_s` on. */
+int slots_read(struct slots *slots, int64_t row, enum traffic_range range, uint64_t from_s,
+	void (*each)(const struct traffic_point *point, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+int slots_sums(struct slots *slots, enum traffic_range range, uint64_t from_s, uint64_t to_s,
+	void (*each)(const struct traffic_sum *sum, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
+/* The slot that a time is in, and the beginning of the range that ends with it. */
+uint64_t slots_start(enum traffic_range range, uint64_t time_s);
+uint64_t slots_from(enum traffic_range range, uint64_t now_s);
+uint64_t slots_next(enum traffic_range range, uint64_t slot_s);
+
+/* --- tally.c: what of the data plane's figures is new. --- */
+
+struct tally;
+
+struct tally_object {
+	enum traffic_kind kind;
+	const char *key, *name;
+	uint32_t id; /* 0 = counts nowhere */
+};
+
+/* The data plane's figures. They only rise while an instance lives, and belong to an id: another
+ * object that is given the id goes on from where they are. */
+struct tally_source {
+	uint64_t instance;
+	bool (*read)(enum traffic_kind kind, uint32_t id, struct traffic_counts *counts, void *arg);
+	void *arg;
+};
+
+struct tally *tally_open(const char *path, size_t max_series, int *error)
+	__attribute__((warn_unused_result));
+void tally_close(struct tally **tally);
+
+/*
+ * Which objects there are now, under which ids of which data plane: books what their ids counted
+ * so far for those that had them. 0; -EIO: nothing was changed, to be repeated.
+ */
+int tally_assign(struct tally *tally, const struct tally_source *source,
+	const struct tally_object *objects, size_t n, uint64_t now_s)
+	__attribute__((warn_unused_result));
+
+/* Books what is new of every parts'th object, beginning with number `part`. 0; -EIO: nothing was
+ * booked, it will be next time. */
+int tally_book(struct tally *tally, const struct tally_source *source, unsigned part,
+	unsigned parts, uint64_t now_s) __attribute__((warn_unused_result));
+
+/* As traffic_points() and traffic_sums(), of what is booked. */
+int tally_points(struct tally *tally, enum traffic_kind kind, const char *name,
+	enum traffic_range range, uint64_t now_s, struct traffic_point points[TRAFFIC_POINTS_MAX])
+	__attribute__((warn_unused_result));
+int tally_sums(struct tally *tally, enum traffic_range range, uint64_t now_s,
+	void (*each)(const struct traffic_sum *sum, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
+size_t tally_count(const struct tally *tally); /* of series */
