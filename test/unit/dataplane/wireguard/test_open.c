@@ -13,7 +13,7 @@
 #include "common/api/counters.h"
 #include "common/api/route.h"
 #include "dataplane/bench/direct.h"
-#include "dataplane/flow/flow_priv.h"
+#include "dataplane/flow/flow.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/main/worker.h"
 #include "test/unit/dataplane/wireguard/gateway.h"
