@@ -232,6 +232,8 @@ static json_t *verdict_text(const struct why_context *w, json_t *json)
 		return json_string("denied: the peer is disabled");
 	case WHY_SPOOFED:
 		return json_string("denied: the source address is not the peer's");
+	case WHY_SPOOFED_OVERLAY:
+		return json_string("denied: an address of the overlay that no peer has");
 	case WHY_UNSOLICITED:
 		return json_string("denied: that port of an egress address takes answers only");
 	case WHY_FORWARD_SOURCE:
@@ -240,6 +242,9 @@ static json_t *verdict_text(const struct why_context *w, json_t *json)
 		return json_string("denied: link-local addresses are not forwarded");
 	case WHY_NO_ROUTE:
 		return json_string("denied: no route or exit node of this source leads there");
+	case WHY_NO_REAL:
+		return json_string(
+			"denied: no real address is translated to this one (RFC 6296 3.4, 3.5)");
 	case WHY_EXIT_CLOSED:
 		return json_sprintf("denied: closed to exit traffic, %s names %s",
 			json_string_value(json_object_get(route, "closed_by")),
@@ -345,6 +350,8 @@ const char *api_why_read(
 		wrong = read_source(compiled, words[0], words[3], query);
 	if (wrong == NULL && query->src.family != query->dst.family)
 		wrong = "source and destination are of different families";
+	if (wrong == NULL && addr_equal(&query->src, &query->dst))
+		wrong = "source and destination are one address";
 	return wrong;
 }
 

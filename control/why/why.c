@@ -95,6 +95,21 @@ static bool is_local(const struct asking *a, const struct addr *addr)
 	return false;
 }
 
+/* Of the overlay, given out or not: nobody's on a plain port. */
+static bool is_overlay(const struct asking *a, const struct addr *addr)
+{
+	const struct api_route_set *message;
+
+	FOR_EACH(a, message, API_ROUTE_SET)
+	{
+		if (message->table == API_TABLE_OVERLAY && message->set_id == 0 &&
+			(message->flags & API_ROUTE_OVERLAY) != 0 &&
+			prefix_contains(&message->prefix, addr))
+			return true;
+	}
+	return false;
+}
+
 static enum why_verdict judge_sender(struct asking *a)
 {
 	struct why_answer *answer = a->answer;
@@ -116,6 +131,8 @@ static enum why_verdict judge_sender(struct asking *a)
 		answer->from_port = uplink_of(a, src);
 	if (answer->from_port == NULL)
 		return WHY_UNKNOWN_SENDER;
+	if (is_overlay(a, src))
+		return WHY_SPOOFED_OVERLAY;
 	answer->set = set_of_port(a, answer->from_port);
 	return WHY_ALLOWED;
 }
@@ -312,6 +329,8 @@ static enum why_verdict judge_inside(struct asking *a, const struct api_forward_
 	inside.forwarded = true;
 	if (!admits(forward, &a->query->src))
 		return WHY_FORWARD_SOURCE;
+	if (is_link_local(&a->query->src))
+		return WHY_LINK_LOCAL;
 	verdict = ask_policy(&inside, false, false);
 	if (verdict != WHY_ALLOWED)
 		return verdict;
@@ -364,22 +383,62 @@ static enum why_verdict judge_around(struct asking *a, const struct api_forward_
 	return WHY_ALLOWED;
 }
 
-/* A seen address by RFC 6296 leaves as it is. */
-static bool is_final(const struct asking *a)
+/* As map_turn() of the data plane: from real to seen, and the other way round. False for what has
+ * no map, and for a seen address that RFC 6296 has no real one for. */
+static bool turn(const struct asking *a, uint32_t peer, struct addr *addr)
 {
 	const struct api_map_set *map;
-	uint32_t peer;
 
-	if (a->answer->from_peer == NULL)
-		return false;
-	peer = a->compiled->peer_ids[a->answer->from_peer->object.index];
+	FOR_EACH(a, map, API_MAP_SET)
+	{
+		bool inward = prefix_contains(&map->real, addr);
+		const struct prefix *to = inward ? &map->seen : &map->real;
+
+		if (map->peer != peer || (!inward && !prefix_contains(&map->seen, addr)))
+			continue;
+		if ((map->flags & API_MAP_NPTV6) != 0)
+			return nptv6_translate(addr->bytes, to->bytes, to->length,
+				nptv6_adjustment(inward ? map->real.bytes : map->seen.bytes,
+					to->bytes, to->length));
+		for (unsigned bit = 0; bit < to->length; bit++) {
+			uint8_t mask = (uint8_t)(0x80 >> bit % 8);
+
+			addr->bytes[bit / 8] &= (uint8_t)~mask;
+			addr->bytes[bit / 8] |= to->bytes[bit / 8] & mask;
+		}
+		return true;
+	}
+	return false;
+}
+
+/* A seen address by RFC 6296: leaves as it is, or stands for nothing. */
+static bool is_final(const struct asking *a, uint32_t peer, const struct addr *addr)
+{
+	const struct api_map_set *map;
+
 	FOR_EACH(a, map, API_MAP_SET)
 	{
 		if (map->peer == peer && (map->flags & API_MAP_NPTV6) != 0 &&
-			prefix_contains(&map->seen, &a->query->src))
+			prefix_contains(&map->seen, addr))
 			return true;
 	}
 	return false;
+}
+
+/* By a flow's sender, who is not masqueraded then. */
+static bool is_from_final(const struct asking *a)
+{
+	const struct model_peer *peer = a->answer->from_peer;
+
+	return peer != NULL &&
+	       is_final(a, a->compiled->peer_ids[peer->object.index], &a->query->src);
+}
+
+static bool stands_for_nothing(const struct asking *a, uint32_t peer, const struct addr *dst)
+{
+	struct addr real = *dst;
+
+	return is_final(a, peer, dst) && !turn(a, peer, &real);
 }
 
 static enum why_verdict judge(struct asking *a)
@@ -410,37 +469,15 @@ static enum why_verdict judge(struct asking *a)
 	verdict = ask_policy(
 		a, false, answer->route != NULL && (answer->route->flags & API_ROUTE_EXIT) != 0);
 	answer->masquerade = answer->route != NULL &&
-			     (answer->route->flags & API_ROUTE_MASQUERADE) != 0 && !is_final(a);
-	if (verdict != WHY_ALLOWED || !answer->masquerade)
+			     (answer->route->flags & API_ROUTE_MASQUERADE) != 0 &&
+			     !is_from_final(a);
+	if (verdict != WHY_ALLOWED)
+		return verdict;
+	if (route->next == API_NEXT_PEER && stands_for_nothing(a, route->peer, &a->query->dst))
+		return WHY_NO_REAL;
+	if (!answer->masquerade)
 		return verdict;
 	return ask_egress(a);
-}
-
-/* As map_turn() of the data plane: from real to seen, and the other way round. */
-static bool turn(const struct asking *a, uint32_t peer, struct addr *addr)
-{
-	const struct api_map_set *map;
-
-	FOR_EACH(a, map, API_MAP_SET)
-	{
-		bool inward = prefix_contains(&map->real, addr);
-		const struct prefix *to = inward ? &map->seen : &map->real;
-
-		if (map->peer != peer || (!inward && !prefix_contains(&map->seen, addr)))
-			continue;
-		if ((map->flags & API_MAP_NPTV6) != 0)
-			return nptv6_translate(addr->bytes, to->bytes, to->length,
-				nptv6_adjustment(inward ? map->real.bytes : map->seen.bytes,
-					to->bytes, to->length));
-		for (unsigned bit = 0; bit < to->length; bit++) {
-			uint8_t mask = (uint8_t)(0x80 >> bit % 8);
-
-			addr->bytes[bit / 8] &= (uint8_t)~mask;
-			addr->bytes[bit / 8] |= to->bytes[bit / 8] & mask;
-		}
-		return true;
-	}
-	return false;
 }
 
 void why_judge(const struct compiled *compiled, const struct desired *list,
@@ -465,6 +502,8 @@ const char *why_drop_name(const struct why_answer *answer)
 	switch (answer->verdict) {
 	case WHY_SPOOFED:
 		return "flow.spoofed_inner";
+	case WHY_SPOOFED_OVERLAY:
+		return "flow.spoofed_overlay";
 	case WHY_UNSOLICITED:
 		return "flow.unsolicited";
 	case WHY_FORWARD_SOURCE:
@@ -472,6 +511,7 @@ const char *why_drop_name(const struct why_answer *answer)
 	case WHY_LINK_LOCAL:
 		return "flow.link_local";
 	case WHY_NO_ROUTE:
+	case WHY_NO_REAL:
 		return "flow.no_route";
 	case WHY_EXIT_CLOSED:
 		return "flow.exit_closed";

@@ -26,11 +26,13 @@ enum why_verdict {
 	WHY_ALLOWED,
 	WHY_UNKNOWN_SENDER, /* no peer and no port's network has this address */
 	WHY_PEER_DISABLED,
-	WHY_SPOOFED,        /* not an address of the peer's */
-	WHY_UNSOLICITED,    /* to the NAT's own share of an egress address */
-	WHY_FORWARD_SOURCE, /* to a forwarded port, but not from whom it is for */
+	WHY_SPOOFED,         /* not an address of the peer's */
+	WHY_SPOOFED_OVERLAY, /* an overlay address that no peer has, from a plain port */
+	WHY_UNSOLICITED,     /* to the NAT's own share of an egress address */
+	WHY_FORWARD_SOURCE,  /* to a forwarded port, but not from whom it is for */
 	WHY_LINK_LOCAL,
 	WHY_NO_ROUTE,
+	WHY_NO_REAL, /* a seen address that RFC 6296 has no real one for */
 	WHY_EXIT_CLOSED,
 	WHY_POLICY,
 	WHY_EGRESS_REFUSED,

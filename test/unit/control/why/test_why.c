@@ -222,6 +222,7 @@ static void test_refused_questions(void **state)
 		{"anna", "192.0.2.80", NULL, "carl"},
 		{"bob", "2001:db8::80", NULL, NULL},
 		{"100.64.0.11", "2001:db8::80", NULL, NULL},
+		{"anna", "100.64.0.11", NULL, NULL},
 	};
 	struct why_query query;
 

@@ -34,7 +34,7 @@ static struct rte_mempool *pool;
 static struct txn *txn;
 RTE_DEFINE_PER_LCORE(struct worker *, worker);
 static struct flow_worker workers[4];
-static struct port ports[3];
+static struct port ports[FAKE_PORTS];
 static struct dp_config config = {
 	.workers = 1,
 	.max_peers = FAKE_PEERS,
@@ -85,7 +85,7 @@ struct rte_mempool *packet_pool(void)
 
 const struct port *port_get(uint16_t id)
 {
-	if (id != PORT_WAN && id != PORT_LAN)
+	if (id == 0 || id >= FAKE_PORTS)
 		return NULL;
 	ports[id].id = id;
 	ports[id].mtu = 1500;
@@ -103,107 +103,7 @@ bool peer_look(uint32_t peer, struct peer_view *view)
 	return true;
 }
 
-enum route_status route_overlay(
-	unsigned copy, uint32_t set, const struct addr *dst, struct route_hop *hop)
-{
-	int best = -1, named = -1;
-
-	for (unsigned i = 0; i < world.overlays; i++) {
-		const struct fake_route *route = &world.overlay[i];
-
-		if (!prefix_contains(&route->prefix, dst))
-			continue;
-		if ((int)route->prefix.length > named)
-			named = route->prefix.length;
-		if (route->hop.next != API_NEXT_CLOSED && (route->set == 0 || route->set == set) &&
-			(best < 0 || route->prefix.length > world.overlay[best].prefix.length))
-			best = (int)i;
-	}
-	if (best < 0)
-		return ROUTE_NONE;
-	*hop = world.overlay[best].hop;
-	if ((hop->flags & API_ROUTE_EXIT) != 0 && named > (int)world.overlay[best].prefix.length)
-		return ROUTE_CLOSED;
-	return ROUTE_FOUND;
-}
-
-bool route_underlay(unsigned copy, const struct addr *dst, struct route_hop *hop)
-{
-	int best = -1;
-
-	for (unsigned i = 0; i < world.underlays; i++) {
-		if (prefix_contains(&world.underlay[i].prefix, dst) &&
-			(best < 0 || world.underlay[i].prefix.length >
-					     world.underlay[best].prefix.length))
-			best = (int)i;
-	}
-	if (best >= 0)
-		*hop = world.underlay[best].hop;
-	return best >= 0;
-}
-
-static uint8_t longest_allowed(const struct addr *addr, uint8_t least)
-{
-	uint8_t length = 0;
-
-	for (unsigned i = 0; i < world.alloweds; i++) {
-		const struct prefix *prefix = &world.allowed[i].prefix;
-
-		if (prefix_contains(prefix, addr) && prefix->length >= least)
-			length = RTE_MAX(length, prefix->length);
-	}
-	return length;
-}
-
-bool allowed_has(unsigned copy, uint32_t peer, const struct addr *src)
-{
-	uint8_t length = longest_allowed(src, 0);
-
-	for (unsigned i = 0; i < world.alloweds; i++) {
-		if (world.allowed[i].peer == peer && world.allowed[i].prefix.length == length &&
-			prefix_contains(&world.allowed[i].prefix, src))
-			return true;
-	}
-	return false;
-}
-
-bool route_is_overlay(unsigned copy, const struct addr *addr)
-{
-	return false;
-}
-
-uint32_t allowed_owner(unsigned copy, const struct addr *addr)
-{
-	uint8_t length = longest_allowed(addr, 2);
-	uint32_t owner = 0;
-
-	for (unsigned i = 0; i < world.alloweds && length > 1; i++) {
-		const struct fake_owner *allowed = &world.allowed[i];
-
-		if (allowed->prefix.length == length && prefix_contains(&allowed->prefix, addr) &&
-			(owner == 0 || allowed->peer < owner))
-			owner = allowed->peer;
-	}
-	return owner;
-}
-
 uint8_t graph_udp_roles[65536] = {[0 ... 65535] = GRAPH_FORWARD};
-
-bool local_has(unsigned copy, const struct addr *addr, uint16_t *port)
-{
-	for (unsigned i = 0; i < world.locals; i++) {
-		if (addr_equal(&world.local[i], addr)) {
-			*port = 0;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool local_source(unsigned copy, uint16_t port, uint8_t family, struct addr *out)
-{
-	return addr_parse(family == ADDR_V4 ? "100.64.0.254" : "fd00::fe", out) == 0;
-}
 
 uint32_t neigh_find(unsigned copy, uint16_t port, const struct addr *addr)
 {
@@ -273,7 +173,7 @@ static int commit(void)
 	return 0;
 }
 
-int fake_apply(const void *message)
+static int stage(const void *message)
 {
 	const struct api_header *header = message;
 	const struct handler *handler;
@@ -284,12 +184,31 @@ int fake_apply(const void *message)
 	handler = handler_find(header->type, &group);
 	if (handler->validate != NULL)
 		code = handler->validate(message, &detail);
-	if (code != 0)
-		return code;
-	txn_reset(txn, false);
-	if (txn_stage(txn, message, handler, group) != 0)
+	if (code == 0 && txn_stage(txn, message, handler, group) != 0)
 		abort();
-	return commit();
+	return code;
+}
+
+int fake_apply(const void *message)
+{
+	int code;
+
+	txn_reset(txn, false);
+	code = stage(message);
+	return code != 0 ? code : commit();
+}
+
+int fake_apply_all(const struct api_header *const *messages, size_t n)
+{
+	unsigned group;
+	int code = 0;
+
+	txn_reset(txn, true);
+	for (size_t i = 0; i < n && code == 0; i++) {
+		if (handler_find(messages[i]->type, &group) != NULL)
+			code = stage(messages[i]);
+	}
+	return code != 0 ? code : commit();
 }
 
 void fake_clear(void)

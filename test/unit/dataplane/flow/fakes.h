@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/api/api.h"
 #include "common/base/addr.h"
 #include "dataplane/flow/flow_priv.h"
 #include "dataplane/route/route.h"
@@ -15,6 +16,7 @@
 enum {
 	FAKE_PEERS = 64,
 	FAKE_ROUTES = 32,
+	FAKE_PORTS = 8, /* ids below this are ports */
 	PORT_WAN = 1,
 	PORT_LAN = 2,
 	HOP_MAC = 7, /* the adjacency of every known neighbour: port * 100 + this */
@@ -49,7 +51,7 @@ struct world {
 	bool neigh_unknown;
 	uint32_t generation;
 	unsigned workers;
-	uint32_t port_set[3];
+	uint32_t port_set[FAKE_PORTS];
 };
 
 extern struct world world;
@@ -74,6 +76,8 @@ void fake_map(uint32_t peer, const char *seen, const char *real);
 /* A transaction of one message through its feature's handlers, both passes; the copy that is read
  * changes. An enum api_code. */
 int fake_apply(const void *message);
+/* The same of a full configuration; messages without a handler here are passed over. */
+int fake_apply_all(const struct api_header *const *messages, size_t n);
 /* A full transaction without a message: every rule, pool and address goes. */
 void fake_clear(void);
 extern unsigned fake_copy;       /* that workers read */
