@@ -65,6 +65,11 @@ static json_t *peer_json(
 		api_json_text(c->set_of_peer[i] != NULL && c->set_of_peer[i]->exit_node != NULL
 				      ? c->set_of_peer[i]->exit_node->object.name
 				      : NULL));
+	json_object_set_new(json, "exit_node_selected",
+		api_json_text(peer->selected == NULL ? NULL : peer->selected->object.name));
+	/* Nothing relays: who is heard from is heard from directly. */
+	json_object_set_new(json, "path",
+		marks.endpoint.addr.family == ADDR_NONE ? json_null() : json_string("direct"));
 	return json;
 }
 
@@ -116,6 +121,16 @@ static size_t holders(const struct compiled *c, const void *object)
 			holds = set->routes[k].route == object;
 		n += holds ? set->members : 0;
 	}
+	return n;
+}
+
+/* Peers that selected it, whether it is still offered to them or not. */
+static size_t selectors(const struct compiled *c, const struct model_exit_node *exit_node)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_sets; i++)
+		n += c->sets[i]->selected == exit_node ? c->sets[i]->members : 0;
 	return n;
 }
 
@@ -183,6 +198,8 @@ void api_get_exit_nodes(struct http_request *request, void *arg)
 		json_object_set_new(json, "offer_to", api_json_names(&exit_node->offer_to));
 		json_object_set_new(json, "also", api_json_prefixes(&exit_node->also));
 		json_object_set_new(json, "peers", json_integer((json_int_t)holders(c, exit_node)));
+		json_object_set_new(
+			json, "selected", json_integer((json_int_t)selectors(c, exit_node)));
 		add_pair(json, rows, n, c->exit_node_ids[i]);
 		json_array_append_new(list, json);
 	}
@@ -260,8 +277,10 @@ void api_get_egress(struct http_request *request, void *arg)
 		const struct model_egress_rule *rule = &c->model->egress.rules.items[i];
 
 		json_array_append_new(rules,
-			json_pack("{s:o, s:o, s:s, s:s, s:s, s:b}", "from",
-				source_json(&rule->from), "to", api_json_prefixes(&rule->to), "use",
+			json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:b}", "from",
+				source_json(&rule->from), "exit_nodes",
+				api_json_names(&rule->exit_nodes), "to",
+				api_json_prefixes(&rule->to), "use",
 				rule->use.n > 0 ? rule->use.names[0] : "deny", "mapping",
 				rule->mapping == MODEL_MAPPING_DEPENDENT ? "endpoint-dependent"
 									 : "endpoint-independent",

@@ -90,7 +90,12 @@ static json_t *source_json(const struct why_context *w)
 {
 	const struct why_answer *answer = w->answer;
 
-	return json_pack("{s:o, s:o, s:o, s:o}", "address", api_json_addr(&w->query->src), "peer",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "address", api_json_addr(&w->query->src),
+		"selected",
+		api_json_text(answer->set == NULL || answer->set->selected == NULL
+				      ? NULL
+				      : answer->set->selected->object.name),
+		"peer",
 		api_json_text(answer->from_peer == NULL ? NULL : answer->from_peer->object.name),
 		"port",
 		api_json_text(answer->from_port == NULL ? NULL : answer->from_port->object.name),
@@ -241,6 +246,11 @@ static json_t *verdict_text(const struct why_context *w, json_t *json)
 	case WHY_LINK_LOCAL:
 		return json_string("denied: link-local addresses are not forwarded");
 	case WHY_NO_ROUTE:
+		if (w->answer->set != NULL && w->answer->set->selected != NULL &&
+			w->answer->set->exit_node == NULL)
+			return json_sprintf(
+				"denied: exit node %s is selected, but not offered any more",
+				w->answer->set->selected->object.name);
 		return json_string("denied: no route or exit node of this source leads there");
 	case WHY_NO_REAL:
 		return json_string(

@@ -23,8 +23,22 @@ const struct cli_command cli_commands[] = {
 	{"routes", "", 0, 0, CLI_PAGED, "network routes and who receives them",
 		"Routes without ACL groups that are open to all who receive them are marked.",
 		cli_run_routes},
-	{"exit-nodes", "", 0, 0, CLI_PAGED, "exit nodes and who uses them",
-		"Peers: to how many the exit node is offered and allowed.", cli_run_exit_nodes},
+	{"exit-nodes", "", 0, 0, CLI_AS | CLI_PAGED, "exit nodes and who uses them",
+		"Peers: how many leave by it; selected: how many chose it among several. With --as "
+		"what each is for one peer: in use, offered, or what keeps the peer from it.",
+		cli_run_exit_nodes},
+	{"exit-nodes select", "EXIT-NODE", 1, 1, CLI_AS, "a peer leaves by this exit node",
+		"Of those that are offered to the peer that --as names; without a selection it is "
+		"the first of the configuration. Kept over restarts, until the peer or the exit "
+		"node is gone from the configuration; if only the offer ends, nothing of the "
+		"peer's leaves "
+		"by another exit node instead. Running flows keep their address. Exits with 1 if "
+		"it "
+		"is not offered, 3 if it was selected already.",
+		cli_run_select},
+	{"exit-nodes deselect", "", 0, 0, CLI_AS, "a peer leaves by what is offered first",
+		"Takes back what `exit-nodes select` said. Exits with 3 if nothing was selected.",
+		cli_run_deselect},
 	{"egress", "", 0, 0, CLI_PAGED, "egress pools, addresses and rules",
 		"The list of addresses is what partners put into their allow lists.",
 		cli_run_egress},

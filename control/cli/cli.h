@@ -187,9 +187,6 @@ struct model;
  */
 struct model *cli_load_model(struct cli *cli, int *code);
 
-/* show.c: the table of peers, of /api/peers. */
-void cli_print_peers(struct cli *cli, const json_t *json);
-
 /* act.c: prints the wg-quick file of a peer; key = its private key as text, or NULL. */
 int cli_export(struct cli *cli, const char *name, const char *key);
 
@@ -208,6 +205,8 @@ int cli_run_status(struct cli *cli);
 int cli_run_peers(struct cli *cli);
 int cli_run_routes(struct cli *cli);
 int cli_run_exit_nodes(struct cli *cli);
+int cli_run_select(struct cli *cli);
+int cli_run_deselect(struct cli *cli);
 int cli_run_egress(struct cli *cli);
 int cli_run_forwards(struct cli *cli);
 int cli_run_flows(struct cli *cli);

@@ -35,10 +35,22 @@ static json_t *get(struct cli *cli, const char *path, int *code)
 	return NULL;
 }
 
-void cli_print_peers(struct cli *cli, const json_t *json)
+/* "fra*": selected; "-, fra*": selected, and not offered any more. */
+static void exit_cell(struct cli_table *table, const json_t *peer)
 {
-	static const char *const headers[] = {
-		"NAME", "STATE", "ADDRESSES", "ENDPOINT", ">HANDSHAKE", ">RX", ">TX", NULL};
+	const char *in_use = json_string_value(json_object_get(peer, "exit_node"));
+	const char *selected = json_string_value(json_object_get(peer, "exit_node_selected"));
+
+	if (selected == NULL)
+		cli_table_cell(table, "%s", in_use == NULL ? "-" : in_use);
+	else
+		cli_table_cell(table, "%s%s*", in_use == NULL ? "-, " : "", selected);
+}
+
+static void print_peers(struct cli *cli, const json_t *json)
+{
+	static const char *const headers[] = {"NAME", "STATE", "ADDRESSES", "ENDPOINT",
+		">HANDSHAKE", ">RX", ">TX", "EXIT NODE", NULL};
 	struct cli_table *table = cli_table_create(headers);
 	char text[LIST_TEXT], age[16], rx[16], tx[16];
 	const json_t *peer;
@@ -53,6 +65,7 @@ void cli_print_peers(struct cli *cli, const json_t *json)
 		cli_table_cell(table, "%s", cli_age(cli_int(peer, "last_handshake"), age));
 		cli_table_cell(table, "%s", cli_bytes(cli_int(peer, "rx_bytes"), rx));
 		cli_table_cell(table, "%s", cli_bytes(cli_int(peer, "tx_bytes"), tx));
+		exit_cell(table, peer);
 	}
 	cli_table_print(cli, &table);
 }
@@ -64,7 +77,7 @@ int cli_run_peers(struct cli *cli)
 
 	if (json == NULL)
 		return code;
-	cli_print_peers(cli, json);
+	print_peers(cli, json);
 	json_decref(json);
 	return CLI_OK;
 }
@@ -126,32 +139,6 @@ int cli_run_routes(struct cli *cli)
 									 : "policy");
 		cli_table_cell(table, "%lld", (long long)cli_int(route, "peers"));
 		traffic_cells(table, route);
-	}
-	cli_table_print(cli, &table);
-	json_decref(json);
-	return CLI_OK;
-}
-
-int cli_run_exit_nodes(struct cli *cli)
-{
-	static const char *const headers[] = {
-		"NAME", "OFFERED TO", ">PEERS", ">FLOWS", ">OUT", ">BACK", "DESCRIPTION", NULL};
-	int code;
-	json_t *json = get(cli, "/api/exit-nodes", &code), *exit_node;
-	struct cli_table *table;
-	char text[LIST_TEXT];
-	size_t i;
-
-	if (json == NULL)
-		return code;
-	table = cli_table_create(headers);
-	json_array_foreach(json_object_get(json, "exit_nodes"), i, exit_node)
-	{
-		cli_table_cell(table, "%s", cli_text(exit_node, "name"));
-		cli_table_cell(table, "%s", cli_list(exit_node, "offer_to", text, sizeof(text)));
-		cli_table_cell(table, "%lld", (long long)cli_int(exit_node, "peers"));
-		traffic_cells(table, exit_node);
-		cli_table_cell(table, "%s", cli_text(exit_node, "description"));
 	}
 	cli_table_print(cli, &table);
 	json_decref(json);

@@ -114,15 +114,45 @@ static int check(const char *what, const json_t *status, bool good)
 	return CLI_USAGE;
 }
 
+/* What is known of a peer; what is not is left out. */
+static void print_peer(const json_t *peer)
+{
+	const char *exit_node = json_string_value(json_object_get(peer, "exit_node"));
+	const char *selected = json_string_value(json_object_get(peer, "exit_node_selected"));
+	char text[LIST_TEXT], age[16], rx[16], tx[16], wire_rx[16], wire_tx[16];
+
+	printf("\n%s  %s\n", cli_text(peer, "name"), cli_text(peer, "state"));
+	printf("  addresses  %s\n", cli_list(peer, "addresses", text, sizeof(text)));
+	if (json_array_size(json_object_get(peer, "groups")) > 0)
+		printf("  groups     %s\n", cli_list(peer, "groups", text, sizeof(text)));
+	printf("  key        %s\n", cli_text(peer, "public_key"));
+	if (json_is_string(json_object_get(peer, "endpoint")))
+		printf("  endpoint   %s, path %s\n", cli_text(peer, "endpoint"),
+			cli_text(peer, "path"));
+	else
+		puts("  endpoint   unknown: the peer has not been heard from");
+	if (cli_int(peer, "last_handshake") != 0)
+		printf("  handshake  %s ago\n", cli_age(cli_int(peer, "last_handshake"), age));
+	printf("  transfer   %s received, %s sent; with tunnel headers %s, %s\n",
+		cli_bytes(cli_int(peer, "rx_bytes"), rx), cli_bytes(cli_int(peer, "tx_bytes"), tx),
+		cli_bytes(cli_int(peer, "wire_rx_bytes"), wire_rx),
+		cli_bytes(cli_int(peer, "wire_tx_bytes"), wire_tx));
+	printf("  flows      %lld\n", (long long)cli_int(peer, "flows"));
+	if (exit_node != NULL)
+		printf("  exit node  %s%s\n", exit_node, selected == NULL ? "" : ", selected");
+	else if (selected != NULL)
+		printf("  exit node  none: %s is selected, but not offered any more\n", selected);
+}
+
 static int print_details(struct cli *cli)
 {
 	int code;
-	json_t *peers = cli_get(cli, "/api/peers", &code);
+	json_t *peers = cli_get(cli, "/api/peers", &code), *peer;
+	size_t i;
 
 	if (peers == NULL)
 		return code;
-	putchar('\n');
-	cli_print_peers(cli, peers);
+	json_array_foreach(json_object_get(peers, "peers"), i, peer) print_peer(peer);
 	json_decref(peers);
 	return CLI_OK;
 }

@@ -39,6 +39,8 @@ static void print_steps(const json_t *json)
 	printf("source    %s  %s %s  set %s\n", cli_text(source, "address"),
 		has(source, "peer") ? "peer" : "port",
 		cli_text(source, has(source, "peer") ? "peer" : "port"), cli_text(source, "set"));
+	if (has(source, "selected"))
+		printf("selected  exit node %s\n", cli_text(source, "selected"));
 	print_route(json_object_get(json, "route"));
 	if (json_is_object(policy))
 		printf("policy    %s  %s%s%s\n", cli_text(policy, "action"),

@@ -52,13 +52,14 @@ struct compile_route {
 /* Identities that are treated alike: same groups, or one peer that a rule names. */
 struct compile_set {
 	uint32_t id;
-	const char *key;  /* "groups:ops,staff", "peer:anna groups:staff", "port:lan" */
+	const char *key;  /* "groups:ops,staff", "peer:anna groups:staff exit-node:b", "port:lan" */
 	uint32_t *groups; /* indices in the model, sorted by name */
 	size_t n_groups;
 	const struct model_peer *peer; /* if a rule names it */
 	const struct model_port *port; /* or: plain packets that arrive there */
 	size_t members;
-	const struct model_exit_node *exit_node; /* offered, or NULL */
+	const struct model_exit_node *selected;  /* by the members, or NULL */
+	const struct model_exit_node *exit_node; /* the one they leave by: it is offered; or NULL */
 	struct compile_route *routes;            /* sorted by prefix; one per prefix */
 	size_t n_routes;
 };
@@ -97,6 +98,26 @@ struct compile_input {
 struct compiled *compile_model(const struct compile_input *input, int *error, const char **what)
 	__attribute__((warn_unused_result));
 void compile_destroy(struct compiled **compiled);
+
+/* Whether an exit node is for the members of a set, or what is missing. */
+enum compile_offer {
+	COMPILE_OFFERED,
+	COMPILE_OFFER_DISABLED,
+	COMPILE_OFFER_NO_GROUP,  /* none of theirs is in offer_to */
+	COMPILE_OFFER_NO_POLICY, /* nothing allows them to use it */
+};
+
+enum compile_offer compile_offer(const struct model *model, const struct compile_set *set,
+	const struct model_exit_node *exit_node);
+
+/* True if the egress rule is one for the members of the set. */
+bool compile_egress_applies(const struct model *model, const struct compile_set *set,
+	const struct model_egress_rule *rule);
+
+/* The pool by whose addresses the set leaves for the internet at large, rules about destinations
+ * aside; NULL = it does not. */
+const struct model_pool *compile_egress_pool(
+	const struct model *model, const struct compile_set *set);
 
 /* The id of a secret's object, or NULL. */
 const struct compile_secret *compile_find_secret(

@@ -2,8 +2,11 @@
 /*
  * Who may know a way to where. A route is held by the sets with a group in its distribution
  * groups, provided that a policy connects them with the routing peer (features.md R4); an exit
- * node by those to whom it is offered and whom a policy lets use it (X3). What some object names
- * but a set does not hold is closed to that set's exit node (X9).
+ * node by those to whom it is offered and whom a policy lets use it (X3). Of several offered ones
+ * a set leaves by the one that its members selected, else by the first of the configuration; one
+ * that was selected and is offered no more is not replaced by another, whose address would be
+ * another too. What some object names but a set does not hold is closed to that set's exit node
+ * (X9).
  */
 #include "control/compile/compile_priv.h"
 
@@ -121,20 +124,22 @@ static bool holds_route(
 	return false;
 }
 
-static bool holds_exit_node(const struct model *m, const struct compile_set *set,
+enum compile_offer compile_offer(const struct model *m, const struct compile_set *set,
 	const struct model_exit_node *exit_node)
 {
-	if (!exit_node->enabled || !set_in_groups(set, &exit_node->offer_to))
-		return false;
+	if (!exit_node->enabled)
+		return COMPILE_OFFER_DISABLED;
+	if (!set_in_groups(set, &exit_node->offer_to))
+		return COMPILE_OFFER_NO_GROUP;
 	for (size_t i = 0; i < m->tables[MODEL_POLICY].n; i++) {
 		const struct model_policy *policy = model_policy_at(m, i);
 
 		if (policy->enabled && policy->allow &&
 			refs_hold(&policy->to.exit_nodes, exit_node->object.index) &&
 			compile_set_matches(m, set, &policy->from))
-			return true;
+			return COMPILE_OFFERED;
 	}
-	return false;
+	return COMPILE_OFFER_NO_POLICY;
 }
 
 static void add_route(struct builder *b, struct compile_set *set, const struct prefix *prefix,
@@ -179,7 +184,8 @@ static void collect_reach(struct builder *b, struct compile_set *set)
 	for (size_t i = 0; i < m->tables[MODEL_EXIT_NODE].n && set->exit_node == NULL; i++) {
 		const struct model_exit_node *exit_node = model_exit_node_at(m, i);
 
-		if (!holds_exit_node(m, set, exit_node))
+		if ((set->selected != NULL && set->selected != exit_node) ||
+			compile_offer(m, set, exit_node) != COMPILE_OFFERED)
 			continue;
 		set->exit_node = exit_node;
 		for (size_t k = 0; k < exit_node->also.n; k++)

@@ -433,6 +433,29 @@ void compile_timeouts(struct builder *b)
 	memcpy(set->seconds, b->model->timeouts.seconds, sizeof(set->seconds));
 }
 
+bool compile_egress_applies(
+	const struct model *m, const struct compile_set *set, const struct model_egress_rule *rule)
+{
+	bool leaves = rule->exit_nodes.n == 0;
+
+	for (size_t i = 0; set->exit_node != NULL && i < rule->exit_nodes.n; i++)
+		leaves = leaves || rule->exit_nodes.index[i] == set->exit_node->object.index;
+	return leaves && compile_set_matches(m, set, &rule->from);
+}
+
+const struct model_pool *compile_egress_pool(const struct model *m, const struct compile_set *set)
+{
+	const struct model_refs *use = &m->egress.default_pool;
+
+	for (size_t i = m->egress.rules.n; i > 0; i--) {
+		const struct model_egress_rule *rule = &m->egress.rules.items[i - 1];
+
+		if (rule->to.n == 0 && compile_egress_applies(m, set, rule))
+			use = &rule->use; /* the first one in the file is found last */
+	}
+	return use->n == 0 ? NULL : model_pool_at(m, use->index[0]);
+}
+
 void compile_egress(struct builder *b)
 {
 	const struct model *m = b->model;
@@ -451,7 +474,7 @@ void compile_egress(struct builder *b)
 	}
 	for (size_t i = 0; i < m->egress.rules.n; i++) {
 		for (size_t k = 0; k < b->c->n_sets; k++) {
-			if (compile_set_matches(m, b->c->sets[k], &m->egress.rules.items[i].from))
+			if (compile_egress_applies(m, b->c->sets[k], &m->egress.rules.items[i]))
 				emit_user_rule(b, i, b->c->sets[k], pools);
 		}
 	}

@@ -2,7 +2,8 @@
 /*
  * Source sets: identities that no rule tells apart share one. Two peers with the same groups are
  * alike, unless a policy or an egress rule names one of them; so there are as many sets as
- * combinations of groups in use, not as many as peers.
+ * combinations of groups in use, not as many as peers. Peers with the same groups that selected
+ * different exit nodes leave by different addresses, so a selection is part of the combination.
  */
 #include "control/compile/compile_priv.h"
 
@@ -99,6 +100,8 @@ static const char *set_key(
 	for (size_t i = 0; i < n; i++)
 		key = pool_printf(pool, "%s%s%s", key, i == 0 ? "" : ",",
 			model_group_at(in->b->model, groups[i])->object.name);
+	if (peer->selected != NULL)
+		key = pool_printf(pool, "%s exit-node:%s", key, peer->selected->object.name);
 	return key;
 }
 
@@ -111,6 +114,7 @@ static void add_peer(struct interner *in, const struct model_peer *peer)
 	set = intern(in, set_key(in, peer, groups, n));
 	set->groups = groups;
 	set->n_groups = n;
+	set->selected = peer->selected;
 	if (in->peer_is_named[peer->object.index])
 		set->peer = peer;
 	set->members++;

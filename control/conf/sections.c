@@ -212,6 +212,7 @@ static void conf_read_parity(struct conf_reader *r, const struct conf_node *node
 static const struct conf_field egress_rule_fields[] = {
 	FIELD("from", source, model_egress_rule, from, .fields = egress_source_fields,
 		.required = true, .shape = CONF_SHAPE_OR_ANY),
+	FIELD("exit_nodes", refs, model_egress_rule, exit_nodes, .kind = MODEL_EXIT_NODE),
 	FIELD("to", prefixes, model_egress_rule, to),
 	FIELD("use", ref_or_deny, model_egress_rule, use, .kind = MODEL_POOL, .required = true),
 	FIELD("mapping", word, model_egress_rule, mapping, .words = mapping_words),

@@ -263,6 +263,12 @@ static void check_permission(struct doctor *d)
 	if (set == NULL) {
 		doctor_say(d, DOCTOR_FAIL, "enabled: true, then sallyport apply",
 			"peer %s is disabled", d->peer->object.name);
+	} else if (set->selected != NULL && set->exit_node == NULL) {
+		snprintf(fix, sizeof(fix), "sallyport exit-nodes deselect --as %s",
+			d->peer->object.name);
+		doctor_say(d, DOCTOR_FAIL, fix,
+			"exit node %s is selected, but not offered to %s any more (groups: %s)",
+			set->selected->object.name, d->peer->object.name, groups);
 	} else if (exit_node != NULL) {
 		doctor_say(d, DOCTOR_OK, NULL, "exit node %s is offered (groups: %s)",
 			exit_node->object.name, groups);
@@ -336,7 +342,7 @@ static void check_policy(struct doctor *d)
 	struct why_answer answer;
 	char fix[TEXT_MAX];
 
-	if (set == NULL || exit_node == NULL)
+	if (set == NULL || exit_node == NULL || (set->selected != NULL && set->exit_node == NULL))
 		return;
 	snprintf(fix, sizeof(fix),
 		"in %.128s: policies: - { name: internet-%s, from: { peers: [%s] }, to: { "

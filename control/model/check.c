@@ -145,6 +145,7 @@ static void resolve_rules(struct checker *c)
 		const char *path = pool_printf(c->pool, "egress.rules[%zu]", i);
 
 		resolve_source(c, &rule->from, pool_printf(c->pool, "%s.from", path));
+		resolve(c, &rule->exit_nodes, path, "exit_nodes", true);
 		resolve(c, &rule->use, path, "use", false);
 	}
 	resolve(c, &m->egress.default_pool, "egress", "default", false);

@@ -155,3 +155,9 @@ int model_extend_peer(struct model *model, const struct model_peer *peer, const 
 		*owner = taken;
 	return rc;
 }
+
+void model_extend_select(
+	struct model *model, uint32_t peer, const struct model_exit_node *exit_node)
+{
+	((struct model_peer *)model->tables[MODEL_PEER].items[peer])->selected = exit_node;
+}

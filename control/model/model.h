@@ -154,6 +154,8 @@ struct model_peer {
 	struct model_addrs addresses;
 	struct model_prefixes also_from; /* sources accepted beside addresses and routes */
 	struct model_refs groups;
+	/* Of an extension: the one of several that the peer leaves by; NULL = nothing selected. */
+	const struct model_exit_node *selected;
 };
 
 struct model_route {
@@ -212,8 +214,9 @@ struct model_egress_rule {
 	int mapping;              /* enum model_mapping */
 	int filtering;            /* enum model_filtering */
 	bool any_parity;
-	struct model_prefixes to; /* none = anywhere */
-	struct model_refs use;    /* one pool; none = deny */
+	struct model_refs exit_nodes; /* only what leaves by one of these; none = by whichever */
+	struct model_prefixes to;     /* none = anywhere */
+	struct model_refs use;        /* one pool; none = deny */
 };
 
 struct model_egress_rules {
@@ -336,6 +339,11 @@ struct model *model_extend(struct model *base);
  */
 int model_extend_peer(struct model *model, const struct model_peer *peer, const char **owner)
 	__attribute__((warn_unused_result));
+
+/* From now on this peer leaves by that exit node, of the same extension; NULL = whichever is
+ * offered first. */
+void model_extend_select(
+	struct model *model, uint32_t peer, const struct model_exit_node *exit_node);
 
 /* Adds an object whose name is set; -EEXIST if the name is taken. The object lies in the pool. */
 int model_add(struct model *model, enum model_kind kind, struct model_object *object)

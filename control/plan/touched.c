@@ -34,17 +34,6 @@ static json_t *pool_addresses(const struct compiled *c, const struct model_refs 
 	return list;
 }
 
-static bool rule_is_for(const struct model_egress_rule *rule, const struct model_peer *peer)
-{
-	if (rule->from.any || model_peer_in_groups(peer, &rule->from.groups))
-		return true;
-	for (size_t i = 0; i < rule->from.peers.n; i++) {
-		if (rule->from.peers.index[i] == peer->object.index)
-			return true;
-	}
-	return false;
-}
-
 static void add_egress(json_t *view, const struct compiled *c, const struct model_prefixes *to,
 	const struct model_refs *use)
 {
@@ -58,7 +47,7 @@ static void add_egress(json_t *view, const struct compiled *c, const struct mode
 }
 
 /* Rules in their order, up to the one that takes everything. */
-static json_t *egress_view(const struct compiled *c, const struct model_peer *peer)
+static json_t *egress_view(const struct compiled *c, const struct compile_set *set)
 {
 	const struct model_egress *egress = &c->model->egress;
 	json_t *view = json_array();
@@ -66,7 +55,7 @@ static json_t *egress_view(const struct compiled *c, const struct model_peer *pe
 	for (size_t i = 0; i < egress->rules.n; i++) {
 		const struct model_egress_rule *rule = &egress->rules.items[i];
 
-		if (!rule_is_for(rule, peer))
+		if (!compile_egress_applies(c->model, set, rule))
 			continue;
 		add_egress(view, c, &rule->to, &rule->use);
 		if (rule->to.n == 0)
@@ -76,8 +65,7 @@ static json_t *egress_view(const struct compiled *c, const struct model_peer *pe
 	return view;
 }
 
-static void make_view(struct view *view, const struct compiled *c, const struct compile_set *set,
-	const struct model_peer *peer)
+static void make_view(struct view *view, const struct compiled *c, const struct compile_set *set)
 {
 	bool masquerades = set->exit_node != NULL;
 	char prefix[PREFIX_TEXT_MAX], text[PREFIX_TEXT_MAX + MODEL_NAME_MAX + 16];
@@ -95,7 +83,7 @@ static void make_view(struct view *view, const struct compiled *c, const struct 
 			prefix_format(&route->prefix, prefix), route->route->object.name);
 		json_object_set_new(view->routes, text, json_true());
 	}
-	view->egress = masquerades ? egress_view(c, peer) : NULL;
+	view->egress = masquerades ? egress_view(c, set) : NULL;
 }
 
 static void begin_side(struct side *side, struct pool *pool, const struct compiled *c)
@@ -123,7 +111,7 @@ static const struct view *view_of(struct side *side, const struct model_peer *pe
 	while (side->c->sets[i] != set)
 		i++;
 	if (!side->views[i].made)
-		make_view(&side->views[i], side->c, set, peer);
+		make_view(&side->views[i], side->c, set);
 	return &side->views[i];
 }
 

@@ -38,8 +38,10 @@ static void finish_trial(struct program *p, const struct program_result *result)
 	program_done *done = p->done;
 	void *arg = p->done_arg;
 
-	if (result->error == 0 || result->error == -EINPROGRESS)
+	if (result->error == 0 || result->error == -EINPROGRESS) {
 		added_save(p->store, p->current->model);
+		selected_save(p->store, p->current->model);
+	}
 	snapshot_put(&p->previous);
 	p->done = NULL;
 	if (done != NULL)
@@ -367,6 +369,7 @@ void program_destroy(struct program **program)
 	while ((waiter = p->waiting) != NULL) {
 		p->waiting = waiter->next;
 		model_destroy(&waiter->model);
+		free(waiter->selection);
 		free(waiter);
 	}
 	event_free(p->retry);
@@ -415,15 +418,18 @@ static struct compiled *compile(
 
 /* The file's objects and what is in no file; NULL and *error if an edit will not have it. Takes
  * the waiter's model over. */
-static struct model *next_model(struct program *p, struct waiter *w, int *error)
+static struct model *next_model(
+	struct program *p, struct waiter *w, int *error, char *text, size_t size)
 {
+	const struct model *current = p->current == NULL ? NULL : p->current->model;
 	struct model *next;
 
 	*error = 0;
 	if (w->model != NULL) {
 		next = model_extend(w->model);
 		model_destroy(&w->model); /* the extension has it */
-		added_carry(p->store, p->current != NULL ? p->current->model : NULL, next);
+		added_carry(p->store, current, next);
+		selected_carry(p->store, current, next);
 		return next;
 	}
 	if (p->current == NULL) {
@@ -431,7 +437,13 @@ static struct model *next_model(struct program *p, struct waiter *w, int *error)
 		return NULL;
 	}
 	next = model_extend(p->current->model);
-	*error = w->edit(p->current->compiled, next, w->arg);
+	if (w->selection != NULL)
+		added_carry(p->store, current, next);
+	else
+		*error = w->edit(p->current->compiled, next, w->arg);
+	selected_carry(p->store, current, next);
+	if (w->selection != NULL)
+		*error = selected_change(p->current->compiled, next, w->selection, text, size);
 	if (*error < 0)
 		model_destroy(&next);
 	return next;
@@ -452,6 +464,7 @@ struct program_preview *program_preview(
 	snapshot->model = model_extend(model);
 	model_destroy(&model);
 	added_carry(p->store, p->current != NULL ? p->current->model : NULL, snapshot->model);
+	selected_carry(p->store, p->current != NULL ? p->current->model : NULL, snapshot->model);
 	preview->snapshot = snapshot;
 	preview->pool = pool_create();
 	ids = store_copy_ids(p->store, &error);
@@ -485,12 +498,12 @@ void program_preview_destroy(struct program_preview **preview)
 
 static void try_next(struct program *p, struct waiter *w)
 {
-	struct program_result result = {.text = ""};
+	char text[320] = "";
+	struct program_result result = {.text = text};
 	struct snapshot *snapshot;
-	struct model *model = next_model(p, w, &result.error);
+	struct model *model = next_model(p, w, &result.error, text, sizeof(text));
 	program_done *done = w->done;
 	void *arg = w->arg;
-	char text[192];
 
 	if (model == NULL) {
 		result.generation = link_generation(p->link);
@@ -499,8 +512,6 @@ static void try_next(struct program *p, struct waiter *w)
 	}
 	result.error = -EINVAL;
 	snapshot = check(calloc(1, sizeof(*snapshot)));
-
-	result.text = text;
 	snapshot->refs = 1;
 	snapshot->model = model;
 	snapshot->compiled = compile(p, p->store, model, text, sizeof(text));
@@ -536,6 +547,7 @@ static void next_waiting(struct program *p)
 	while ((waiter = p->waiting) != NULL && p->sending == NULL && p->done == NULL) {
 		p->waiting = waiter->next;
 		try_next(p, waiter);
+		free(waiter->selection);
 		free(waiter);
 	}
 }
@@ -546,10 +558,11 @@ static void submit(struct program *p, const struct waiter *what)
 	struct waiter *waiter, **end = &p->waiting;
 
 	if (p->sending == NULL && p->done == NULL && p->waiting == NULL) {
-		try_next(p, &(struct waiter){.model = what->model,
-				    .edit = what->edit,
-				    .done = what->done,
-				    .arg = what->arg});
+		waiter = check(malloc(sizeof(*waiter)));
+		*waiter = *what;
+		try_next(p, waiter);
+		free(waiter->selection);
+		free(waiter);
 		return;
 	}
 	waiter = check(calloc(1, sizeof(*waiter)));
@@ -567,6 +580,23 @@ void program_apply(struct program *p, struct model *model, program_done *done, v
 void program_edit_peers(struct program *p, program_edit *edit, program_done *done, void *arg)
 {
 	submit(p, &(struct waiter){.edit = edit, .done = done, .arg = arg});
+}
+
+void program_select(
+	struct program *p, const char *peer, const char *exit_node, program_done *done, void *arg)
+{
+	struct selection *selection = check(calloc(1, sizeof(*selection)));
+
+	snprintf(selection->peer, sizeof(selection->peer), "%s", peer);
+	if (exit_node != NULL)
+		snprintf(selection->exit_node, sizeof(selection->exit_node), "%s", exit_node);
+	submit(p, &(struct waiter){.selection = selection, .done = done, .arg = arg});
+}
+
+bool program_is_refused(const struct compiled *compiled, const struct model_peer *peer,
+	const struct model_exit_node *exit_node, char *text, size_t size)
+{
+	return selected_refuse(compiled, peer, exit_node, text, size) < 0;
 }
 
 const struct compiled *program_compiled(const struct program *program)

@@ -89,6 +89,19 @@ typedef int program_edit(const struct compiled *current, struct model *next, voi
 void program_edit_peers(struct program *program, program_edit *edit, program_done *done, void *arg);
 
 /*
+ * From now on this peer leaves by that exit node, of those that are offered to it; NULL = by the
+ * first one. Kept in the store; goes with every later configuration that has both. The result is
+ * -ENOENT or -EACCES, with what is missing as text, if there is no such object or no offer.
+ */
+void program_select(struct program *program, const char *peer, const char *exit_node,
+	program_done *done, void *arg);
+
+/* What keeps the peer from this exit node, of the compiled configuration, in text; false if
+ * nothing does. */
+bool program_is_refused(const struct compiled *compiled, const struct model_peer *peer,
+	const struct model_exit_node *exit_node, char *text, size_t size);
+
+/*
  * Takes the model over in any case; the ids are those that it would get. NULL, and a line for
  * people in `text`, if it cannot be compiled. program_preview_destroy() ends it.
  */

@@ -95,6 +95,26 @@ void sending_destroy(struct sending **sending); /* and its state, if it is still
 void added_carry(struct store *store, const struct model *current, struct model *next);
 void added_save(struct store *store, const struct model *model);
 
+/* A change that waits its turn; exit_node "" = none any more. */
+struct selection {
+	char peer[MODEL_NAME_MAX + 1];
+	char exit_node[MODEL_NAME_MAX + 1];
+};
+
+/* selected.c: exit nodes that peers selected. As added_carry() and added_save(). */
+void selected_carry(struct store *store, const struct model *current, struct model *next);
+void selected_save(struct store *store, const struct model *model);
+
+/* 0 if the exit node is offered to the peer; else -EACCES, and what is missing. */
+int selected_refuse(const struct compiled *current, const struct model_peer *peer,
+	const struct model_exit_node *exit_node, char *text, size_t size);
+
+/* Into `next`, which has the peers and selections of the current one. 0; -ENOENT, -EACCES and why
+ * in `text`. */
+int selected_change(const struct compiled *current, struct model *next,
+	const struct selection *selection, char *text, size_t size)
+	__attribute__((warn_unused_result));
+
 struct peer_marks {
 	uint32_t peer;
 	struct store_marks marks;
@@ -106,7 +126,8 @@ struct waiter {
 	program_done *done;
 	void *arg;
 	struct model *model; /* of a configuration that waits its turn, or: */
-	program_edit *edit;
+	program_edit *edit;  /* or: */
+	struct selection *selection;
 	struct waiter *next;
 };
 

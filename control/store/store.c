@@ -48,8 +48,9 @@ static const char schema[] =
 	"  instance INTEGER NOT NULL, generation INTEGER NOT NULL, digest BLOB NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS peers (key TEXT PRIMARY KEY, name TEXT NOT NULL, "
 	"  addresses TEXT NOT NULL, endpoint TEXT NOT NULL, preshared_key_file TEXT, "
-	"  keepalive INTEGER NOT NULL) WITHOUT ROWID;" STORE_VERSIONS_SCHEMA
-	"PRAGMA user_version = 1;";
+	"  keepalive INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS selections (key TEXT PRIMARY KEY, exit_node TEXT NOT NULL) "
+	"  WITHOUT ROWID;" STORE_VERSIONS_SCHEMA "PRAGMA user_version = 1;";
 
 static void *check(void *memory)
 {

@@ -97,6 +97,21 @@ int store_peers_set(struct store *store, const struct store_peer *peers, size_t 
 int store_peers_each(struct store *store, void (*each)(const struct store_peer *peer, void *arg),
 	void *arg) __attribute__((warn_unused_result));
 
+/* The exit node that a peer selected. Texts. */
+struct store_selection {
+	const char *public_key;
+	const char *exit_node;
+};
+
+/* Replaces all of them. 0 or -EIO: then nothing was changed. */
+int store_selections_set(struct store *store, const struct store_selection *selections, size_t n)
+	__attribute__((warn_unused_result));
+
+/* The texts are valid during the call. 0 or -EIO. */
+int store_selections_each(struct store *store,
+	void (*each)(const struct store_selection *selection, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
 /*
  * The configurations that were in force, the newest one last; at most STORE_VERSIONS_MAX of them
  * and about STORE_VERSIONS_BYTES_MAX bytes, but always two. Texts hold references to secrets only.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What store.c (ids, marks, peers) and versions.c (configurations) share. */
+/* What store.c (ids, marks, peers), selections.c and versions.c (configurations) share. */
 #pragma once
 
 #include <sqlite3.h>

@@ -212,3 +212,99 @@ def test_a_secret_by_reference(world):
     finally:
         write(world, world.config)
         cli(world, "apply")
+
+
+def put(world, config):
+    """In force, whether the data plane had to be told anything or not."""
+    world.config = config
+    write(world, config)
+    assert cli(world, "apply")[0] in (0, 3)
+
+
+def two_exits(before):
+    """client1 may leave by either exit node, client2 by the first one only."""
+    config = copy.deepcopy(before)
+    config["groups"]["travellers"] = {}
+    config["peers"]["client1"]["groups"] = ["everyone", "travellers"]
+    config["exit_nodes"]["abroad"] = {"offer_to": ["travellers"]}
+    config["egress"]["rules"] = [
+        {"from": "any", "exit_nodes": ["abroad"], "use": "of-client2"},
+        {"from": "any", "exit_nodes": ["internet"], "use": "of-client1"}]
+    config["policies"][0]["to"]["exit_nodes"].append("abroad")
+    return config
+
+
+def test_a_peer_chooses_among_exit_nodes(world):
+    client, before = world.clients["client1"], world.config
+    home, abroad = (topology.EGRESS[name] for name in ("client1", "client2"))
+
+    def seen():
+        return {family: client.seen_address(topology.INTERNET[family]) for family in home}
+
+    world.apply(two_exits(before))
+    try:
+        assert seen() == home
+        stream = world.start_stream("client1", topology.INTERNET["v4"], 100, 4)
+        code, text, _ = cli(world, "exit-nodes", "select", "abroad", "--as", "client1")
+        assert code == 0 and f"by exit node abroad, as {abroad['v4']}" in text, text
+        assert f"Before: exit node internet, as {home['v4']}" in text and "keep the address" in text
+        assert seen() == abroad
+        # what ran before goes on, from the address that its other end knows
+        result = world.result(stream)
+        assert result["lost"] == 0, result
+        assert cli(world, "exit-nodes", "select", "abroad", "--as", "client1")[0] == 3
+
+        why = json.loads(cli(world, "why", "client1", topology.INTERNET["v4"], "-j")[1])
+        assert why["egress"]["addresses"] == [abroad["v4"]]
+        assert why["route"]["by"] == "exit node abroad" and why["source"]["selected"] == "abroad"
+        assert "abroad*" in cli(world, "peers")[1]
+        details = cli(world, "status", "-d")[1]
+        assert "exit node  abroad, selected" in details and ", path direct" in details
+        nodes = world.gateway.json("exit-nodes")["exit_nodes"]
+        assert {n["name"]: (n["peers"], n["selected"]) for n in nodes} == {
+            "internet": (0, 0), "abroad": (1, 1)}
+
+        world.gateway.control.restarted(world.gateway.control.kill())
+        wait_until(world.gateway.ready, 30, "sallyportd to be back")
+        assert seen() == abroad
+        assert cli(world, "exit-nodes", "deselect", "--as", "client1")[0] == 0
+        assert seen() == home
+        assert cli(world, "exit-nodes", "deselect", "--as", "client1")[0] == 3
+    finally:
+        world.apply(before)
+
+
+def test_an_exit_node_that_is_not_offered_is_refused(world):
+    before = world.config
+    config = two_exits(before)
+    config["peers"]["client1"]["groups"] = ["everyone"]
+    put(world, config)
+    try:
+        code, _, err = cli(world, "exit-nodes", "select", "abroad", "--as", "client1")
+        assert code == 1 and "it is offered to travellers, and the peer is in everyone" in err
+        assert "offered to travellers" in cli(world, "exit-nodes", "--as", "client1")[1]
+        config = two_exits(before)
+        config["policies"][0]["to"]["exit_nodes"].remove("abroad")
+        put(world, config)
+        code, _, err = cli(world, "exit-nodes", "select", "abroad", "--as", "client1")
+        assert code == 1 and "no policy allows it" in err and "{exit_nodes: [abroad]}" in err
+        assert cli(world, "exit-nodes", "select", "nowhere", "--as", "client1")[0] == 2
+        assert cli(world, "exit-nodes", "select", "abroad")[0] == 2
+
+        # an offer that ends closes the way: no other address takes its place
+        put(world, two_exits(before))
+        assert cli(world, "exit-nodes", "select", "abroad", "--as", "client1")[0] == 0
+        config = two_exits(before)
+        config["peers"]["client1"]["groups"] = ["everyone"]
+        put(world, config)
+        assert not goes_out(world)
+        code, text, _ = cli(world, "why", "client1", topology.INTERNET["v4"])
+        assert code == 1 and "abroad is selected, but not offered any more" in text
+        fixes = [c["fix"] for c in json.loads(
+            cli(world, "doctor", "--as", "client1", "-j")[1])["gateway"] if c["state"] == "fail"]
+        assert "sallyport exit-nodes deselect --as client1" in fixes
+        # and the exit node takes the choice with it
+        put(world, before)
+        assert goes_out(world)
+    finally:
+        put(world, before)

@@ -539,6 +539,149 @@ static void test_nat_options(void **state)
 	store_close(&store);
 }
 
+static const char two_exits[] =
+	"version: 1\n"
+	"wireguard: {addresses: [100.64.0.1/10]}\n"
+	"groups: {staff: {}, ops: {}}\n"
+	"peers:\n"
+	"  anna: {public_key: " KEY_A ", addresses: [100.64.0.11], groups: [staff, ops]}\n"
+	"  bob: {public_key: " KEY_B ", addresses: [100.64.0.12], groups: [staff]}\n"
+	"  carl: {public_key: " KEY_C ", addresses: [100.64.0.13], groups: [staff, ops]}\n"
+	"exit_nodes:\n"
+	"  fra: {offer_to: [staff]}\n"
+	"  dub: {offer_to: [ops]}\n"
+	"  idle: {offer_to: [staff], enabled: false}\n"
+	"  shut: {offer_to: [staff]}\n"
+	"egress:\n"
+	"  pools: {fra: {addresses: [198.51.100.5]}, dub: {addresses: [198.51.100.6]},\n"
+	"          some: {addresses: [198.51.100.7]}}\n"
+	"  rules:\n"
+	"    - {from: any, exit_nodes: [dub], to: [192.0.2.0/24], use: some}\n"
+	"    - {from: any, exit_nodes: [fra], use: fra}\n"
+	"    - {from: {groups: [ops]}, exit_nodes: [dub, idle], use: dub}\n"
+	"policies:\n"
+	"  - {name: out, from: {groups: [staff]}, to: {exit_nodes: [fra, dub, idle]},\n"
+	"     action: allow}\n";
+
+/* The address by which the set leaves for dst, of the rule with the lowest priority. */
+static void expect_egress(
+	const struct fixture *f, uint32_t set, const char *dst_text, const char *address_text)
+{
+	const struct api_egress_rule_set *best = NULL;
+	const struct addr dst = address(dst_text), wanted = address(address_text);
+	bool found = false;
+
+	for (size_t i = 0; i < f->compiled->desired.n; i++) {
+		const struct api_egress_rule_set *rule =
+			(const void *)f->compiled->desired.messages[i];
+
+		if (rule->header.type == API_EGRESS_RULE_SET &&
+			(rule->src_set == 0 || rule->src_set == set) &&
+			(rule->dst.family == ADDR_NONE || prefix_contains(&rule->dst, &dst)) &&
+			(best == NULL || rule->priority < best->priority))
+			best = rule;
+	}
+	assert_non_null(best);
+	for (size_t i = 0; i < f->model->tables[MODEL_POOL].n; i++) {
+		const struct model_pool *pool = model_pool_at(f->model, i);
+
+		for (size_t k = 0; k < f->compiled->desired.n; k++) {
+			const struct api_egress_pool_set *set_of_pool =
+				(const void *)f->compiled->desired.messages[k];
+
+			found = found || (set_of_pool->header.type == API_EGRESS_POOL_SET &&
+						 set_of_pool->pool == best->pool &&
+						 set_of_pool->egress[0] ==
+							 f->compiled->pool_address_ids[i][0] &&
+						 addr_equal(&pool->addresses.items[0], &wanted));
+		}
+	}
+	assert_true(found);
+}
+
+static const struct compile_set *whole_set(const struct fixture *f, const char *peer)
+{
+	return f->compiled->set_of_peer[index_of(f, peer)];
+}
+
+static const struct model_exit_node *exit_node(const struct fixture *f, const char *name)
+{
+	return (const void *)model_find(f->model, MODEL_EXIT_NODE, name);
+}
+
+/* The fixture with anna's choice; `plain` keeps what it is an extension of. */
+static struct fixture choose(struct store *store, struct fixture *plain, const char *name)
+{
+	struct compile_input input = {.store = store, .underlay = true};
+	struct fixture f = {.model = model_extend(plain->model)};
+	const char *what;
+	int error;
+
+	model_extend_select(f.model, index_of(&f, "anna"), exit_node(&f, name));
+	input.model = f.model;
+	f.compiled = compile_model(&input, &error, &what);
+	assert_non_null(f.compiled);
+	return f;
+}
+
+static void test_selection(void **state)
+{
+	struct store *store = open_store();
+	struct fixture plain = compile_text(store, two_exits, ""), f;
+	const char *rule;
+
+	/* The first one that is offered, for all: no set of anna's own. */
+	assert_ptr_equal(whole_set(&plain, "anna")->exit_node, exit_node(&plain, "fra"));
+	assert_ptr_equal(whole_set(&plain, "anna"), whole_set(&plain, "carl"));
+	expect_egress(&plain, set_of(&plain, "anna"), "8.8.8.8", "198.51.100.5");
+
+	f = choose(store, &plain, "dub");
+	assert_string_equal(whole_set(&f, "anna")->key, "groups:ops,staff exit-node:dub");
+	assert_ptr_equal(whole_set(&f, "anna")->exit_node, exit_node(&f, "dub"));
+	assert_ptr_equal(whole_set(&f, "carl")->exit_node, exit_node(&f, "fra"));
+	assert_int_equal(find_route(&f, set_of(&f, "anna"), "8.8.8.8")->route_id,
+		f.compiled->exit_node_ids[exit_node(&f, "dub")->object.index]);
+	expect_egress(&f, set_of(&f, "anna"), "8.8.8.8", "198.51.100.6");
+	expect_egress(&f, set_of(&f, "anna"), "192.0.2.9", "198.51.100.7");
+	expect_egress(&f, set_of(&f, "carl"), "8.8.8.8", "198.51.100.5");
+	expect_egress(&f, set_of(&f, "carl"), "192.0.2.9", "198.51.100.5");
+	assert_string_equal(
+		compile_egress_pool(f.model, whole_set(&f, "anna"))->object.name, "dub");
+	assert_true(judge(&f, set_of(&f, "anna"), "8.8.8.8", 17, 53, API_POLICY_TO_EXIT, &rule));
+	release(&f);
+
+	/* What is not offered (any more) is not replaced by what is. */
+	f = choose(store, &plain, "shut");
+	assert_null(whole_set(&f, "anna")->exit_node);
+	assert_null(find_route(&f, set_of(&f, "anna"), "8.8.8.8"));
+	release(&f);
+	release(&plain);
+	store_close(&store);
+}
+
+static void test_offers(void **state)
+{
+	static const struct {
+		const char *peer, *exit_node;
+		enum compile_offer offer;
+	} cases[] = {
+		{"anna", "fra", COMPILE_OFFERED},
+		{"anna", "dub", COMPILE_OFFERED},
+		{"bob", "dub", COMPILE_OFFER_NO_GROUP},
+		{"bob", "idle", COMPILE_OFFER_DISABLED},
+		{"bob", "shut", COMPILE_OFFER_NO_POLICY},
+	};
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, two_exits, "");
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(compile_offer(f.model, whole_set(&f, cases[i].peer),
+					 exit_node(&f, cases[i].exit_node)),
+			cases[i].offer);
+	release(&f);
+	store_close(&store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -548,6 +691,8 @@ int main(void)
 		cmocka_unit_test(test_exit),
 		cmocka_unit_test(test_exit_also),
 		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_selection),
+		cmocka_unit_test(test_offers),
 		cmocka_unit_test(test_open_route),
 		cmocka_unit_test(test_egress),
 		cmocka_unit_test(test_deterministic_and_minimal),

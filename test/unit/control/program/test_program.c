@@ -159,10 +159,13 @@ struct fixture {
 	unsigned results;
 };
 
+static char note_text[320]; /* the result's own is gone by then */
+
 static void note_result(const struct program_result *result, void *arg)
 {
 	struct fixture *f = arg;
 
+	snprintf(note_text, sizeof(note_text), "%s", result->text);
 	f->last = *result;
 	f->results++;
 }
@@ -355,6 +358,95 @@ static void test_configurations_wait_for_each_other(void **state)
 	close_program(&f);
 }
 
+static const char exits[] =
+	"exit_nodes: {fra: {offer_to: [staff]}, dub: {offer_to: [staff]}}\n"
+	"policies: [{name: out, from: any, to: {exit_nodes: [fra, dub]}, action: allow}]\n";
+static const char one_exit[] =
+	"exit_nodes: {fra: {offer_to: [staff]}}\n"
+	"policies: [{name: out, from: any, to: {exit_nodes: [fra]}, action: allow}]\n";
+
+static const char *leaves_by(const struct fixture *f)
+{
+	return program_compiled(f->program)->set_of_peer[0]->exit_node->object.name;
+}
+
+static void choose(struct fixture *f, const char *peer, const char *exit_node)
+{
+	program_select(f->program, peer, exit_node, note_result, f);
+}
+
+static void test_a_selection_is_kept(void **state)
+{
+	struct fixture f;
+
+	begin_fresh(&f);
+	apply(&f, one_peer, exits);
+	answer(0);
+	assert_string_equal(leaves_by(&f), "fra");
+	choose(&f, "anna", "dub");
+	answer(0);
+	assert_true(f.last.error == 0 && f.last.changed);
+	assert_string_equal(leaves_by(&f), "dub");
+	assert_non_null(find(API_PEER_SET));
+	choose(&f, "anna", "dub");
+	assert_true(f.last.error == 0 && !f.last.changed);
+
+	/* Another configuration, another process: the peer's own file has not changed. */
+	apply(&f, one_peer, exits);
+	assert_string_equal(leaves_by(&f), "dub");
+	close_program(&f);
+	open_program(&f);
+	apply(&f, one_peer, exits);
+	assert_string_equal(leaves_by(&f), "dub");
+
+	/* It goes with the exit node, and does not come back with it. */
+	apply(&f, one_peer, one_exit);
+	assert_string_equal(leaves_by(&f), "fra");
+	apply(&f, one_peer, exits);
+	assert_string_equal(leaves_by(&f), "fra");
+	choose(&f, "anna", "dub");
+	assert_string_equal(leaves_by(&f), "dub");
+	choose(&f, "anna", NULL);
+	assert_string_equal(leaves_by(&f), "fra");
+	close_program(&f);
+}
+
+static void test_a_selection_is_refused(void **state)
+{
+	static const struct {
+		const char *peer, *exit_node;
+		int error;
+		const char *text;
+	} cases[] = {
+		{"berta", "fra", -ENOENT, "there is no peer 'berta'"},
+		{"anna", "rom", -ENOENT, "there is no exit node 'rom'"},
+		{"anna", "dub", -EACCES,
+			"exit node 'dub' is not offered to peer 'anna': it is offered to ops, and "
+			"the peer is in staff"},
+		{"anna", "par", -EACCES,
+			"exit node 'par' is offered to peer 'anna', but no policy allows it: one "
+			"from staff to: {exit_nodes: [par]} is missing"},
+	};
+	struct fixture f;
+
+	begin_fresh(&f);
+	apply(&f,
+		"version: 1\n"
+		"wireguard: {addresses: [100.64.0.1/10]}\n"
+		"groups: {staff: {}, ops: {}}\n"
+		"peers: {anna: {public_key: " KEY_A ", addresses: [100.64.0.2], groups: [staff]}}\n"
+		"exit_nodes: {dub: {offer_to: [ops]}, par: {offer_to: [staff]}}\n",
+		"policies: [{name: out, from: any, to: {exit_nodes: [dub]}, action: allow}]\n");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		note_text[0] = '\0';
+		choose(&f, cases[i].peer, cases[i].exit_node);
+		assert_int_equal(f.last.error, cases[i].error);
+		assert_string_equal(note_text, cases[i].text);
+		assert_false(fake.pending);
+	}
+	close_program(&f);
+}
+
 static void test_marks(void **state)
 {
 	struct api_event_peer event = {
@@ -416,6 +508,8 @@ int main(void)
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_kernel),
 		cmocka_unit_test(test_configurations_wait_for_each_other),
+		cmocka_unit_test(test_a_selection_is_kept),
+		cmocka_unit_test(test_a_selection_is_refused),
 		cmocka_unit_test(test_marks),
 	};
 

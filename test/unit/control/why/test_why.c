@@ -180,7 +180,7 @@ static void test_steps(void **state)
 
 	expect_step(json, "source",
 		"{\"address\":\"100.64.0.11\",\"peer\":\"anna\",\"port\":null,"
-		"\"set\":\"groups:berlin\"}");
+		"\"selected\":null,\"set\":\"groups:berlin\"}");
 	expect_step(json, "route",
 		"{\"by\":\"exit node internet\",\"host\":false,\"prefix\":\"128.0.0.0/1\"}");
 	expect_step(json, "policy",
