@@ -184,6 +184,9 @@ int offload_attach(const char *device)
 	program = own_program(device); /* an earlier process left it */
 	if (program >= 0)
 		close(program);
+	/* which one it is can only be seen with CAP_SYS_ADMIN; any has the effect */
+	if (program == -EPERM)
+		return 0;
 	if (program != -ENOENT)
 		return program < 0 ? program : 0;
 	/* Frames of several buffers, or the far end's MTU would be limited to a page (Linux 5.18).
