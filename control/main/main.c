@@ -51,6 +51,7 @@ struct options {
 	const char *run_dir;
 	const char *wireguard_dir;
 	bool withdraw;
+	bool if_stopped; /* that one of the programs runs is no error then */
 };
 
 struct daemon {
@@ -83,8 +84,10 @@ static const char usage[] =
 	"  --run-dir DIR    sockets: sallyport.sock, dataplane.sock (/run/sallyport)\n"
 	"  --wireguard-dir DIR  socket for wg(8): <interface>.sock (/var/run/wireguard)\n"
 	"  --foreground     the default and only way\n"
-	"  --withdraw       end at once, after giving the kernel its devices back; only while\n"
-	"                   neither sallyportd nor sallyport-dataplane runs\n"
+	"  --withdraw[=if-stopped]  end at once, after giving the kernel its devices back; only\n"
+	"                   while neither sallyportd nor sallyport-dataplane runs: else that is "
+	"an\n"
+	"                   error or, with if-stopped, all that is to be done\n"
 	"  --log LEVEL      error, warn, info or debug (info)\n"
 	"  --version        print the version\n"
 	"  --help           print this\n";
@@ -109,7 +112,7 @@ static int parse_options(int argc, char **argv, struct options *options, int *co
 		{"run-dir", required_argument, NULL, 'r'},
 		{"wireguard-dir", required_argument, NULL, 'w'},
 		{"foreground", no_argument, NULL, 'f'},
-		{"withdraw", no_argument, NULL, 'x'},
+		{"withdraw", optional_argument, NULL, 'x'},
 		{"log", required_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -118,7 +121,7 @@ static int parse_options(int argc, char **argv, struct options *options, int *co
 	int c;
 
 	*options = (struct options){"/etc/sallyport/sallyport.yaml", "/var/lib/sallyport",
-		"/run/sallyport", "/var/run/wireguard", false};
+		"/run/sallyport", "/var/run/wireguard", false, false};
 	*code = EXIT_USAGE;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
@@ -138,7 +141,11 @@ static int parse_options(int argc, char **argv, struct options *options, int *co
 			break;
 		case 'x':
 			options->withdraw = true;
-			break;
+			options->if_stopped = optarg != NULL;
+			if (optarg == NULL || strcmp(optarg, "if-stopped") == 0)
+				break;
+			fputs(usage, stderr);
+			return -1;
 		case 'l':
 			if (set_level(optarg) < 0) {
 				fputs(usage, stderr);
@@ -198,16 +205,20 @@ static int in_dir(char path[PATH_MAX], const char *dir, const char *name)
 static int lock_state(struct daemon *d)
 {
 	char path[PATH_MAX];
+	int error;
 
 	if (in_dir(path, d->options.state_dir, "lock") < 0)
 		return -ENAMETOOLONG;
 	d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (d->lock_fd < 0 || flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+	if (d->lock_fd >= 0 && flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	error = -errno;
+	if (error == -EWOULDBLOCK && d->options.if_stopped)
+		log_info(main, "sallyportd runs: the devices are its business");
+	else
 		log_error(main, "%s: %s", path,
-			errno == EWOULDBLOCK ? "another sallyportd has it" : strerror(errno));
-		return -errno;
-	}
-	return 0;
+			error == -EWOULDBLOCK ? "another sallyportd has it" : strerror(-error));
+	return error;
 }
 
 /* Ready also if the data plane is not there yet or has refused: this process answers for both. */
@@ -443,6 +454,10 @@ static int withdraw(struct daemon *d)
 	struct program_kernel unused;
 	int error = -ENOMEM;
 
+	if (has_dataplane(d) && d->options.if_stopped) {
+		log_info(main, "sallyport-dataplane runs: its ports keep their devices");
+		return 0;
+	}
 	if (has_dataplane(d)) {
 		log_error(main, "sallyport-dataplane runs and needs its ports: stop it first");
 		return -EBUSY;
@@ -470,8 +485,13 @@ int main(int argc, char **argv)
 	protect_memory();
 	code = EXIT_FAILED;
 	if (sodium_init() < 0 || make_dir(d.options.state_dir) < 0 ||
-		make_dir(d.options.run_dir) < 0 || lock_state(&d) < 0)
+		make_dir(d.options.run_dir) < 0)
 		goto out;
+	error = lock_state(&d);
+	if (error < 0) {
+		code = error == -EWOULDBLOCK && d.options.if_stopped ? EXIT_OK : EXIT_FAILED;
+		goto out;
+	}
 	if (d.options.withdraw) {
 		code = withdraw(&d) < 0 ? EXIT_FAILED : EXIT_OK;
 		goto out;
