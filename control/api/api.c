@@ -169,6 +169,9 @@ static json_t *port_json(struct api *api, const struct compiled *c, const struct
 {
 	json_t *json = json_object(), *addresses = json_array();
 	struct api_event_port state = {0};
+	static const char *const holders[] = {
+		[HOST_HELD_BY_KERNEL] = "kernel", [HOST_HELD_BY_PORT] = "port"};
+	enum host_holder holder = HOST_HELD_BY_NOBODY;
 	const struct api_count_port *row = NULL;
 
 	for (size_t i = 0; i < c->desired.n; i++) {
@@ -180,6 +183,7 @@ static json_t *port_json(struct api *api, const struct compiled *c, const struct
 			continue;
 		if (set->port < n)
 			row = &rows[set->port];
+		holder = program_device_holder(api->program, set->port);
 		if (!program_port_state(api->program, set->port, &state))
 			state.link_up = row != NULL && row->link_up;
 	}
@@ -188,6 +192,8 @@ static json_t *port_json(struct api *api, const struct compiled *c, const struct
 	json_object_set_new(json, "name", json_string(port->object.name));
 	json_object_set_new(json, "device", json_string(port->device));
 	json_object_set_new(json, "addresses", addresses);
+	json_object_set_new(json, "held_by",
+		holder == HOST_HELD_BY_NOBODY ? json_null() : json_string(holders[holder]));
 	json_object_set_new(json, "link_up", json_boolean(state.link_up));
 	json_object_set_new(json, "failed",
 		state.failed ? json_string(strerror(abs(state.code))) : json_null());

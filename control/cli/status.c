@@ -19,9 +19,10 @@ static void print_ports(struct cli *cli, const json_t *status)
 	{
 		cli_table_cell(table, "%s", cli_text(port, "name"));
 		cli_table_cell(table, "%s",
-			json_is_string(json_object_get(port, "failed"))  ? "failed"
-			: json_is_true(json_object_get(port, "link_up")) ? "up"
-									 : "down");
+			strcmp(cli_text(port, "held_by"), "kernel") == 0  ? "the kernel's"
+			: json_is_string(json_object_get(port, "failed")) ? "failed"
+			: json_is_true(json_object_get(port, "link_up"))  ? "up"
+									  : "down");
 		cli_table_cell(table, "%s", cli_bytes(cli_int(port, "rx_bytes"), rx));
 		cli_table_cell(table, "%s", cli_bytes(cli_int(port, "tx_bytes"), tx));
 		cli_table_cell(table, "%lld", (long long)cli_int(port, "rx_missed"));

@@ -66,6 +66,7 @@ static const struct conf_field port_fields[] = {
 	FIELD("gateways", addrs, model_port, gateways),
 	FIELD("mtu", u16, model_port, mtu, .min = 1280, .max = 9000),
 	FIELD("queues", u16, model_port, queues, .min = 1, .max = 128),
+	FIELD("give_back", u16, model_port, give_back, .min = 0, .max = 3600),
 	END,
 };
 
@@ -279,7 +280,10 @@ static void init_forward(void *object)
 
 static void init_port(void *object)
 {
-	((struct model_port *)object)->mtu = MODEL_MTU_DEFAULT;
+	struct model_port *port = object;
+
+	port->mtu = MODEL_MTU_DEFAULT;
+	port->give_back = MODEL_GIVE_BACK_OWN;
 }
 
 static void init_peer(void *object)

@@ -214,7 +214,7 @@ static void check_guard(struct doctor *d)
 		return;
 	for (size_t i = 0; i < m->tables[MODEL_PORT].n; i++) {
 		const struct model_port *port = model_port_at(m, i);
-		char iface[HOST_IFACE_MAX], name[HOST_IFACE_MAX + 4];
+		char iface[HOST_IFACE_MAX], name[HOST_IFACE_MAX + 4], twin[128];
 		const json_t *item, *chain;
 		bool found = false;
 		size_t k;
@@ -229,7 +229,12 @@ static void check_guard(struct doctor *d)
 			found |= strcmp(text_of(chain, "table"), "sallyport_guard") == 0 &&
 				 strcmp(text_of(chain, "name"), name) == 0;
 		}
-		if (found)
+		snprintf(twin, sizeof(twin), "/sys/class/net/sp-%s/ifindex", port->object.name);
+		if (!found && doctor_number(d, twin) < 0)
+			doctor_say(d, DOCTOR_WARN, "sallyport status",
+				"port %s: the kernel has %s: no data plane has a port on it",
+				port->object.name, iface);
+		else if (found)
 			doctor_say(d, DOCTOR_OK, NULL, "port %s: the kernel is kept off %s",
 				port->object.name, iface);
 		else

@@ -142,15 +142,15 @@ int guard_apply(struct host *host, const struct host_link *link)
 	return 0;
 }
 
-static void remove_chain(struct host *host, const char *device)
+void guard_remove(struct host *host, const char *device)
 {
 	char command[COMMAND_MAX];
 	int error;
 
 	snprintf(command, sizeof(command), "delete chain netdev " TABLE " on_%s", device);
-	if (run(host, command, false) < 0)
-		return;
-	log_info(host_guard, "%s: no longer guarded", device);
+	/* somebody may have flushed all rules: the rest has to go all the same */
+	if (run(host, command, false) == 0)
+		log_info(host_guard, "%s: no longer guarded", device);
 	if (if_nametoindex(device) == 0)
 		return;
 	link_sysctl("ipv6", device, "disable_ipv6", "0");
@@ -161,11 +161,15 @@ static void remove_chain(struct host *host, const char *device)
 	moved_give_back(host, device);
 }
 
-static bool is_guarded_device(const struct host *host, const char *name)
+/* It stands on one of a port's devices: an earlier process took that. */
+static bool mark_taken(const struct host *host, const char *name)
 {
-	for (const struct host_link *link = host->links; link != NULL; link = link->hh.next) {
-		if (link->kind == LINK_DEVICE && strcmp(link->name, name) == 0)
-			return true;
+	for (struct host_link *link = host->links; link != NULL; link = link->hh.next) {
+		if (link->kind != LINK_DEVICE || strcmp(link->name, name) != 0)
+			continue;
+		link->proven |= !link->taken;
+		link->taken = true;
+		return true;
 	}
 	return false;
 }
@@ -190,9 +194,8 @@ static void remove_chains(struct host *host, bool all)
 			json_string_value(json_object_get(json_object_get(item, "chain"), "name"));
 
 		if (name != NULL && strncmp(name, "on_", 3) == 0 && is_plain(name) &&
-			strlen(name) < HOST_IFACE_MAX + 3 &&
-			(all || !is_guarded_device(host, name + 3)))
-			remove_chain(host, name + 3);
+			strlen(name) < HOST_IFACE_MAX + 3 && (all || !mark_taken(host, name + 3)))
+			guard_remove(host, name + 3);
 	}
 	json_decref(root);
 }

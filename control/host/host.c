@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The kernel is the slow path, and this is where the control process meets it. Three streams run
+ * The kernel is the slow path, and this is where the control process meets it. Four streams run
  * through one event loop:
  *
- *   configuration -> host_configure() -> devices' guards, twins' sysctls, addresses, routes
+ *   configuration -> host_configure() -> twins' sysctls, addresses, routes
+ *   data plane    -> host_set_dataplane() -> devices' guards
  *   netlink       -> the mirror       -> the sink (which programs the data plane)
  *   data plane    -> host_want_neighbour() -> managed neighbours in the kernel
  *
@@ -133,6 +134,8 @@ struct host *host_create(struct event_base *base, const struct host_sink *sink, 
 	*error = netlink_open(host);
 	if (*error == 0)
 		*error = guard_open(host);
+	if (*error == 0)
+		*error = device_open(host);
 	if (*error < 0)
 		goto err_destroy;
 	*error = -ENOMEM;
@@ -202,18 +205,13 @@ static void keep_config(struct host *host, const struct host_config *config)
 }
 
 /* Ports' devices first, and with their errors: no port may start on one that is not guarded. */
-static int apply_devices(struct host *host)
+int host_apply_devices(struct host *host)
 {
-	int first = 0;
+	int error = device_apply_all(host);
 
-	guard_remove_stale(host);
-	for (struct host_link *link = host->links; link != NULL; link = link->hh.next) {
-		int error = link->kind == LINK_DEVICE ? link_apply(host, link) : 0;
-
-		if (first == 0)
-			first = error;
-	}
-	return first;
+	apply_pending(host);
+	settled(host);
+	return error;
 }
 
 /* What is ours on a twin that the configuration no longer has goes with the twin. */
@@ -229,7 +227,7 @@ int host_configure(struct host *host, const struct host_config *config)
 	if (error == 0 || error == -ENOBUFS)
 		error = dump_all(host);
 	if (error == 0)
-		error = apply_devices(host);
+		error = device_apply_all(host);
 	apply_pending(host);
 	reserved_apply(host);
 	settled(host);
@@ -287,6 +285,7 @@ void host_destroy(struct host **host)
 		event_free(gone->resync);
 	if (gone->refresh != NULL)
 		event_free(gone->refresh);
+	device_close(gone);
 	guard_close(gone);
 	netlink_close(gone);
 	wanted_free(gone);

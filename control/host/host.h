@@ -24,8 +24,11 @@ struct event_base;
 struct host;
 
 enum {
-	HOST_IFACE_MAX = 16,        /* IFNAMSIZ */
-	HOST_PROTOCOL = 83,         /* of our addresses and routes: `ip route show proto 83` */
+	HOST_IFACE_MAX = 16, /* IFNAMSIZ */
+	HOST_PROTOCOL = 83,  /* of our addresses and routes: `ip route show proto 83` */
+	HOST_GIVE_BACK_DEFAULT_S = 30,
+	HOST_GIVE_BACK_NEVER = 0,
+	HOST_GIVE_BACK_OWN = UINT16_MAX,
 	HOST_NEIGHBOURS_MAX = 4096, /* wanted at a time: the oldest one not configured goes */
 };
 
@@ -36,11 +39,14 @@ struct host_address {
 };
 
 struct host_port {
-	uint16_t port;                        /* id */
-	uint16_t mtu;                         /* of the twin; 0 = leave it */
-	char name[API_PORT_NAME_MAX];         /* "wan": the twin is "sp-wan" */
-	char iface[HOST_IFACE_MAX];           /* the kernel's device under the port, or "" */
-	bool own_xdp;                         /* its driver attaches an XDP program (af_xdp) */
+	uint16_t port;                /* id */
+	uint16_t mtu;                 /* of the twin; 0 = leave it */
+	char name[API_PORT_NAME_MAX]; /* "wan": the twin is "sp-wan" */
+	char iface[HOST_IFACE_MAX];   /* the kernel's device under the port, or "" */
+	bool own_xdp;                 /* its driver attaches an XDP program (af_xdp) */
+	/* Seconds without a data plane after which the kernel has the device back; or _NEVER; _OWN:
+	 * the default if the device had addresses of the kernel's when it was taken, else never. */
+	uint16_t give_back_s;
 	const struct host_address *addresses; /* egress addresses too, with length 32 or 128 */
 	size_t address_count;
 };
@@ -106,13 +112,30 @@ int host_set_folder(struct host *host, const char *folder) __attribute__((warn_u
 /*
  * Makes the kernel's state that of the configuration, now and whenever a device (re)appears, and
  * brings the mirror up to date before it returns. The first call takes over what an earlier
- * process left. Everything in `config` is copied. Guards stand when it returns: call it before
- * the data plane is told of the ports. A device that does not exist yet is no error.
+ * process left. Everything in `config` is copied. Unless the data plane is away, guards stand when
+ * it returns: call it before the data plane is told of the ports. A device that does not exist yet
+ * is no error.
  * 0, -EINVAL for a name that no interface can have, -errno of a guard that could not be set up
  * (then no port may start on that device), -ENOMEM.
  */
 int host_configure(struct host *host, const struct host_config *config)
 	__attribute__((warn_unused_result));
+
+enum host_dataplane {
+	/* None, or one without ports, as at the start. The kernel keeps what it has; devices on
+	 * which no port was started go back at once, the others after host_port.give_back_s. */
+	HOST_DATAPLANE_AWAY,
+	HOST_DATAPLANE_COMING, /* about to start ports: their devices are taken */
+	HOST_DATAPLANE_THERE,  /* has started them */
+};
+
+/* 0, or -errno of a guard that could not be set up. Calls the sink if that changed something. */
+int host_set_dataplane(struct host *host, enum host_dataplane state);
+
+enum host_holder { HOST_HELD_BY_NOBODY, HOST_HELD_BY_KERNEL, HOST_HELD_BY_PORT };
+
+/* Whose the kernel's device under a port is; NOBODY: there is none. */
+enum host_holder host_device_holder(const struct host *host, uint16_t port);
 
 /* Gives all that the mirror holds to `sink`, as sets, and then settled(): for a full replay. */
 void host_replay(const struct host *host, const struct host_sink *sink);

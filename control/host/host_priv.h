@@ -28,7 +28,7 @@ enum link_kind {
 	LINK_OTHER,
 	LINK_TWIN,    /* sp-<port> */
 	LINK_OVERLAY, /* sp0 */
-	LINK_DEVICE,  /* under a port: guarded, and nothing on it counts */
+	LINK_DEVICE,  /* under a port: nothing on it counts */
 };
 
 struct host_link {
@@ -39,6 +39,8 @@ struct host_link {
 	uint16_t port; /* of a twin or device */
 	uint8_t mac[6];
 	bool pending; /* appeared or came up: its configuration must be put on it */
+	bool taken;   /* a device: guarded */
+	bool proven;  /* and a port has been started on it */
 	char name[HOST_IFACE_MAX];
 	UT_hash_handle hh; /* by index */
 };
@@ -61,6 +63,10 @@ struct host {
 
 	char folder[PATH_MAX]; /* "" = none */
 
+	enum host_dataplane dataplane;
+	uint64_t away_since_ms;  /* CLOCK_MONOTONIC; 0 = it is not, and has not been lately */
+	struct event *give_back; /* a device is due; while it is there: it has been for long */
+
 	uint32_t round;
 	bool changed; /* something was told since the last settled() */
 	struct host_link *links;
@@ -74,6 +80,8 @@ struct host {
 
 /* host.c: a full dump soon (several calls make one). */
 void host_resync_soon(struct host *host);
+/* Devices of ports, and what that changes. 0, or -errno of a guard. */
+int host_apply_devices(struct host *host);
 
 /* netlink.c */
 int netlink_open(struct host *host);
@@ -139,6 +147,7 @@ void owned_free(struct host *host);
 /* Before the device is guarded. 0 or -errno: then it must stay the kernel's. */
 int moved_take(struct host *host, const struct host_link *link);
 void moved_put(struct host *host, const struct host_link *twin);
+bool moved_exists(const struct host *host, const char *device);
 /* After the guard has gone. */
 void moved_give_back(struct host *host, const char *device);
 
@@ -165,10 +174,20 @@ void wanted_refresh(struct host *host);
 void wanted_withdraw(struct host *host);
 void wanted_free(struct host *host);
 
+/* device.c: whose a port's own device is */
+int device_open(struct host *host);
+void device_close(struct host *host);
+/* Takes it, unless the data plane is away. 0 or -errno: then no port may start on it. */
+int device_apply(struct host *host, struct host_link *link);
+/* All of them, after those that are no port's any more have gone back. */
+int device_apply_all(struct host *host);
+
 /* guard.c */
 int guard_open(struct host *host);
 void guard_close(struct host *host);
-/* Of devices that are no port's any more. */
+/* Of devices that are no port's any more; ports' devices that have one are marked as taken. */
 void guard_remove_stale(struct host *host);
+/* With all that was changed for it: the device has its addresses back. */
+void guard_remove(struct host *host, const char *device);
 int guard_apply(struct host *host, const struct host_link *link);
 void guard_withdraw(struct host *host);

@@ -195,20 +195,6 @@ int link_set_up(struct host *host, const struct host_link *link, unsigned mtu)
 	return netlink_request(host, message);
 }
 
-static int apply_device(struct host *host, const struct host_link *link)
-{
-	int error = moved_take(host, link);
-
-	if (error == 0)
-		error = guard_apply(host, link);
-	if (error == 0)
-		error = link_set_up(host, link, 0);
-	if (error < 0)
-		log_error(host_link, "%s: not fit for a port: %s", link->name,
-			strerrordesc_np(-error));
-	return error;
-}
-
 int link_apply(struct host *host, struct host_link *link)
 {
 	const struct host_port *port = link_config(host, link);
@@ -216,7 +202,7 @@ int link_apply(struct host *host, struct host_link *link)
 
 	link->pending = false;
 	if (link->kind == LINK_DEVICE)
-		return apply_device(host, link);
+		return device_apply(host, link);
 	if (link->kind == LINK_OTHER)
 		return 0;
 	for (size_t i = 0; i < sizeof(sysctls) / sizeof(sysctls[0]); i++)

@@ -322,6 +322,13 @@ void moved_put(struct host *host, const struct host_link *twin)
 	free(moved.bytes);
 }
 
+bool moved_exists(const struct host *host, const char *device)
+{
+	char path[PATH_MAX];
+
+	return find_file(host, device, path) && access(path, F_OK) == 0;
+}
+
 void moved_give_back(struct host *host, const char *device)
 {
 	int index = (int)if_nametoindex(device);

@@ -138,6 +138,7 @@ static void fill_port(struct pool *pool, const struct compiled *c, const struct 
 	out->mtu = port->mtu;
 	snprintf(out->name, sizeof(out->name), "%s", port->object.name);
 	host_device_iface(port->device, out->iface);
+	out->give_back_s = port->give_back;
 	out->own_xdp = strncmp(port->device, "net_af_xdp", strlen("net_af_xdp")) == 0;
 	out->address_count = add_ifaddrs(pool, &addresses, 0, &port->addresses);
 	out->address_count = add_egress(pool, c->model, port, &addresses, out->address_count);
@@ -206,6 +207,16 @@ static void want_neighbour(void *context, uint16_t port, const struct addr *addr
 	host_want_neighbour(((struct kernel *)context)->host, port, addr);
 }
 
+static void set_dataplane(void *context, enum host_dataplane state)
+{
+	host_set_dataplane(((struct kernel *)context)->host, state); /* logged */
+}
+
+static enum host_holder device_holder(void *context, uint16_t port)
+{
+	return host_device_holder(((struct kernel *)context)->host, port);
+}
+
 struct kernel *kernel_create(
 	struct event_base *base, const char *folder, struct program_kernel *seam, int *error)
 {
@@ -237,6 +248,8 @@ struct kernel *kernel_create(
 	*seam = (struct program_kernel){
 		.context = k,
 		.configure = configure,
+		.set_dataplane = set_dataplane,
+		.device_holder = device_holder,
 		.want_neighbour = want_neighbour,
 	};
 	return k;

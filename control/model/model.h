@@ -35,7 +35,8 @@ enum {
 	MODEL_METRIC_DEFAULT = 100,
 	MODEL_MTU_DEFAULT = 1500,
 	MODEL_KEEP_DAYS_DEFAULT = 90,
-	MODEL_TUNNEL_MTU_DEFAULT = 1420, /* 1500 less IPv6, UDP and WireGuard */
+	MODEL_GIVE_BACK_OWN = UINT16_MAX, /* as control/host/host.h has it */
+	MODEL_TUNNEL_MTU_DEFAULT = 1420,  /* 1500 less IPv6, UDP and WireGuard */
 };
 
 /* The head of every named object. */
@@ -107,7 +108,8 @@ struct model_port {
 	struct model_object object;
 	const char *device;
 	uint16_t mtu;
-	uint16_t queues; /* 0 = the data plane decides */
+	uint16_t queues;    /* 0 = the data plane decides */
+	uint16_t give_back; /* s without a data plane; 0 = never; or MODEL_GIVE_BACK_OWN */
 	struct model_ifaddrs addresses;
 	struct model_addrs gateways;
 };

@@ -19,7 +19,8 @@ LOG_TYPE(program);
 
 enum {
 	RETRY_S = 2,
-	FLUSH_S = 1, /* marks reach the store at most this late */
+	RETRY_MAX_S = 16, /* each one takes the devices from the kernel for a moment */
+	FLUSH_S = 1,      /* marks reach the store at most this late */
 };
 
 static void *check(void *memory)
@@ -57,6 +58,22 @@ static void configure_kernel(struct program *p)
 	rc = p->kernel.configure(p->kernel.context, p->current->compiled);
 	if (rc < 0)
 		log_error(program, "kernel: %s", strerror(-rc));
+}
+
+/* What the kernel has to say to it is no reason to send again. */
+static void tell_kernel(struct program *p, enum host_dataplane state)
+{
+	if (p->kernel.set_dataplane == NULL)
+		return;
+	p->telling = true;
+	p->kernel.set_dataplane(p->kernel.context, state);
+	p->telling = false;
+}
+
+static void retry_later(struct program *p)
+{
+	evtimer_add(p->retry, &(struct timeval){.tv_sec = p->retry_s});
+	p->retry_s = 2 * p->retry_s < RETRY_MAX_S ? 2 * p->retry_s : RETRY_MAX_S;
 }
 
 /* Back to the configuration before the one on trial. */
@@ -103,6 +120,8 @@ static void accept_sending(struct program *p, struct sending *s)
 	p->sent = s->state;
 	s->state = NULL;
 	p->last_generation = s->generation;
+	p->retry_s = RETRY_S;
+	tell_kernel(p, HOST_DATAPLANE_THERE);
 	if (p->previous == NULL && p->done == NULL)
 		return;
 	store_ids_sweep(p->store); /* of objects that the last configuration took away */
@@ -134,7 +153,9 @@ static void sending_done(const struct api_reply *reply, void *arg)
 		take_back(p, reply, what);
 		/* Whatever it has now: the next attempt says everything. */
 		state_destroy(&p->sent);
-		evtimer_add(p->retry, &(struct timeval){.tv_sec = RETRY_S});
+		if (s->full)
+			tell_kernel(p, HOST_DATAPLANE_AWAY); /* as far as this process knows */
+		retry_later(p);
 		again = false;
 	}
 	sending_destroy(&s);
@@ -150,12 +171,14 @@ static void sync_now(struct program *p)
 	struct state *state;
 	int rc;
 
-	if (p->current == NULL || !link_is_connected(p->link))
+	if (p->current == NULL || p->telling || !link_is_connected(p->link))
 		return;
 	if (p->sending != NULL) {
 		p->stale = true;
 		return;
 	}
+	if (p->sent == NULL)
+		tell_kernel(p, HOST_DATAPLANE_COMING);
 	state = state_make(p);
 	rc = sending_start(p, p->sent, state, sending_done, &p->sending);
 	if (rc == 0)
@@ -168,7 +191,7 @@ static void sync_now(struct program *p)
 	} else {
 		state_destroy(&state);
 		log_error(program, "sending: %s", strerror(-rc));
-		evtimer_add(p->retry, &(struct timeval){.tv_sec = RETRY_S});
+		retry_later(p);
 		nothing.error = rc;
 		nothing.text = strerror(-rc);
 	}
@@ -197,12 +220,14 @@ static void on_connected(uint64_t instance, uint64_t generation, void *arg)
 	state_destroy(&p->sent);
 	if (p->current == NULL)
 		return;
+	tell_kernel(p, HOST_DATAPLANE_COMING);
 	if (generation != 0 && store_commit_get(p->store, &commit) && commit.instance == instance &&
 		commit.generation == generation) {
 		state = state_make(p);
 		if (memcmp(state->digest, commit.digest, sizeof(commit.digest)) == 0) {
 			log_info(program, "resumed: nothing to send");
 			p->sent = state;
+			tell_kernel(p, HOST_DATAPLANE_THERE);
 			return;
 		}
 		state_destroy(&state);
@@ -224,6 +249,7 @@ static void on_disconnected(const char *reason, void *arg)
 
 	snprintf(p->reason, sizeof(p->reason), "%s", reason);
 	state_destroy(&p->sent);
+	tell_kernel(p, HOST_DATAPLANE_AWAY);
 	if (p->previous != NULL || p->done != NULL)
 		finish_trial(p, &(struct program_result){
 					.error = -EINPROGRESS,
@@ -336,6 +362,7 @@ struct program *program_create(const struct program_options *options, int *error
 	p->block = options->block;
 	p->block_arg = options->block_arg;
 	p->mirrored = options->mirrored;
+	p->retry_s = RETRY_S;
 	snprintf(p->reason, sizeof(p->reason), "not connected yet");
 	p->retry = check(evtimer_new(p->base, retry, p));
 	p->flush = check(evtimer_new(p->base, on_flush, p));
@@ -661,6 +688,13 @@ bool program_peer_name(const struct program *program, const struct model_peer *p
 	if (program->current == NULL)
 		return false;
 	return names_endpoint(program->resolve, program->current->model, peer, endpoint, error);
+}
+
+enum host_holder program_device_holder(const struct program *program, uint16_t port)
+{
+	return program->kernel.device_holder == NULL
+		       ? HOST_HELD_BY_NOBODY
+		       : program->kernel.device_holder(program->kernel.context, port);
 }
 
 bool program_port_state(const struct program *program, uint16_t port, struct api_event_port *state)

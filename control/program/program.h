@@ -18,6 +18,7 @@
 #include "common/api/egress.h"
 #include "common/api/port.h"
 #include "control/compile/compile.h"
+#include "control/host/host.h"
 #include "control/link/link.h"
 #include "control/model/model.h"
 #include "control/store/store.h"
@@ -30,6 +31,9 @@ struct program_kernel {
 	void *context;
 	/* Puts the configuration's share into the kernel. 0 or -errno (logged by itself). */
 	int (*configure)(void *context, const struct compiled *compiled);
+	/* Before ports are started, after that, and when they are gone. */
+	void (*set_dataplane)(void *context, enum host_dataplane state);
+	enum host_holder (*device_holder)(void *context, uint16_t port);
 	void (*want_neighbour)(void *context, uint16_t port, const struct addr *addr);
 };
 
@@ -137,6 +141,9 @@ bool program_peer_marks(const struct program *program, uint32_t peer, struct sto
  * to look it up failed, NULL = it did not. */
 bool program_peer_name(const struct program *program, const struct model_peer *peer,
 	struct endpoint *endpoint, const char **error);
+
+/* Whose the kernel's device under a port is. */
+enum host_holder program_device_holder(const struct program *program, uint16_t port);
 
 /* State of a port; false if the data plane has not spoken of it. */
 bool program_port_state(const struct program *program, uint16_t port, struct api_event_port *state);

@@ -150,6 +150,8 @@ struct program {
 	struct sending *sending;
 	bool stale;   /* something changed since the sending began */
 	bool settled; /* the mirror is complete */
+	bool telling; /* the kernel's share changes: no time to send */
+	unsigned retry_s;
 	uint64_t last_generation;
 	char reason[128];
 	void (*on_loss)(void *arg);

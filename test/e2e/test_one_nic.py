@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import yaml
+import config as configs
 from conftest import ROOT, WORKERS, log_folder, needs_programs
 from lablib import topology
 from lablib.netns import Lab, run, wait_until
@@ -151,6 +152,61 @@ def test_a_session_to_the_gateway_outlives_everything(world):
     gateway.control.control("u")
     gateway.wait_ready()
     all_go_on("after the second start")
+
+
+def holder(world):
+    """Who has eth0, or None without sallyportd. A gateway without a data plane is no success."""
+    status = json.loads(world.gateway.cli("status", "-j", check=False).stdout or "{}")
+    return {port["name"]: port["held_by"] for port in status.get("ports", [])}.get("wan")
+
+
+def test_without_a_data_plane_the_kernel_has_the_interface(world):
+    """A session by which the server is administered goes on, whatever becomes of the data plane."""
+    gateway, config = world.gateway, world.config
+    world.start_tcp_echo("gateway", SSH)
+    sessions = [Session(world, family) for family in FAMILIES]
+    own = world.addresses("eth0")
+
+    def all_go_on(when, held_by):
+        wait_until(lambda: holder(world) == held_by, 60, f"the {held_by} to have eth0 {when}")
+        for session in sessions:
+            session.goes_on(when)
+        assert world.addresses("eth0") == (own if held_by == "kernel" else set())
+
+    # sallyportd alone, and then a data plane that refuses the first configuration.
+    config["ports"]["wan"]["give_back"] = 1
+    config["ports"]["more"] = {"device": "net_af_packet_more,iface=absent"}
+    configs.write(config, gateway.config)
+    gateway.control.start()
+    all_go_on("without a data plane", "kernel")
+    assert "the kernel's" in gateway.cli("status", check=False).stdout
+    findings = gateway.cli("doctor", check=False).stdout
+    assert "port wan: the kernel has eth0" in findings, findings
+    before = gateway.control.log.stat().st_size
+    gateway.dataplane.start()
+    wait_until(lambda: "the data plane refused" in gateway.control.log.read_text()[before:], 60,
+               "the configuration to be refused")
+    all_go_on("after a refusal", "kernel")
+    assert not world.addresses("sp-wan")
+    del config["ports"]["more"]
+    world.apply(config)
+    all_go_on("after the first port", "port")
+
+    # The data plane dies and stays away; sallyportd is started again meanwhile.
+    gateway.dataplane.stop()
+    all_go_on("after the data plane's death", "kernel")
+    old = gateway.control.kill()
+    gateway.control.restarted(old)
+    all_go_on("with another sallyportd", "kernel")
+    gateway.dataplane.control("u")
+    all_go_on("after the data plane came back", "port")
+    assert world.addresses("sp-wan") == own
+    # While it lives its port keeps the device, though nobody speaks with it.
+    gateway.control.stop()
+    for _ in range(3):
+        for session in sessions:
+            session.goes_on("without sallyportd")
+    assert not world.addresses("eth0")
 
 
 def sources(world):

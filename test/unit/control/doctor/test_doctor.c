@@ -261,7 +261,7 @@ static void test_firewalls(void **state)
 		{"{'table':{'family':'inet','name':'f2b-table'}}", "fail2ban", "warn", "ban",
 			"ignoreip = 127.0.0.1/8 ::1 100.64.0.0/10"},
 		{CHAIN("nat", "DOCKER", ""), "docker", "ok", "containers", ""},
-		{"", "guard", "fail", "guard of spd0 is gone", "sallyport apply"},
+		{"", "guard", "warn", "the kernel has spd0", "sallyport status"},
 		{"{'chain':{'family':'netdev','table':'sallyport_guard','name':'on_spd0'}}",
 			"guard", "ok", "kept off spd0", ""},
 	};
@@ -273,6 +273,12 @@ static void test_firewalls(void **state)
 		json_decref(found);
 		json_decref(ruleset);
 	}
+	put("/sys/class/net/sp-inet/ifindex", "7\n");
+	json_t *bare = rules(""), *unguarded = machine(bare);
+
+	expect(unguarded, "guard", "fail", "guard of spd0 is gone", "sallyport apply");
+	json_decref(unguarded);
+	json_decref(bare);
 	put("/etc/fail2ban/jail.local", "[DEFAULT]\nignoreip = ::1 100.64.0.0/10\n");
 	json_t *ruleset = rules("{'table':{'family':'inet','name':'f2b-table'}}");
 	json_t *found = machine(ruleset);

@@ -62,6 +62,7 @@ static void start_host(void)
 
 	host = host_create(lab_base, &lab_sink, &error);
 	assert_non_null(host);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_COMING), 0);
 }
 
 static void forget_told(void)

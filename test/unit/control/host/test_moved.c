@@ -20,6 +20,7 @@ static struct host *open_host(void)
 	host = host_create(lab_base, &lab_sink, &error);
 	assert_non_null(host);
 	assert_int_equal(host_set_folder(host, folder), 0);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_COMING), 0);
 	return host;
 }
 
@@ -108,9 +109,95 @@ static void test_moved(void **state)
 	assert_int_not_equal(status_of("ls %s/*", folder), 0);
 }
 
+/* A host whose device was laid and which has heard nothing of a data plane. */
+static struct host *open_away(struct host_config *config)
+{
+	struct host *host = open_host();
+
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_AWAY), 0);
+	assert_int_equal(host_configure(host, config), 0);
+	return host;
+}
+
+static void assert_holder(const struct host *host, enum host_holder holder)
+{
+	assert_int_equal(host_device_holder(host, 1), holder);
+	if (holder == HOST_HELD_BY_KERNEL) {
+		assert_has("ip addr show dev dev-wan", "192.0.2.1/24");
+		assert_lacks("nft list ruleset", "on_dev-wan");
+	} else {
+		assert_lacks("ip addr show dev dev-wan", "192.0.2.1/24");
+		assert_has("nft list ruleset", "on_dev-wan");
+	}
+}
+
+static void await_kernel(struct host *host)
+{
+	time_t end = lab_now() + WAIT_S;
+
+	while (host_device_holder(host, 1) != HOST_HELD_BY_KERNEL && lab_now() < end)
+		event_base_loop(lab_base, EVLOOP_ONCE);
+	assert_holder(host, HOST_HELD_BY_KERNEL);
+}
+
+/* The kernel's until a data plane is about to start the port, and again after its death. */
+static void test_holder(void **state)
+{
+	struct host_port port = {.port = 1, .name = "wan", .iface = "dev-wan", .give_back_s = 1};
+	struct host_config config = {.overlay = "ov0", .ports = &port, .port_count = 1};
+	struct host *host;
+
+	host = open_away(&config);
+	assert_holder(host, HOST_HELD_BY_KERNEL);
+	/* refused: no port was started */
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_COMING), 0);
+	assert_holder(host, HOST_HELD_BY_PORT);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_AWAY), 0);
+	assert_holder(host, HOST_HELD_BY_KERNEL);
+	/* started: it stays so for a while, and with another process */
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_COMING), 0);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_THERE), 0);
+	run("ip link add sp-wan type veth peer name far-wan netns %d", far_pid);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_AWAY), 0);
+	assert_holder(host, HOST_HELD_BY_PORT);
+	host_destroy(&host);
+	host = open_away(&config);
+	assert_holder(host, HOST_HELD_BY_PORT);
+	/* with a twin there is a data plane, whatever the connection says */
+	for (time_t end = lab_now() + 3; lab_now() < end;)
+		event_base_loop(lab_base, EVLOOP_ONCE);
+	assert_holder(host, HOST_HELD_BY_PORT);
+	run("ip link del sp-wan");
+	await_kernel(host);
+	/* it comes back */
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_COMING), 0);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_THERE), 0);
+	assert_holder(host, HOST_HELD_BY_PORT);
+	/* one that dies over and over counts as away all the time: at once */
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_AWAY), 0);
+	assert_holder(host, HOST_HELD_BY_KERNEL);
+	/* somebody flushed all rules */
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_COMING), 0);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_THERE), 0);
+	run("nft flush ruleset");
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_AWAY), 0);
+	assert_holder(host, HOST_HELD_BY_KERNEL);
+	/* never */
+	port.give_back_s = HOST_GIVE_BACK_NEVER;
+	assert_int_equal(host_configure(host, &config), 0);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_COMING), 0);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_THERE), 0);
+	assert_int_equal(host_set_dataplane(host, HOST_DATAPLANE_AWAY), 0);
+	assert_holder(host, HOST_HELD_BY_PORT);
+	assert_int_equal(host_withdraw(host), 0);
+	host_destroy(&host);
+	assert_has("ip addr show dev dev-wan", "192.0.2.1/24");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_moved)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_moved), cmocka_unit_test(test_holder)};
 	int failed;
 
 	if (mkdtemp(folder) == NULL)
