@@ -6,7 +6,8 @@
  *
  * Headers are written before each burst and so lie in the first cache, as with a packet generator
  * on the same core; flows and buckets do not. Routes, peers and neighbours are the unit tests'
- * fakes, which cost little with one entry each. TSC cycles; median of the rounds.
+ * fakes, which cost little with one entry each. TSC cycles; median of the rounds. Memory is what
+ * the process has more after the flows than before. Ratios are to the first line.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <rte_byteorder.h>
 #include <rte_cycles.h>
@@ -29,6 +31,7 @@ enum {
 	NETS = 20,             /* destinations, each with an egress address of its own */
 	PORTS_PER_NET = 60000, /* of its 64,512 */
 	ROUNDS = 21,
+	PARTS = 10, /* of opening the flows, for a median */
 	PACKETS_PER_ROUND = 200000,
 };
 
@@ -91,14 +94,35 @@ static void write_packet(struct rte_mbuf *mbuf, uint32_t n)
 	udp->dgram_cksum = 1;
 }
 
+/* Bytes of memory that this process has now. */
+static double resident(void)
+{
+	unsigned long all, here = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	if (file == NULL || fscanf(file, "%lu %lu", &all, &here) != 2)
+		here = 0;
+	if (file != NULL)
+		fclose(file);
+	return (double)here * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* The median of the parts; the last ones find the table as full as it gets. */
 static double open_flows(struct flow_worker *w, uint32_t flows)
 {
+	double parts[PARTS + 1];
 	uint64_t cycles = 0;
-	uint32_t refused = 0;
+	uint32_t refused = 0, part = flows >= PARTS ? flows / PARTS : 1;
+	unsigned count = 0;
 
 	for (uint32_t n = 0; n < flows; n++) {
 		uint64_t start;
 		uint8_t role;
+
+		if (n != 0 && n % part == 0 && count < PARTS) {
+			parts[count++] = (double)cycles / part;
+			cycles = 0;
+		}
 
 		write_packet(mbufs[0], n);
 		start = rte_rdtsc();
@@ -111,7 +135,10 @@ static double open_flows(struct flow_worker *w, uint32_t flows)
 	if (refused != 0)
 		printf("%u flows refused: %s\n", refused,
 			fake_drop_name(packet_of(mbufs[0])->drop));
-	return (double)cycles / flows;
+	if (count == 0)
+		return (double)cycles / flows;
+	qsort(parts, count, sizeof(*parts), compare);
+	return parts[count / 2];
 }
 
 static double one_round(struct flow_worker *w, uint32_t flows, uint32_t *next)
@@ -154,7 +181,8 @@ static void measure(uint32_t flows)
 	double cycles[ROUNDS], collect[ROUNDS];
 	struct flow_worker *w;
 	uint32_t next = 0;
-	double opened;
+	static double first_cycles, first_opened;
+	double opened, before = resident();
 
 	set_up_world(); /* with fresh port blocks */
 	w = fake_worker(flows + flows / 4 + 16);
@@ -167,9 +195,16 @@ static void measure(uint32_t flows)
 	qsort(cycles, ROUNDS, sizeof(*cycles), compare);
 	qsort(collect, ROUNDS, sizeof(*collect), compare);
 	printf("%9u flows, bursts of %3u: %6.1f cycles/packet (%.1f .. %.1f), "
-	       "%.0f per new flow, %.0f per flow collected\n",
+	       "%.0f per new flow, %.0f per flow collected, %.0f bytes per flow\n",
 		flows, burst, cycles[ROUNDS / 2], cycles[0], cycles[ROUNDS - 1], opened,
-		collect[ROUNDS / 2]);
+		collect[ROUNDS / 2], (resident() - before) / flows);
+	if (first_cycles == 0) {
+		first_cycles = cycles[ROUNDS / 2];
+		first_opened = opened;
+	} else {
+		printf("%9u flows, to the first line: %.2f per packet, %.2f per new flow\n", flows,
+			cycles[ROUNDS / 2] / first_cycles, opened / first_opened);
+	}
 }
 
 int main(int argc, char **argv)
