@@ -2,12 +2,13 @@
 """Tunnels of different MTUs: who sends too much into one is told what fits, and TCP never does."""
 import copy
 import re
+import subprocess
 
 import config as configs
 import pytest
 from conftest import log_folder, needs_programs
-from lablib import topology
-from lablib.netns import wait_until
+from lablib import internet, topology
+from lablib.netns import run, wait_until
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 from scapy.layers.l2 import Ether
@@ -88,6 +89,62 @@ def test_segments_fit(world, family):
         for packets, what in ((there.packets(), "there"), (here.packets(), "here")):
             sizes = {dict(p[TCP].options)["MSS"] for p in packets if TCP in p and p[TCP].flags.S}
             assert sizes and max(sizes) == mtu - head, (name, what, sizes)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tracepath_finds_the_narrower_tunnel(world, family):
+    """What the first client sends fits its own tunnel, and not the other one's."""
+    gateway, other = {"v4": "100.64.0.1", "v6": "fd64::1"}[family], configs.overlay(2, family)
+    output = world.clients["client1"].run("tracepath", f"-{family[1]}", "-n", "-m", "4", other,
+                                          timeout=40).stdout
+    hops = re.findall(r"^ *(\d+): +([0-9a-f.:]+) ", output, re.M)
+    assert list(dict.fromkeys(hops)) == [("1", gateway), ("2", other)], output
+    assert f"Resume: pmtu {MTUS['client2']} hops 2 back 2" in output, output
+
+
+TLS_PORT = 4433
+
+
+@pytest.fixture(scope="module")
+def tls_world(world):
+    """A TLS server on the internet host and on each client; the clients' own interfaces believe in
+    1,420 bytes, so that only the gateway knows better."""
+    state = world.lab.state
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", "/CN=test", "-keyout", state / "tls.key",
+         "-out", state / "tls.crt"])
+    for node in ("internet", *MTUS):
+        world.lab.start(node, "openssl", "s_server", "-accept", TLS_PORT, "-quiet", "-cert",
+                        state / "tls.crt", "-key", state / "tls.key",
+                        log=world.logs / f"{node}.tls.log")
+        wait_until(lambda: internet.listening(world.lab, node, TLS_PORT), 10, "the TLS server")
+    for name in MTUS:
+        world.clients[name].run("ip", "link", "set", "wg0", "mtu", "1420")
+    yield world
+    for name, mtu in MTUS.items():
+        world.clients[name].run("ip", "link", "set", "wg0", "mtu", mtu)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("asking, asked", [("client1", "internet"), ("client1", "client2"),
+                                           ("client2", "client1")])
+def test_a_client_hello_of_two_segments(tls_world, asking, asked, family):
+    """Some 2,300 bytes: none of its segments is longer than the narrowest tunnel takes."""
+    world = tls_world
+    host = (topology.INTERNET[family] if asked == "internet" else
+            configs.overlay(int(asked[-1]), family))
+    offers = ",".join(f"{n:03}".ljust(200, "x") for n in range(10))
+    mtu = min(MTUS[name] for name in (asking, asked) if name in MTUS)
+    interface = "eth0" if asked == "internet" else "wg0"
+    with world.capture(asked, interface, f"tcp dst port {TLS_PORT}") as capture:
+        answer = world.clients[asking].run(
+            "openssl", "s_client", "-connect", f"[{host}]:{TLS_PORT}" if family == "v6" else
+            f"{host}:{TLS_PORT}", "-alpn", offers, "-brief", "-no_ign_eof", stdin=subprocess.DEVNULL)
+        assert "CONNECTION ESTABLISHED" in answer.stderr, answer.stderr
+        wait_until(lambda: len([p for p in capture.packets() if len(p[TCP].payload) > 500]) >= 2, 5,
+                   "two segments")
+    longest = max(len(bytes(p[TCP].payload)) for p in capture.packets())
+    assert longest <= mtu - (40 if family == "v4" else 60)
 
 
 def test_another_mtu_counts_at_once(world):

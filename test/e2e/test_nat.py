@@ -90,6 +90,16 @@ def test_traceroute_shows_the_gateway(exit_world, family):
     assert hops == [[gateway], [topology.INTERNET[family]]], output
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tracepath_shows_the_gateway(exit_world, family):
+    host, gateway = topology.INTERNET[family], {"v4": "100.64.0.1", "v6": "fd64::1"}[family]
+    output = exit_world.clients["client1"].run("tracepath", f"-{family[1]}", "-n", "-m", "4", host,
+                                               timeout=40).stdout
+    hops = re.findall(r"^ *(\d+): +([0-9a-f.:]+) ", output, re.M)
+    assert list(dict.fromkeys(hops)) == [("1", gateway), ("2", host)], output
+    assert re.search(r"Resume: pmtu 1420 hops 2 back 2", output), output
+
+
 def test_fragments_go_between_workers(exit_world):
     """Workers publish their counters now and then: asked for until they are there."""
     before = exit_world.handoffs()
