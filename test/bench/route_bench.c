@@ -23,11 +23,10 @@ enum {
 	ROUNDS = 21,
 	ASKED = 1 << 16, /* addresses, of each family; asked for once per round */
 	HOLDER = 1,
-	MEMORY_MB = 3072,
+	MEMORY_MB = 512,
 };
 
 struct table {
-	const char *name;
 	struct prefix_table *routes;
 	uint32_t v4, v6;
 	double bytes;  /* per route, all told */
@@ -156,7 +155,7 @@ static void fill(struct table *table)
 	size_t before = heap_bytes();
 	int error = 0;
 
-	table->routes = prefix_table_create(table->name, table->v4 + table->v6, &error);
+	table->routes = prefix_table_create(table->v4 + table->v6, &error);
 	if (table->routes == NULL) {
 		fprintf(stderr, "route_bench: %s\n", strerror(-error));
 		exit(EXIT_FAILURE);
@@ -205,7 +204,7 @@ static void print(struct table *table)
 int main(int argc, char **argv)
 {
 	uint32_t counts[4] = {1000000, 200000, 1000, 200};
-	struct table large = {.name = "large"}, small = {.name = "small"};
+	struct table large = {0}, small = {0};
 
 	for (int i = 1; i < argc && i <= 4; i++)
 		counts[i - 1] = (uint32_t)strtoul(argv[i], NULL, 10);
