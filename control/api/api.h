@@ -23,6 +23,7 @@ struct api {
 	struct event_base *base; /* for what goes on after a request's handler has returned */
 	struct api_stream *capturing, *tracing; /* by one client at a time */
 	const struct health *health;            /* NULL = not looked at: not ready */
+	const struct failover *failover;        /* NULL = no routing peer is watched */
 };
 
 /* For http_create(); arg is a struct api that outlives the server. */

@@ -2,6 +2,8 @@
 /* Objects of the configuration with what became of them and what they counted. */
 #include "control/api/api_priv.h"
 
+#include "control/failover/failover.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -134,6 +136,48 @@ static size_t selectors(const struct compiled *c, const struct model_exit_node *
 	return n;
 }
 
+/* Does any set reach the route's network through this peer? */
+static bool is_in_use(const struct compiled *c, const struct model_route *route, uint32_t peer)
+{
+	for (size_t i = 0; i < c->n_sets; i++) {
+		for (size_t k = 0; k < c->sets[i]->n_routes; k++) {
+			const struct compile_route *held = &c->sets[i]->routes[k];
+
+			if (held->route == route && held->peer != NULL &&
+				held->peer->object.index == peer)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The routing peers; of those that others can take over from, how they stand. */
+static json_t *members_json(
+	const struct api *api, const struct compiled *c, const struct model_route *route)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < route->via_peers.n; i++) {
+		uint32_t peer = route->via_peers.index[i];
+		json_t *json = json_pack("{s:s, s:b}", "peer", route->via_peers.names[i], "in_use",
+			is_in_use(c, route, peer));
+		struct failover_view view;
+
+		if (c->understudies[peer] &&
+			failover_look(api->failover, c->peer_ids[peer], &view)) {
+			json_object_set_new(
+				json, "state", json_string(failover_state_name(view.state)));
+			json_object_set_new(json, "for_s", api_json_count(view.since_ms / 1000));
+			json_object_set_new(
+				json, "silent_s", api_json_count(view.silent_ms / 1000));
+		} else {
+			json_object_set_new(json, "state", json_null()); /* not watched */
+		}
+		json_array_append_new(list, json);
+	}
+	return list;
+}
+
 void api_get_routes(struct http_request *request, void *arg)
 {
 	struct api *api = arg;
@@ -158,6 +202,7 @@ void api_get_routes(struct http_request *request, void *arg)
 		json_object_set_new(json, "map", api_json_prefixes(&route->map));
 		json_object_set_new(json, "nptv6", json_boolean(route->nptv6));
 		json_object_set_new(json, "via_peers", api_json_names(&route->via_peers));
+		json_object_set_new(json, "members", members_json(api, c, route));
 		json_object_set_new(json, "via_port",
 			api_json_text(route->via_port.n > 0 ? route->via_port.names[0] : NULL));
 		json_object_set_new(json, "masquerade", json_boolean(route->masquerade));

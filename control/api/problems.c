@@ -2,6 +2,8 @@
 /* What is wrong with the running gateway, worst first, each with what to type next. */
 #include "control/api/api_priv.h"
 
+#include "control/failover/failover.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -104,6 +106,24 @@ static void look_at_traffic(struct problems *problems, const struct api *api)
 			"sallyport explain SP1107");
 }
 
+/* Whose place somebody else has taken, or for whom there is nobody left. */
+static void look_at_routers(struct problems *problems, struct api *api, const struct compiled *c)
+{
+	struct failover_view view;
+
+	for (size_t i = 0; c->n_understudies > 0 && i < c->model->tables[MODEL_PEER].n; i++) {
+		if (!c->understudies[i] || !failover_look(api->failover, c->peer_ids[i], &view) ||
+			view.state == MEMBER_UP)
+			continue;
+		add(problems, DIAG_ROUTER_DOWN,
+			json_sprintf("routing peer %s is %s: nothing is sent to its networks "
+				     "through it while another one is up",
+				model_peer_at(c->model, i)->object.name,
+				failover_state_name(view.state)),
+			"sallyport routes");
+	}
+}
+
 static void look_at_revision(struct problems *problems, struct api *api)
 {
 	struct revision_state state = revision_state(api->revision);
@@ -134,6 +154,8 @@ json_t *api_problems(struct api *api, const struct compiled *c, const json_t *po
 	if (c != NULL)
 		look_at_egress(&problems, api, c);
 	look_at_traffic(&problems, api);
+	if (c != NULL)
+		look_at_routers(&problems, api, c);
 	json_array_extend(problems.errors, problems.warnings);
 	json_decref(problems.warnings);
 	return problems.errors;

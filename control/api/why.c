@@ -188,6 +188,20 @@ static json_t *forward_json(const struct why_context *w)
 		forward->inside_first + (w->query->port - forward->port_first));
 }
 
+/* Who would carry it if he were up; NULL: he does, or there is none. */
+static const struct model_peer *stood_in_for(const struct why_context *w)
+{
+	const struct compile_set *set = w->answer->set;
+
+	for (size_t i = 0; set != NULL && i < set->n_routes; i++) {
+		const struct compile_route *held = &set->routes[i];
+
+		if (prefix_equal(&held->prefix, &w->answer->route->prefix))
+			return held->preferred != held->peer ? held->preferred : NULL;
+	}
+	return NULL;
+}
+
 static json_t *next_hop_json(const struct why_context *w)
 {
 	const struct why_answer *answer = w->answer;
@@ -210,6 +224,9 @@ static json_t *next_hop_json(const struct why_context *w)
 
 		json = json_pack("{s:o, s:i}", "peer", api_json_text(name), "mtu",
 			peer != NULL && peer->mtu != 0 ? peer->mtu : m->wireguard.mtu);
+		peer = answer->route == hop ? stood_in_for(w) : NULL;
+		if (peer != NULL)
+			json_object_set_new(json, "instead_of", json_string(peer->object.name));
 		if (answer->real.family != ADDR_NONE) /* mapped */
 			json_object_set_new(json, "address", api_json_addr(&answer->real));
 		return json;

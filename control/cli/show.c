@@ -110,6 +110,33 @@ static void prefix_cell(struct cli_table *table, const json_t *route)
 	cli_table_cell(table, "%s", text);
 }
 
+/* "berlin1 (in use), berlin2 (down)": where one can take over from another, how each stands. */
+static void via_cell(struct cli_table *table, const json_t *route)
+{
+	const json_t *members = json_object_get(route, "members"), *member;
+	char text[LIST_TEXT] = "";
+	size_t used = 0, i;
+
+	if (json_is_string(json_object_get(route, "via_port"))) {
+		cli_table_cell(table, "%s", cli_text(route, "via_port"));
+		return;
+	}
+	json_array_foreach(members, i, member)
+	{
+		const char *state = json_string_value(json_object_get(member, "state"));
+		bool in_use = json_is_true(json_object_get(member, "in_use"));
+
+		if (state != NULL && in_use && strcmp(state, "up") == 0)
+			state = "in use";
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%s%s%s",
+			i == 0 ? "" : ", ", cli_text(member, "peer"), state == NULL ? "" : " (",
+			state == NULL ? "" : state, state == NULL ? "" : ")");
+		if (used >= sizeof(text))
+			break;
+	}
+	cli_table_cell(table, "%s", text);
+}
+
 int cli_run_routes(struct cli *cli)
 {
 	static const char *const headers[] = {
@@ -117,7 +144,6 @@ int cli_run_routes(struct cli *cli)
 	int code;
 	json_t *json = get(cli, "/api/routes", &code), *route;
 	struct cli_table *table;
-	char text[LIST_TEXT];
 	size_t i;
 
 	if (json == NULL)
@@ -129,10 +155,7 @@ int cli_run_routes(struct cli *cli)
 
 		cli_table_cell(table, "%s", cli_text(route, "name"));
 		prefix_cell(table, route);
-		cli_table_cell(table, "%s",
-			json_is_string(json_object_get(route, "via_port"))
-				? cli_text(route, "via_port")
-				: cli_list(route, "via_peers", text, sizeof(text)));
+		via_cell(table, route);
 		cli_table_cell(table, "%s",
 			!json_is_true(json_object_get(route, "enabled")) ? "disabled"
 			: open                                           ? "OPEN"

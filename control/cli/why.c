@@ -57,9 +57,11 @@ static void print_steps(const json_t *json)
 				? ", seen from the egress address"
 				: "");
 	if (json_is_object(hop))
-		printf("next hop  %s %s%s%s  MTU %lld\n", has(hop, "peer") ? "peer" : "port",
+		printf("next hop  %s %s%s%s%s%s%s  MTU %lld\n", has(hop, "peer") ? "peer" : "port",
 			cli_text(hop, has(hop, "peer") ? "peer" : "port"),
-			has(hop, "address") ? "  " : "",
+			has(hop, "instead_of") ? " (" : "",
+			has(hop, "instead_of") ? cli_text(hop, "instead_of") : "",
+			has(hop, "instead_of") ? " is down)" : "", has(hop, "address") ? "  " : "",
 			has(hop, "address") ? cli_text(hop, "address") : "",
 			(long long)cli_int(hop, "mtu"));
 	if (has(json, "drop"))

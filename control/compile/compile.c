@@ -247,6 +247,7 @@ struct compiled *compile_model(const struct compile_input *input, int *error, co
 		goto err;
 	assign_ids(&b);
 	compile_sets(&b);
+	compile_members(&b);
 	for (size_t i = 0; i < m->tables[MODEL_PORT].n; i++)
 		emit_port(&b, model_port_at(m, i));
 	emit_overlay(&b);

@@ -45,6 +45,8 @@ struct compile_secret {
 /* A route as one source set holds it. */
 struct compile_route {
 	struct prefix prefix;
+	const struct model_peer *peer;           /* in force; NULL = by a port, or an `also` */
+	const struct model_peer *preferred;      /* ... if all were up */
 	const struct model_route *route;         /* or NULL: */
 	const struct model_exit_node *exit_node; /* an `also` of this one */
 };
@@ -71,12 +73,17 @@ struct compiled {
 	struct compile_set **sets;
 	size_t n_sets;
 	struct compile_set **set_of_peer; /* by index of the peer; NULL for disabled peers */
-	uint32_t *peer_ids;               /* by index of the peer */
-	uint32_t *route_ids;              /* by index of the route */
-	uint32_t *exit_node_ids;          /* route ids, by index of the exit node */
-	uint32_t *forward_ids;            /* by index of the forward */
-	uint32_t **pool_address_ids;      /* egress ids, by index of the pool and of its address */
-	const char **rule_names;          /* by rule id; NULL = unused */
+	bool *peer_down;                  /* by index of the peer: input's `down` */
+	/* By index of the peer: there is another one for a range of a network of his, so it matters
+	 * whether he lives. */
+	bool *understudies;
+	size_t n_understudies;
+	uint32_t *peer_ids;          /* by index of the peer */
+	uint32_t *route_ids;         /* by index of the route */
+	uint32_t *exit_node_ids;     /* route ids, by index of the exit node */
+	uint32_t *forward_ids;       /* by index of the forward */
+	uint32_t **pool_address_ids; /* egress ids, by index of the pool and of its address */
+	const char **rule_names;     /* by rule id; NULL = unused */
 	uint32_t n_rule_names;
 	struct compile_secret *secrets; /* locked memory, wiped when destroyed */
 	size_t n_secrets;
@@ -92,6 +99,9 @@ struct compile_input {
 	/* Also the gateway's addresses and underlay routes as the configuration has them; false
 	 * when the kernel's are mirrored. */
 	bool underlay;
+	/* Routing peers that are not to be used while there are others. */
+	const struct key *down;
+	size_t n_down;
 };
 
 /* NULL and *error: -ENOSPC (ids exhausted), or of a preshared key file; `what` names the object. */

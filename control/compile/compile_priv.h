@@ -37,6 +37,9 @@ void compile_sets(struct builder *b);
 bool compile_set_matches(
 	const struct model *model, const struct compile_set *set, const struct model_source *from);
 
+/* members.c: peer_down and understudies. */
+void compile_members(struct builder *b);
+
 /* reach.c: what each set holds (exit node, routes), then overlay routes and allowed-IPs. */
 void compile_reach(struct builder *b);
 

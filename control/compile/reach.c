@@ -66,18 +66,6 @@ static bool set_in_groups(const struct compile_set *set, const struct model_refs
 	return false;
 }
 
-/* The routing peer in force: the first one that is enabled. */
-static const struct model_peer *routing_peer(const struct model *m, const struct model_route *route)
-{
-	for (size_t i = 0; i < route->via_peers.n; i++) {
-		const struct model_peer *peer = model_peer_at(m, route->via_peers.index[i]);
-
-		if (peer->enabled)
-			return peer;
-	}
-	return NULL;
-}
-
 /* Does an enabled policy that allows anything lead from the set to the route or its routing peer,
  * or from that peer to the set? */
 static bool connects(const struct model *m, const struct model_policy *policy,
@@ -107,21 +95,45 @@ static bool receives(const struct compile_set *set, const struct model_route *ro
 	return set_in_groups(set, &route->distribute_to);
 }
 
-static bool holds_route(
-	const struct model *m, const struct compile_set *set, const struct model_route *route)
+static bool is_connected(const struct model *m, const struct compile_set *set,
+	const struct model_route *route, const struct model_peer *peer)
 {
-	const struct model_peer *peer;
-
-	if (!route->enabled || !receives(set, route))
-		return false;
-	if (route->via_port.n > 0)
-		return true; /* the gateway itself routes */
-	peer = routing_peer(m, route);
-	for (size_t i = 0; peer != NULL && i < m->tables[MODEL_POLICY].n; i++) {
+	for (size_t i = 0; i < m->tables[MODEL_POLICY].n; i++) {
 		if (connects(m, model_policy_at(m, i), set, route, peer))
 			return true;
 	}
 	return false;
+}
+
+/* The routing peer of this set (NULL: of anybody): the first one that is up, else the first. */
+static const struct model_peer *routing_peer(const struct builder *b, const struct compile_set *set,
+	const struct model_route *route, const struct model_peer **preferred)
+{
+	*preferred = NULL;
+	for (size_t i = 0; i < route->via_peers.n; i++) {
+		uint32_t index = route->via_peers.index[i];
+		const struct model_peer *peer = model_peer_at(b->model, index);
+
+		if (!peer->enabled || (set != NULL && !is_connected(b->model, set, route, peer)))
+			continue;
+		if (*preferred == NULL)
+			*preferred = peer;
+		if (!b->c->peer_down[index])
+			return peer;
+	}
+	return *preferred;
+}
+
+/* Fills in who carries it. */
+static bool holds_route(const struct builder *b, const struct compile_set *set,
+	const struct model_route *route, struct compile_route *held)
+{
+	if (!route->enabled || !receives(set, route))
+		return false;
+	if (route->via_port.n > 0)
+		return true; /* the gateway itself routes */
+	held->peer = routing_peer(b, set, route, &held->preferred);
+	return held->peer != NULL;
 }
 
 enum compile_offer compile_offer(const struct model *m, const struct compile_set *set,
@@ -143,17 +155,15 @@ enum compile_offer compile_offer(const struct model *m, const struct compile_set
 }
 
 static void add_route(struct builder *b, struct compile_set *set, const struct prefix *prefix,
-	const struct model_route *route, const struct model_exit_node *exit_node)
+	const struct compile_route *held)
 {
 	set->routes = pool_grow(b->pool, set->routes, set->n_routes, sizeof(*set->routes));
-	set->routes[set->n_routes++] = (struct compile_route){
-		.prefix = *prefix,
-		.route = route,
-		.exit_node = exit_node,
-	};
+	set->routes[set->n_routes] = *held;
+	set->routes[set->n_routes++].prefix = *prefix;
 }
 
-/* By prefix; for one prefix the route before the `also`, the lower metric, the lower name. */
+/* By prefix; for one prefix the route before the `also`, the lower name of the network, the lower
+ * metric, the lower name. */
 static int compare_routes(const void *left, const void *right)
 {
 	const struct compile_route *a = left, *b = right;
@@ -163,42 +173,79 @@ static int compare_routes(const void *left, const void *right)
 		return order;
 	if (a->route == NULL || b->route == NULL)
 		return (a->route == NULL) - (b->route == NULL);
+	order = strcmp(a->route->network, b->route->network);
+	if (order != 0)
+		return order;
 	if (a->route->metric != b->route->metric)
 		return a->route->metric < b->route->metric ? -1 : 1;
 	return strcmp(a->route->object.name, b->route->object.name);
 }
 
+static bool is_up(const struct builder *b, const struct compile_route *held)
+{
+	return held->peer == NULL || !b->c->peer_down[held->peer->object.index];
+}
+
+/* Of the routes with one prefix, the wish first: the first one of the same network that is up. */
+static struct compile_route choose(
+	const struct builder *b, const struct compile_route *routes, size_t n)
+{
+	struct compile_route chosen = routes[0];
+
+	for (size_t i = 0; i < n && routes[i].route != NULL && routes[0].route != NULL; i++) {
+		if (strcmp(routes[i].route->network, routes[0].route->network) != 0)
+			break;
+		if (!is_up(b, &routes[i]))
+			continue;
+		chosen = routes[i];
+		chosen.preferred = routes[0].preferred;
+		break;
+	}
+	return chosen;
+}
+
+/* One route for each prefix. */
+static void choose_routes(const struct builder *b, struct compile_set *set)
+{
+	size_t n = 0, end;
+
+	qsort(set->routes, set->n_routes, sizeof(*set->routes), compare_routes);
+	for (size_t i = 0; i < set->n_routes; i = end) {
+		for (end = i + 1; end < set->n_routes; end++) {
+			if (!prefix_equal(&set->routes[i].prefix, &set->routes[end].prefix))
+				break;
+		}
+		set->routes[n++] = choose(b, &set->routes[i], end - i);
+	}
+	set->n_routes = n;
+}
+
 static void collect_reach(struct builder *b, struct compile_set *set)
 {
 	const struct model *m = b->model;
-	size_t n = 0;
 
 	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
 		const struct model_route *route = model_route_at(m, i);
+		struct compile_route held = {.route = route};
 
-		if (!holds_route(m, set, route))
+		if (!holds_route(b, set, route, &held))
 			continue;
 		for (size_t k = 0; k < route->prefixes.n; k++)
-			add_route(b, set, &route->prefixes.items[k], route, NULL);
+			add_route(b, set, &route->prefixes.items[k], &held);
 	}
 	for (size_t i = 0; i < m->tables[MODEL_EXIT_NODE].n && set->exit_node == NULL; i++) {
 		const struct model_exit_node *exit_node = model_exit_node_at(m, i);
+		struct compile_route held = {.exit_node = exit_node};
 
 		if ((set->selected != NULL && set->selected != exit_node) ||
 			compile_offer(m, set, exit_node) != COMPILE_OFFERED)
 			continue;
 		set->exit_node = exit_node;
 		for (size_t k = 0; k < exit_node->also.n; k++)
-			add_route(b, set, &exit_node->also.items[k], NULL, exit_node);
+			add_route(b, set, &exit_node->also.items[k], &held);
 	}
-	if (set->n_routes == 0)
-		return;
-	qsort(set->routes, set->n_routes, sizeof(*set->routes), compare_routes);
-	for (size_t i = 0; i < set->n_routes; i++) {
-		if (n == 0 || !prefix_equal(&set->routes[n - 1].prefix, &set->routes[i].prefix))
-			set->routes[n++] = set->routes[i];
-	}
-	set->n_routes = n;
+	if (set->n_routes > 0)
+		choose_routes(b, set);
 }
 
 static struct api_route_set *emit_route(struct builder *b, struct prefix prefix, uint32_t set_id)
@@ -260,7 +307,7 @@ static void emit_held_route(
 		message->gateway = port_gateway(m, route, port, &held->prefix);
 	} else {
 		message->next = API_NEXT_PEER;
-		message->peer = b->c->peer_ids[routing_peer(m, route)->object.index];
+		message->peer = b->c->peer_ids[held->peer->object.index];
 	}
 }
 
@@ -321,7 +368,7 @@ static void emit_maps(struct builder *b, const struct model_route *route, uint32
  * policies say who may. */
 static void emit_public(struct builder *b, const struct model_route *route)
 {
-	const struct model_peer *peer = routing_peer(b->model, route);
+	const struct model_peer *preferred, *peer = routing_peer(b, NULL, route, &preferred);
 
 	for (size_t i = 0; route->nptv6 && peer != NULL && i < route->prefixes.n; i++) {
 		struct api_route_set *message = emit_route(b, route->prefixes.items[i], 0);

@@ -590,6 +590,12 @@ static const struct conf_field policy_defaults_fields[] = {
 	END,
 };
 
+static const struct conf_field failover_fields[] = {
+	FIELD("dead_after_s", u32, model_failover, dead_after_s, .min = 2, .max = 3600),
+	FIELD("return_after_s", u32, model_failover, return_after_s, .min = 0, .max = 86400),
+	END,
+};
+
 static const struct conf_field root_fields[] = {
 	{.key = "version",
 		.read = conf_read_version,
@@ -604,6 +610,7 @@ static const struct conf_field root_fields[] = {
 	{.key = "groups", .read = conf_read_named, .kind = MODEL_GROUP, .shape = CONF_SHAPE_NAMED},
 	{.key = "peers", .read = conf_read_named, .kind = MODEL_PEER, .shape = CONF_SHAPE_NAMED},
 	{.key = "routes", .read = conf_read_named, .kind = MODEL_ROUTE, .shape = CONF_SHAPE_NAMED},
+	FIELD("failover", fields, model, failover, .fields = failover_fields),
 	{.key = "exit_nodes",
 		.read = conf_read_named,
 		.kind = MODEL_EXIT_NODE,

@@ -161,9 +161,10 @@
 		"everyone who receives the route reaches all of it. Name acl_groups, or set "      \
 		"policy.routes_without_acl_groups: deny.")                                         \
 	X(502, ROUTES_OVERLAP, DIAG_WARNING, "routes overlap for the same group",                  \
-		"A group receives the same range by two routes. The lower metric wins, then the "  \
+		"A group receives the same range by routes of two networks. The network whose "    \
 		"name "                                                                            \
-		"that sorts first; the other one is not used by that group.")                      \
+		"sorts first wins, and the other one is not used by that group. Where one is to "  \
+		"take over from the other, give both the same `network:`.")                        \
 	X(503, NO_EFFECT, DIAG_WARNING, "an object without effect",                                \
 		"Nothing can ever use this object as it stands; the message says why.")            \
 	X(504, EGRESS_OFF_LINK, DIAG_WARNING, "an egress address on no port's network",            \
@@ -205,6 +206,10 @@
 		"be "                                                                              \
 		"written again. A damaged file may be moved away: then `systemctl restart "        \
 		"sallyportd`, and figures begin anew.")                                            \
+	X(1108, ROUTER_DOWN, DIAG_WARNING, "a routing peer does not answer",                       \
+		"Nothing was heard from it for failover.dead_after_s seconds, though it was "      \
+		"asked. Another peer of its network has taken over, if one is up; it is used "     \
+		"again when it has been heard for failover.return_after_s seconds.")               \
 	X(1120, FILES_BEHIND, DIAG_ERROR, "the files are not what is in force",                    \
 		"The files of the configuration had errors at the start, and the version that "    \
 		"was "                                                                             \

@@ -28,6 +28,7 @@
 
 #include "common/base/log.h"
 #include "control/api/api.h"
+#include "control/failover/failover.h"
 #include "control/health/health.h"
 #include "control/main/door.h"
 #include "control/main/blocks.h"
@@ -68,6 +69,7 @@ struct daemon {
 	struct door *door;
 	struct health *health;
 	struct traffic *traffic;
+	struct failover *failover;
 	struct uapi *uapi;
 	struct api api;
 	char status[256]; /* the last configuration's, once it is known */
@@ -366,6 +368,9 @@ static int start_http(struct daemon *d)
 	if (d->health == NULL)
 		return error;
 	start_traffic(d);
+	d->failover = failover_create(d->base, d->program, &error);
+	if (d->failover == NULL)
+		return error;
 	d->api = (struct api){
 		.program = d->program,
 		.revision = d->revision,
@@ -377,6 +382,7 @@ static int start_http(struct daemon *d)
 		.started_s = time(NULL),
 		.base = d->base,
 		.health = d->health,
+		.failover = d->failover,
 	};
 	d->door = door_create(d->base, &d->api, &error);
 	if (d->door == NULL)
@@ -412,6 +418,7 @@ static void stop(struct daemon *d)
 	door_destroy(&d->door);
 	health_destroy(&d->health);
 	traffic_destroy(&d->traffic);
+	failover_destroy(&d->failover);
 	kernel_attach(d->kernel, NULL);
 	revision_destroy(&d->revision);
 	blocks_attach(d->blocks, NULL);

@@ -456,7 +456,8 @@ static int compare_offers(const void *left, const void *right)
 	       (a->route->object.index < b->route->object.index);
 }
 
-/* The same range by two routes for one group: berlin and london without a border between them. */
+/* The same range by two networks for one group: berlin and london without a border between them.
+ * Two routes of one network are each other's understudies. */
 static void check_route_overlaps(struct checker *c)
 {
 	const struct model *m = c->model;
@@ -486,6 +487,7 @@ static void check_route_overlaps(struct checker *c)
 
 		if (offer->route == first->route || offer->prefix.family == ADDR_NONE ||
 			strcmp(offer->group, first->group) != 0 ||
+			strcmp(offer->route->network, first->route->network) == 0 ||
 			!prefix_equal(&offer->prefix, &first->prefix))
 			continue;
 		report(c, DIAG_ROUTES_OVERLAP,

@@ -33,6 +33,10 @@ enum {
 	MODEL_NAME_MAX = 63,
 	MODEL_TEXT_MAX = 255,
 	MODEL_METRIC_DEFAULT = 100,
+	/* A peer answers a packet with content within 10 s (KEEPALIVE-TIMEOUT), and is given
+	 * REKEY-TIMEOUT on top, as WireGuard does before it tries another handshake. */
+	MODEL_DEAD_AFTER_S = 15,
+	MODEL_RETURN_AFTER_S = 30,
 	MODEL_MTU_DEFAULT = 1500,
 	MODEL_KEEP_DAYS_DEFAULT = 90,
 	MODEL_GIVE_BACK_OWN = UINT16_MAX, /* as control/host/host.h has it */
@@ -102,6 +106,12 @@ struct model_dataplane {
 /* What the control process itself listens on, beside its Unix sockets. */
 struct model_management {
 	struct endpoint metrics; /* /metrics, /livez ...; ADDR_NONE = only on the Unix socket */
+};
+
+/* When a routing peer that has an understudy goes out of use, and when it comes back. */
+struct model_failover {
+	uint32_t dead_after_s;
+	uint32_t return_after_s;
 };
 
 struct model_port {
@@ -319,6 +329,7 @@ struct model {
 	struct model_egress egress;
 	struct model_timeouts timeouts;
 	bool routes_without_acl_groups_allow;
+	struct model_failover failover;
 	struct model_tests tests;
 	struct model_table tables[MODEL_KINDS];
 };

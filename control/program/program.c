@@ -367,6 +367,7 @@ struct program *program_create(const struct program_options *options, int *error
 	p->retry = check(evtimer_new(p->base, retry, p));
 	p->flush = check(evtimer_new(p->base, on_flush, p));
 	p->resolve = check(resolve_create(p->base, on_resolved, p));
+	down_load(p);
 	p->link = link_create(&link, error);
 	if (p->link == NULL)
 		program_destroy(&p);
@@ -401,6 +402,7 @@ void program_destroy(struct program **program)
 	}
 	event_free(p->retry);
 	event_free(p->flush);
+	free(p->down);
 	free(p->state_dir);
 	free(p);
 	*program = NULL;
@@ -414,6 +416,8 @@ static struct compiled *compile(
 		.store = store,
 		.state_dir = p->state_dir,
 		.underlay = !p->mirrored,
+		.down = p->down,
+		.n_down = p->n_down,
 	};
 	struct compiled *compiled = NULL;
 	const char *what = model->wireguard.private_key_file;

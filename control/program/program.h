@@ -113,6 +113,12 @@ struct program_preview *program_preview(struct program *program, struct model *m
 	size_t size) __attribute__((warn_unused_result));
 void program_preview_destroy(struct program_preview **preview);
 
+/*
+ * Routing peers that do not answer, by public key: from now on routes go through others of their
+ * network, if they have any. Kept in the store; the same list again changes nothing. Copied.
+ */
+void program_set_down(struct program *program, const struct key *keys, size_t n);
+
 /* The configuration in force, NULL before the first. Valid until the loop's next turn. */
 const struct compiled *program_compiled(const struct program *program);
 

@@ -115,6 +115,9 @@ int selected_change(const struct compiled *current, struct model *next,
 	const struct selection *selection, char *text, size_t size)
 	__attribute__((warn_unused_result));
 
+/* down.c: from the store, at the start. */
+void down_load(struct program *program);
+
 struct peer_marks {
 	uint32_t peer;
 	struct store_marks marks;
@@ -160,6 +163,8 @@ struct program {
 	struct event *flush;
 	struct resolve *resolve;
 	struct peer_marks *marks;
+	struct key *down; /* routing peers that do not answer */
+	size_t n_down;
 	bool port_known[API_PORT_MAX];
 	struct api_event_port ports[API_PORT_MAX];
 };

@@ -50,6 +50,8 @@ static const char schema[] =
 	"  addresses TEXT NOT NULL, endpoint TEXT NOT NULL, preshared_key_file TEXT, "
 	"  keepalive INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS selections (key TEXT PRIMARY KEY, exit_node TEXT NOT NULL) "
+	"  WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS down (key TEXT PRIMARY KEY) "
 	"  WITHOUT ROWID;" STORE_VERSIONS_SCHEMA "PRAGMA user_version = 1;";
 
 static void *check(void *memory)

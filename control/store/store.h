@@ -112,6 +112,14 @@ int store_selections_each(struct store *store,
 	void (*each)(const struct store_selection *selection, void *arg), void *arg)
 	__attribute__((warn_unused_result));
 
+/* Routing peers that did not answer: replaces all of them. 0 or -EIO: then nothing was changed. */
+int store_down_set(struct store *store, const struct key *keys, size_t n)
+	__attribute__((warn_unused_result));
+
+/* In the order of their texts. 0 or -EIO. */
+int store_down_each(struct store *store, void (*each)(const struct key *key, void *arg), void *arg)
+	__attribute__((warn_unused_result));
+
 /*
  * The configurations that were in force, the newest one last; at most STORE_VERSIONS_MAX of them
  * and about STORE_VERSIONS_BYTES_MAX bytes, but always two. Texts hold references to secrets only.

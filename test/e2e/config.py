@@ -74,6 +74,22 @@ def berlin_london(clients, workers=1):
     return config
 
 
+def two_routers(clients, workers=1):
+    """client1 reaches an office through client2, and through client3 while that one is down."""
+    config = exit_node(clients, workers)
+    config["groups"] = {g: {} for g in ("everyone", "users", "routers")}
+    for name, peer_ in config["peers"].items():
+        peer_["groups"] = ["users" if name == "client1" else "routers"]
+    config["routes"] = {f"office-{router}": {
+        "network": "office", "prefixes": ["10.30.0.0/24", "fd30::/64"],
+        "via": {"peers": [router]}, "masquerade": False, "metric": metric,
+        "distribute_to": ["users"]} for router, metric in (("client2", 10), ("client3", 20))}
+    config["failover"] = {"dead_after_s": 5, "return_after_s": 5}
+    config["policies"].append({"name": "to-office", "from": {"groups": ["users"]},
+                               "to": {"routes": list(config["routes"])}, "action": "allow"})
+    return config
+
+
 def mapped_sites(clients, workers=1):
     """client1 reaches what is behind client2 and client3; both have the same ranges there."""
     config = exit_node(clients, workers)

@@ -58,16 +58,41 @@ static const char policies[] =
 	"     action: allow}\n"
 	"policy: {routes_without_acl_groups: deny}\n";
 
+/* Three ways to one range of one network; r3 is another network's. */
+static const char redundant[] =
+	"version: 1\n"
+	"wireguard: {addresses: [100.64.0.1/10]}\n"
+	"groups: {berlin: {}, london: {}, routers: {}}\n"
+	"peers:\n"
+	"  anna: {public_key: " KEY_A ", addresses: [100.64.0.11], groups: [berlin, london]}\n"
+	"  r1: {public_key: " KEY_B ", addresses: [100.64.0.21], groups: [routers]}\n"
+	"  r2: {public_key: " KEY_C ", addresses: [100.64.0.22], groups: [routers]}\n"
+	"  r3: {public_key: " KEY_D ", addresses: [100.64.0.23], groups: [routers]}\n"
+	"routes:\n"
+	"  second: {network: office, prefixes: [10.30.0.0/16], via: {peers: [r1]}, metric: 10,\n"
+	"           distribute_to: [berlin], masquerade: false}\n"
+	"  first: {network: office, prefixes: [10.30.0.0/16], via: {peers: [r2]}, metric: 20,\n"
+	"          distribute_to: [london]}\n"
+	"  other: {network: other, prefixes: [10.30.0.0/16], via: {peers: [r3]}, metric: 1,\n"
+	"          distribute_to: [berlin]}\n"
+	"  pair: {prefixes: [10.40.0.0/16], via: {peers: [r2, r1]}, distribute_to: [berlin]}\n"
+	"policies:\n"
+	"  - {name: all, from: {groups: [berlin]}, to: {groups: [routers]}, action: allow}\n";
+
 struct fixture {
 	struct model *model;
 	struct compiled *compiled;
 	struct diag *diag;
 };
 
+static struct key down[4];
+static size_t n_down;
+
 static struct fixture compile_text(struct store *store, const char *first, const char *second)
 {
 	struct fixture f;
-	struct compile_input input = {.store = store, .underlay = true};
+	struct compile_input input = {
+		.store = store, .underlay = true, .down = down, .n_down = n_down};
 	const char *what;
 	char *text;
 	int error;
@@ -323,6 +348,78 @@ static void test_policies(void **state)
 		assert_int_equal(allow, cases[i].allow);
 		assert_string_equal(name, cases[i].rule);
 	}
+	release(&f);
+	store_close(&store);
+}
+
+static bool owns(const struct fixture *f, const char *peer, const char *prefix_text)
+{
+	struct prefix prefix;
+
+	assert_int_equal(prefix_parse(prefix_text, &prefix), 0);
+	for (size_t i = 0; i < f->compiled->desired.n; i++) {
+		const struct api_allowed_set *allowed =
+			(const void *)f->compiled->desired.messages[i];
+
+		if (allowed->header.type == API_ALLOWED_SET && allowed->peer == id_of(f, peer) &&
+			prefix_equal(&allowed->prefix, &prefix))
+			return true;
+	}
+	return false;
+}
+
+static void test_failover(void **state)
+{
+	static const struct {
+		const char *down[3]; /* who does not answer */
+		const char *office, *pair;
+		const char *route; /* of the office */
+	} cases[] = {
+		{{NULL}, "r1", "r2", "second"}, /* the lower metric; the first of the list */
+		{{KEY_B}, "r2", "r2", "first"}, {{KEY_C}, "r1", "r1", "second"},
+		{{KEY_B, KEY_C}, "r1", "r2", "second"}, /* nobody is left: as if all were up */
+		{{KEY_D}, "r1", "r2", "second"}, /* has nobody to stand in, and is no member */
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct store *store = open_store();
+		const struct api_route_set *entry;
+		const struct model_route *named;
+		struct fixture f;
+
+		for (n_down = 0; n_down < 3 && cases[i].down[n_down] != NULL; n_down++)
+			assert_int_equal(key_parse(cases[i].down[n_down], &down[n_down]), 0);
+		f = compile_text(store, redundant, "");
+		entry = find_route(&f, set_of(&f, "anna"), "10.30.0.5");
+		assert_int_equal(entry->peer, id_of(&f, cases[i].office));
+		named = (const void *)model_find(f.model, MODEL_ROUTE, cases[i].route);
+		assert_int_equal(entry->route_id, f.compiled->route_ids[named->object.index]);
+		assert_int_equal((entry->flags & API_ROUTE_MASQUERADE) != 0, named->masquerade);
+		entry = find_route(&f, set_of(&f, "anna"), "10.40.0.5");
+		assert_int_equal(entry->peer, id_of(&f, cases[i].pair));
+		/* Answers through each of them are accepted, whoever is in force. */
+		assert_true(owns(&f, "r1", "10.30.0.0/16") && owns(&f, "r2", "10.30.0.0/16"));
+		assert_true(f.compiled->understudies[index_of(&f, "r1")]);
+		assert_true(f.compiled->understudies[index_of(&f, "r2")]);
+		assert_false(f.compiled->understudies[index_of(&f, "r3")]);
+		assert_int_equal(f.compiled->n_understudies, 2);
+		release(&f);
+		store_close(&store);
+	}
+	n_down = 0;
+}
+
+/* Two routes of one network are no overlap, those of two networks are; metric decides nothing
+ * between networks. */
+static void test_overlap_is_told(void **state)
+{
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, redundant, "");
+	unsigned told = 0;
+
+	for (size_t i = 0; i < diag_warnings(f.diag); i++)
+		told += diag_get(f.diag, i)->code == DIAG_ROUTES_OVERLAP;
+	assert_int_equal(told, 1);
 	release(&f);
 	store_close(&store);
 }
@@ -693,6 +790,8 @@ int main(void)
 		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_selection),
 		cmocka_unit_test(test_offers),
+		cmocka_unit_test(test_failover),
+		cmocka_unit_test(test_overlap_is_told),
 		cmocka_unit_test(test_open_route),
 		cmocka_unit_test(test_egress),
 		cmocka_unit_test(test_deterministic_and_minimal),

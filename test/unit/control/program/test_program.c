@@ -306,6 +306,62 @@ static void test_resume(void **state)
 	close_program(&f);
 }
 
+static const char two_routers[] =
+	"version: 1\n"
+	"wireguard: {addresses: [100.64.0.1/10]}\n"
+	"groups: {staff: {}}\n"
+	"peers:\n"
+	"  anna: {public_key: " KEY_A ", addresses: [100.64.0.2], groups: [staff]}\n"
+	"  bob: {public_key: " KEY_B ", addresses: [100.64.0.3], groups: [staff]}\n"
+	"routes:\n"
+	"  office: {prefixes: [10.30.0.0/16], via: {peers: [anna, bob]}, distribute_to: [staff]}\n"
+	"policies: [{name: all, from: any, to: {groups: [staff]}, action: allow}]\n";
+
+static uint32_t office_peer(const struct fixture *f)
+{
+	const struct desired *list = program_desired(f->program);
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct api_route_set *route = (const void *)list->messages[i];
+
+		if (route->header.type == API_ROUTE_SET && route->prefix.length == 16 &&
+			route->next == API_NEXT_PEER)
+			return route->peer;
+	}
+	return 0;
+}
+
+/* Another routing peer takes over as an increment, and a restart changes nothing. */
+static void test_failover(void **state)
+{
+	struct fixture f;
+	struct key anna;
+
+	assert_int_equal(key_parse(KEY_A, &anna), 0);
+	begin_fresh(&f);
+	apply(&f, two_routers, "");
+	answer(0);
+	assert_int_equal(office_peer(&f), 1);
+	program_set_down(f.program, &anna, 1);
+	assert_int_equal(fake.txn.mode, API_TXN_INCREMENT);
+	assert_int_equal(fake.txn.count, 1); /* the route */
+	answer(0);
+	assert_int_equal(office_peer(&f), 2);
+	program_set_down(f.program, &anna, 1);
+	assert_false(fake.pending);
+	close_program(&f);
+
+	open_program(&f);
+	apply(&f, two_routers, "");
+	connect_dataplane(1, 3);
+	assert_false(fake.pending);
+	assert_int_equal(office_peer(&f), 2);
+	program_set_down(f.program, NULL, 0);
+	answer(0);
+	assert_int_equal(office_peer(&f), 1);
+	close_program(&f);
+}
+
 static void test_kernel(void **state)
 {
 	struct api_neigh_set neigh = {.port = 1, .mac = {2, 0, 0, 0, 0, 1}};
@@ -506,6 +562,7 @@ int main(void)
 		cmocka_unit_test(test_full_then_increment),
 		cmocka_unit_test(test_refusal_is_taken_back),
 		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_failover),
 		cmocka_unit_test(test_kernel),
 		cmocka_unit_test(test_configurations_wait_for_each_other),
 		cmocka_unit_test(test_a_selection_is_kept),

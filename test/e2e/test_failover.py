@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two routing peers in front of one office: one dies, the other takes over, and gives back."""
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import config as configs
+import pytest
+from conftest import WORKERS
+from lablib.netns import run, wait_until
+from scapy.layers.inet import ICMP
+from scapy.layers.inet6 import ICMPv6EchoRequest
+from scapy.layers.l2 import Ether
+from world import AGENT
+
+OFFICE = {"v4": "10.30.0.10", "v6": "fd30::10"}
+ROUTERS = ("client2", "client3")
+ECHO_PORT = 7008
+
+
+def build_office(world):
+    """Both routers stand in the office's LAN; its way back is always by client3."""
+    lab = world.lab
+    lab.add_node("office")
+    lab.ip_batch("office", "link add br0 type bridge", "link set br0 up",
+                 f"addr add {OFFICE['v4']}/24 dev br0", f"addr add {OFFICE['v6']}/64 dev br0 nodad")
+    for number, router in enumerate(ROUTERS, 2):
+        lab.wire(router, "lan", "office", router)
+        lab.ip_batch("office", f"link set {router} master br0", f"link set {router} up")
+        lab.ip_batch(router, "link set lan up", f"addr add 10.30.0.{number}/24 dev lan",
+                     f"addr add fd30::{number}/64 dev lan nodad")
+        lab.sysctl(router, net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1)
+    lab.ip_batch("office", "route add 100.64.0.0/24 via 10.30.0.3", "route add fd64::/64 via fd30::3")
+    lab.start("office", sys.executable, AGENT, "tcp-echo", ECHO_PORT,
+              log=world.logs / "office.log")
+
+
+@pytest.fixture(params=WORKERS)
+def office(request, make_world):
+    world = make_world(configs.two_routers, workers=request.param, clients=3).connect()
+    build_office(world)
+    for name in ROUTERS:
+        world.clients[name].wait_handshake()
+    return world
+
+
+def kill_wireguard(world, node):
+    """As after a power cut: nothing is said to anybody."""
+    killed = 0
+    for pid in run(["ip", "netns", "pids", world.lab.ns(node)]).stdout.split():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "wireguard-go":
+                os.kill(int(pid), signal.SIGKILL)
+                killed += 1
+    assert killed == 1
+    # what waits for the next one's socket must not find this one's
+    world.lab.run(node, "rm", "-f", "/var/run/wireguard/wg0.sock")
+
+
+def members(world):
+    return {m["peer"]: m for route in world.gateway.json("routes")["routes"]
+            for m in route["members"]}
+
+
+def in_use(world):
+    return [name for name, member in members(world).items() if member["in_use"]]
+
+
+def is_request(frame):
+    return ICMPv6EchoRequest in frame or (ICMP in frame and frame[ICMP].type == 8)
+
+
+def way(world, family="v4"):
+    """The router through which echo requests come to the office."""
+    with world.capture("office", "client2", "icmp or icmp6") as two, \
+            world.capture("office", "client3", "icmp or icmp6") as three:
+        assert world.clients["client1"].pings(OFFICE[family], 3, 2)
+    asked = {"client2": two, "client3": three}
+    return [name for name, capture in asked.items()
+            if any(is_request(Ether(bytes(p))) for p in capture.packets())]
+
+
+def numbers(file):
+    """How far the TCP session has come; 0 before its first number."""
+    with contextlib.suppress(OSError, ValueError):
+        return int(file.read_text())
+    return 0
+
+
+def goes_on(file, seconds):
+    before = numbers(file)
+    wait_until(lambda: numbers(file) > before + 3, seconds, f"the session beyond {before}", 0.1)
+
+
+def test_failover_and_back(office):
+    gateway, file = office.gateway, office.lab.state / "session"
+    assert in_use(office) == ["client2"]
+    assert way(office) == ["client2"]  # and the answers come through client3
+    assert way(office, "v6") == ["client2"]
+    session = office.lab.start("client1", sys.executable, AGENT, "session", OFFICE["v4"],
+                               ECHO_PORT, file, log=office.logs / "session.log")
+    goes_on(file, 10)
+
+    kill_wireguard(office, "client2")
+    goes_on(file, 40)  # the same connection: its flow has moved over
+    assert in_use(office) == ["client3"]
+    assert members(office)["client2"]["state"] == "down"
+    assert "client2 (down)" in gateway.cli("routes").stdout
+    assert "client3 (in use)" in gateway.cli("routes").stdout
+    hop = gateway.json("why", "client1", f"{OFFICE['v4']}:80")["next_hop"]
+    assert hop["peer"] == "client3" and hop["instead_of"] == "client2"
+    assert "peer client3 (client2 is down)" in gateway.cli("why", "client1", OFFICE["v4"]).stdout
+    assert "SP1108" in {p["code"] for p in gateway.json("status")["problems"]}
+    assert "routing peer client2: down" in gateway.control.log.read_text()
+    assert way(office) == ["client3"]
+
+    # Another control process does not send anybody to the dead again.
+    generation = gateway.json("status")["dataplane"]["generation"]
+    gateway.control.restarted(gateway.control.kill())
+    gateway.wait_ready()
+    assert gateway.json("status")["dataplane"]["generation"] == generation
+    assert in_use(office) == ["client3"]
+
+    router = office.clients["client2"]
+    router.up(gateway.export("client2", router.key_file))
+    wait_until(lambda: in_use(office) == ["client2"], 60, "client2 to be used again", 0.2)
+    assert members(office)["client2"]["state"] == "up"
+    assert "routing peer client2: up" in gateway.control.log.read_text()
+    assert way(office) == ["client2"]
+    goes_on(file, 10)
+    assert session.poll() is None
+    if office.workers > 1:
+        assert office.handoffs() > 0
