@@ -20,9 +20,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +32,7 @@
 #include "control/main/blocks.h"
 #include "control/main/kernel.h"
 #include "control/main/supervisor.h"
+#include "control/main/withdraw.h"
 #include "control/revision/revision.h"
 #include "control/traffic/traffic.h"
 #include "control/uapi/uapi.h"
@@ -437,51 +436,6 @@ static void stop(struct daemon *d)
 		close(d->lock_fd);
 }
 
-/* The data plane listens as long as it lives. */
-static bool has_dataplane(const struct daemon *d)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	bool lives = false;
-	int sock;
-
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/dataplane.sock",
-		    d->options.run_dir) >= (int)sizeof(address.sun_path))
-		return false;
-	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return false;
-	lives = connect(sock, (struct sockaddr *)&address, sizeof(address)) == 0;
-	close(sock);
-	return lives;
-}
-
-/* What a stopped gateway leaves: devices are the kernel's again, with what stood on them before. */
-static int withdraw(struct daemon *d)
-{
-	struct program_kernel unused;
-	int error = -ENOMEM;
-
-	if (has_dataplane(d) && d->options.if_stopped) {
-		log_info(main, "sallyport-dataplane runs: its ports keep their devices");
-		return 0;
-	}
-	if (has_dataplane(d)) {
-		log_error(main, "sallyport-dataplane runs and needs its ports: stop it first");
-		return -EBUSY;
-	}
-	d->base = event_base_new();
-	if (d->base != NULL)
-		d->kernel = kernel_create(d->base, d->options.run_dir, &unused, &error);
-	if (d->kernel == NULL) {
-		log_error(main, "kernel: %s", strerror(-error));
-		return error;
-	}
-	error = kernel_withdraw(d->kernel);
-	if (error < 0)
-		log_error(main, "not all could be taken back: %s", strerror(-error));
-	return error;
-}
-
 int main(int argc, char **argv)
 {
 	struct daemon d = {.lock_fd = -1};
@@ -500,7 +454,8 @@ int main(int argc, char **argv)
 		goto out;
 	}
 	if (d.options.withdraw) {
-		code = withdraw(&d) < 0 ? EXIT_FAILED : EXIT_OK;
+		code = withdraw(d.options.run_dir, d.options.if_stopped) < 0 ? EXIT_FAILED
+									     : EXIT_OK;
 		goto out;
 	}
 	d.base = event_base_new();

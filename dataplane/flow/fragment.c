@@ -30,16 +30,11 @@ enum {
 	HELD_MAX = 256,       /* of each class */
 	HELD_PER_SOURCE = 48, /* one packet of 65,535 bytes in pieces of 1,400 */
 	SOURCES = 256,
-	RANGES = 24,
 	EXPIRE_PER_TURN = 64,
 };
 
 /* Places in struct packet's scratch; the first word is the ICMP error's. */
 enum { SCRATCH_ID = 1, SCRATCH_NEXT = 2, SCRATCH_ROLE = 4 };
-
-struct range {
-	uint16_t from, to; /* bytes of the payload, to is beyond */
-};
 
 struct queue {
 	struct rte_mbuf *first, *last;
@@ -58,12 +53,10 @@ struct entry {
 	uint8_t proto;
 	uint8_t icmp_type;
 	uint8_t source; /* whose held packets these are */
-	uint8_t ranges;
 	uint16_t sport, dport;
 	uint16_t id_out;
-	uint32_t end; /* of the payload; 0 = the last fragment was not here */
 	struct queue held;
-	struct range range[RANGES];
+	struct fragment_seen seen;
 };
 
 struct flow_fragments {
@@ -139,49 +132,6 @@ void flow_fragments_destroy(struct flow_fragments **out)
 	drop_queue(&f->due, 0, DROP(flow, FRAGMENT_LATE));
 	free(f);
 	*out = NULL;
-}
-
-/* Takes these bytes of the packet as seen. 0 or a drop reason. */
-static uint16_t note_range(struct entry *entry, const struct fragment_piece *piece)
-{
-	struct range *range = entry->range;
-	unsigned n = entry->ranges, i = 0, after;
-	bool left, right;
-
-	if ((entry->end != 0 && piece->to > entry->end) ||
-		(!piece->more && n > 0 && range[n - 1].to > piece->to))
-		return DROP(flow, FRAGMENT_OVERLAP);
-	while (i < n && range[i].to < piece->from)
-		i++;
-	left = i < n && range[i].to == piece->from;
-	after = left ? i + 1 : i;
-	if (after < n && range[after].from < piece->to)
-		return DROP(flow, FRAGMENT_OVERLAP);
-	right = after < n && range[after].from == piece->to;
-	if (!left && !right && n == RANGES)
-		return DROP(flow, FRAGMENT_FULL);
-	if (left && right) {
-		range[i].to = range[after].to;
-		memmove(&range[after], &range[after + 1], (n - after - 1) * sizeof(*range));
-		entry->ranges--;
-	} else if (left) {
-		range[i].to = (uint16_t)piece->to;
-	} else if (right) {
-		range[after].from = (uint16_t)piece->from;
-	} else {
-		memmove(&range[after + 1], &range[after], (n - after) * sizeof(*range));
-		range[after] = (struct range){(uint16_t)piece->from, (uint16_t)piece->to};
-		entry->ranges++;
-	}
-	if (!piece->more)
-		entry->end = piece->to;
-	return 0;
-}
-
-static bool is_complete(const struct entry *entry)
-{
-	return entry->ranges == 1 && entry->range[0].from == 0 && entry->end != 0 &&
-	       entry->range[0].to == entry->end;
 }
 
 static void release(struct flow_worker *w, uint32_t index, uint16_t reason)
@@ -396,7 +346,7 @@ static uint8_t gather(struct flow_worker *w, struct rte_mbuf *mbuf, struct entry
 {
 	struct flow_fragments *f = w->fragments;
 	uint32_t index = (uint32_t)(entry - f->entry);
-	uint16_t reason = note_range(entry, piece);
+	uint16_t reason = fragment_seen_note(&entry->seen, piece);
 
 	if (reason == 0 &&
 		(f->held[entry->class] == HELD_MAX || f->held_by[entry->source] == HELD_PER_SOURCE))
@@ -406,7 +356,7 @@ static uint8_t gather(struct flow_worker *w, struct rte_mbuf *mbuf, struct entry
 		return flow_drop(mbuf, reason);
 	}
 	keep(f, entry, mbuf);
-	if (is_complete(entry)) {
+	if (fragment_seen_all(&entry->seen)) {
 		put_together(w, entry);
 		release(w, index, DROP(flow, FRAGMENT_LATE));
 	}
@@ -440,7 +390,7 @@ bool flow_fragment_meet(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *r
 		*role = gather(w, mbuf, entry, &piece);
 		return false;
 	}
-	reason = note_range(entry, &piece);
+	reason = fragment_seen_note(&entry->seen, &piece);
 	if (reason != 0) {
 		*role = flow_drop(mbuf, reason);
 		return false;
@@ -451,7 +401,7 @@ bool flow_fragment_meet(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *r
 	packet->dport = entry->dport;
 	packet->scratch[SCRATCH_ID] = entry->id_out;
 	packet->flags |= PACKET_MET;
-	if (is_complete(entry))
+	if (fragment_seen_all(&entry->seen))
 		release(w, (uint32_t)(entry - w->fragments->entry), DROP(flow, FRAGMENT_LATE));
 	return true;
 }

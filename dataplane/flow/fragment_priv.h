@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a fragment says of itself, and how the fragments of one packet become it again (piece.c). */
+/* What a fragment says of itself, how the fragments of one packet become it again (piece.c), and
+ * which of its bytes were seen (seen.c). */
 #pragma once
 
 #include <rte_mbuf.h>
@@ -37,3 +38,22 @@ void fragment_piece_read(struct rte_mbuf *mbuf, struct fragment_piece *piece);
  */
 struct rte_mbuf *fragment_piece_join(struct rte_mbuf **pieces, unsigned n, uint16_t *reason)
 	__attribute__((warn_unused_result));
+
+enum { FRAGMENT_RANGES = 24 };
+
+struct fragment_range {
+	uint16_t from, to; /* bytes of the payload, to is beyond */
+};
+
+/* Of one packet; all zero = nothing yet. */
+struct fragment_seen {
+	uint32_t end; /* of the payload; 0 = the last fragment was not here */
+	uint8_t ranges;
+	struct fragment_range range[FRAGMENT_RANGES];
+};
+
+/* Takes the piece's bytes as seen. 0, or a drop reason: then nothing has changed. Worker. */
+uint16_t fragment_seen_note(struct fragment_seen *seen, const struct fragment_piece *piece);
+
+/* True if no byte is missing. Worker. */
+bool fragment_seen_all(const struct fragment_seen *seen);
