@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/ring/channel.h"
 #include "control/main/kernel.h"
 
 LOG_TYPE(withdraw);
@@ -17,19 +17,14 @@ LOG_TYPE(withdraw);
 /* The data plane listens as long as it lives. */
 static bool has_dataplane(const char *run_dir)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	bool lives = false;
-	int sock;
+	char path[PATH_MAX];
+	int fd = -ENAMETOOLONG;
 
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/dataplane.sock", run_dir) >=
-		(int)sizeof(address.sun_path))
-		return false;
-	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return false;
-	lives = connect(sock, (struct sockaddr *)&address, sizeof(address)) == 0;
-	close(sock);
-	return lives;
+	if (snprintf(path, sizeof(path), "%s/dataplane.sock", run_dir) < (int)sizeof(path))
+		fd = channel_connect(path);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fd == -EAGAIN; /* it lives, and many want to speak with it */
 }
 
 int withdraw(const char *run_dir, bool if_stopped)
