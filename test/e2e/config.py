@@ -58,8 +58,11 @@ def exit_node(clients, workers=1):
 
 
 def berlin_london(clients, workers=1):
-    """client1 and client2 reach the same range, 10.30.0.0/16, through client3 and client4."""
+    """client1 and client2 reach the same range, 10.30.0.0/16, through client3 and client4; client2
+    the internet as well."""
     config = exit_node(clients, workers)
+    config["exit_nodes"]["internet"]["offer_to"] = ["london"]
+    config["policies"][0]["from"]["groups"] = ["london"]
     config["groups"] = {g: {} for g in ("everyone", "berlin", "london", "routers")}
     for name, group in (("client1", "berlin"), ("client2", "london"), ("client3", "routers"),
                         ("client4", "routers")):

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """berlin/london: two groups of sources reach the same range through different routing peers."""
 import re
+import time
 
 import config as configs
 import pytest
 from conftest import WORKERS
 from lablib import topology
 from lablib.internet import start_web
+from lablib.netns import LabError, wait_until
 from scapy.layers.inet import IP, UDP
 
 OFFICE = "10.30.0.10"
@@ -51,6 +53,62 @@ def test_replies_through_the_other_routing_peer_are_accepted(offices):
     answers = offices.result(asking)
     assert [bytes.fromhex(a["data"]) for a in answers] == [b"reply"]
     assert answers[0]["from"] == OFFICE
+
+
+WAYS = ("packets", "bytes", "reply_packets", "reply_bytes")
+PEER = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes")
+
+
+def figures(world):
+    """Packets and bytes there and back of whatever counts them."""
+    def rows(path, kind=None):
+        return world.gateway.json(path)[kind or path.replace("-", "_")]
+
+    def pairs(path, names, kind=None):
+        return {(path, row["name"]): tuple(row[n] for n in names) for row in rows(path, kind)}
+
+    addresses = [a for pool in rows("egress", "pools") for a in pool["addresses"]]
+    return {**pairs("peers", PEER), **pairs("routes", WAYS), **pairs("exit-nodes", WAYS),
+            **pairs("policy", WAYS, "policies"),
+            **{("egress", a["address"]): tuple(a[n] for n in ("tx_packets", "tx_bytes",
+                                                             "rx_packets", "rx_bytes"))
+               for a in addresses}}
+
+
+def test_statistics_are_right_to_the_packet(offices):
+    """A stream to an office and one of half its rate to the internet, at the same time: each packet
+    counts in all the objects that it has to do with, and in no other."""
+    world, size = offices, 20 + 8 + 8 + 120
+    world.start_echo("client3")
+    world.lab.ip_batch("client3", f"route replace {configs.overlay(1)} dev wg0 src {OFFICE}")
+    host = topology.INTERNET["v4"]
+    assert world.clients["client1"].pings(OFFICE, 1, 5)
+    assert world.clients["client2"].pings(host, 1, 5)
+    handed = world.handoffs()
+    time.sleep(2.5)  # nothing is awaited: what went before is published within two rounds
+    before = figures(world)
+    streams = [world.start_stream("client1", OFFICE, 400, 2),
+               world.start_stream("client2", host, 200, 2)]
+    for stream in streams:
+        result = world.result(stream)
+        assert result["received"] == result["sent"] and not result["refused"], result
+    expected = {key: (0,) * 4 for key in before}
+    for packets, keys in (
+            (800, [("peers", "client1"), ("routes", "office-berlin"), ("policy", "to-berlin")]),
+            (400, [("peers", "client2"), ("exit-nodes", "internet"), ("policy", "internet"),
+                   ("egress", topology.EGRESS["client2"]["v4"])]),
+            (800, [("peers", "client3")])):
+        expected |= {key: (packets, packets * size) * 2 for key in keys}
+
+    def risen():
+        return {key: tuple(b - a for a, b in zip(before[key], now))
+                for key, now in figures(world).items()}
+
+    try:
+        wait_until(lambda: risen() == expected, 10, "the figures", 0.2)
+    except LabError:
+        assert risen() == expected
+    assert (world.handoffs() > handed) == (world.workers > 1)
 
 
 # -- mapped prefixes: two sites with the same range -------------------------------------------------
