@@ -14,7 +14,7 @@ set -euo pipefail
 build=(build-essential pkg-config meson ninja-build
 	libdpdk-dev libipsec-mb-dev libsodium-dev libssl-dev libyaml-dev libjansson-dev
 	libevent-dev libnl-3-dev libnftables-dev libqrencode-dev libsqlite3-dev uthash-dev
-	libpcap-dev libncurses-dev)
+	libpcap-dev libncurses-dev libarchive-dev)
 tests=(libcmocka-dev python3 python3-pytest python3-scapy python3-yaml python3-jsonschema dpdk-dev valgrind)
 lint=(gcovr clang clang-format clang-tidy libclang-rt-14-dev cppcheck codespell shellcheck)
 lab=(wireguard-go wireguard-tools runit iproute2 nftables ethtool iperf3 iputils-ping iputils-tracepath curl

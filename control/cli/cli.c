@@ -117,6 +117,15 @@ const struct cli_command cli_commands[] = {
 		"group's peers, with --range month those of this month. Times are UTC. Kept over "
 		"restarts. As CSV with --csv.",
 		cli_run_traffic},
+	{"debug bundle", "[FILE]", 0, 1, CLI_SYSTEM_INFO | CLI_ANONYMIZE,
+		"all that is needed to help from afar, in one tar.gz",
+		"Configuration, state, counters, drops, history, the doctor's findings and the "
+		"log, with a README; with --system-info kernel, processor, memory, network cards, "
+		"hugepages and modules, too. Never keys or packets. With --anonymize public "
+		"addresses and the names of peers and hosts are replaced, each by the same word "
+		"everywhere; with --anonymize strict all addresses and names. FILE must not "
+		"exist; without it one is made here.",
+		cli_run_bundle},
 	{"check", "FILE", 1, 1, CLI_STATE_DIR, "look for errors in a configuration",
 		"Needs no daemon and changes nothing. Shows every error in one pass; exits with 2 "
 		"if there is one. Key files are looked at if --state-dir is given.",
@@ -234,6 +243,8 @@ const struct cli_option_row cli_options[] = {
 	{CLI_EGRESS, '7', "egress", "ADDRESS", "only of this egress address"},
 	{CLI_RANGE, '8', "range", "hour|day|30d|month", "how far back (hour)"},
 	{CLI_CSV, '9', "csv", NULL, "comma-separated values, times in UTC"},
+	{CLI_SYSTEM_INFO, 'y', "system-info", NULL, "the machine, too"},
+	{CLI_ANONYMIZE, 'z', "anonymize", "default|strict", "replace addresses and names"},
 	{CLI_CONFIG, 'G', "config", "FILE", "the configuration (the daemon's, or the usual one)"},
 	{CLI_QR, 'Q', "qr", NULL, "as a QR code, for WireGuard on a telephone"},
 	{CLI_NFT, 'N', "nft", NULL, "rules for nft -f, for a firewall in front"},
@@ -331,6 +342,9 @@ static void take_option(struct cli *cli, int letter, unsigned mask)
 		break;
 	case 'U':
 		cli->as = optarg;
+		break;
+	case 'z':
+		cli->anonymize = optarg;
 		break;
 	case '6':
 		cli->exit_node = optarg;

@@ -55,6 +55,8 @@ enum cli_option {
 	CLI_EGRESS = 1 << 16,
 	CLI_RANGE = 1 << 17,
 	CLI_CSV = 1 << 18,
+	CLI_SYSTEM_INFO = 1 << 19,
+	CLI_ANONYMIZE = (int)(1u << 31),
 	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
 };
 
@@ -69,7 +71,7 @@ struct cli {
 	const char *output, *check, *config;
 	const char *confirm, *message, *groups, *address, *public_key;
 	const char *port, *write, *count, *snap;
-	const char *exit_node, *egress, *range;
+	const char *exit_node, *egress, *range, *anonymize;
 	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
 	unsigned given;     /* enum cli_option */
 	int n_args;
@@ -187,6 +189,10 @@ struct model;
  */
 struct model *cli_load_model(struct cli *cli, int *code);
 
+/* doctor.c: all steps, as `doctor -j` prints them; NULL after printing why not. *code: what doctor
+ * exits with. */
+json_t *cli_diagnose(struct cli *cli, int *code);
+
 /* act.c: prints the wg-quick file of a peer; key = its private key as text, or NULL. */
 int cli_export(struct cli *cli, const char *name, const char *key);
 
@@ -237,6 +243,7 @@ int cli_run_egress_who(struct cli *cli);
 int cli_run_import(struct cli *cli);
 int cli_run_capture(struct cli *cli);
 int cli_run_trace(struct cli *cli);
+int cli_run_bundle(struct cli *cli);
 int cli_run_traffic(struct cli *cli);
 int cli_run_top(struct cli *cli);
 int cli_run_completion(struct cli *cli);

@@ -135,37 +135,48 @@ static bool is_plain(const char *name)
 					    "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(name);
 }
 
-int cli_run_doctor(struct cli *cli)
+json_t *cli_diagnose(struct cli *cli, int *code)
 {
 	json_t *machine, *gateway, *all;
 	struct model *model;
 	bool running, failed;
+
+	gateway = ask_daemon(cli, &running, code);
+	if (gateway == NULL)
+		return NULL;
+	model = cli_load_model(cli, code); /* NULL: without ports */
+	machine = look_at_machine(cli, model, running);
+	model_destroy(&model);
+	failed = doctor_has(machine, DOCTOR_FAIL) || doctor_has(gateway, DOCTOR_FAIL);
+	all = json_pack("{s:i, s:b, s:o, s:o}", "schema", 1, "ok", !failed, "machine", machine,
+		"gateway", gateway);
+	*code = failed ? CLI_FAILED : CLI_OK;
+	return all;
+}
+
+int cli_run_doctor(struct cli *cli)
+{
+	json_t *all;
 	int code;
 
 	if (!is_plain(cli->as)) {
 		fputs("sallyport: not a name of a peer\n", stderr);
 		return CLI_USAGE;
 	}
-	gateway = ask_daemon(cli, &running, &code);
-	if (gateway == NULL)
+	all = cli_diagnose(cli, &code);
+	if (all == NULL)
 		return code;
-	model = cli_load_model(cli, &code); /* NULL: without ports */
-	machine = look_at_machine(cli, model, running);
-	model_destroy(&model);
-	failed = doctor_has(machine, DOCTOR_FAIL) || doctor_has(gateway, DOCTOR_FAIL);
-	all = json_pack("{s:i, s:b, s:O, s:O}", "schema", 1, "ok", !failed, "machine", machine,
-		"gateway", gateway);
 	if (cli->json) {
 		cli_print_json(all);
 	} else {
-		print_part(cli, "machine", machine);
+		print_part(cli, "machine", json_object_get(all, "machine"));
 		putchar('\n');
-		print_part(cli, cli->as == NULL ? "gateway" : "gateway and peer", gateway);
-		printf("\n%s\n", failed ? "Something stands in the way: see the steps that fail."
-					: "Nothing stands in the way that can be seen from here.");
+		print_part(cli, cli->as == NULL ? "gateway" : "gateway and peer",
+			json_object_get(all, "gateway"));
+		printf("\n%s\n", code == CLI_FAILED
+					 ? "Something stands in the way: see the steps that fail."
+					 : "Nothing stands in the way that can be seen from here.");
 	}
 	json_decref(all);
-	json_decref(machine);
-	json_decref(gateway);
-	return failed ? CLI_FAILED : CLI_OK;
+	return code;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the gateway tells about itself: metrics, probes, captures, traces, figures."""
+import base64
 import fcntl
 import http.client
 import json
@@ -11,6 +12,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tarfile
 import termios
 import time
 
@@ -443,3 +445,55 @@ def test_traffic_is_kept_over_restarts(world):
                              (["--peer", "client1", "--egress", "192.0.2.1"], 2, "not several")):
         answer = gateway.cli("traffic", *args, check=False)
         assert answer.returncode == code and text in answer.stderr, answer
+
+
+# -- the bundle ---------------------------------------------------------------------------------
+
+
+def unpacked(path):
+    with tarfile.open(path) as tar:
+        return {m.name.removeprefix("sallyport-bundle/"): tar.extractfile(m).read().decode()
+                for m in tar.getmembers()}
+
+
+def keys_in_use(world):
+    """Private and public, as text; the configuration and what the state directory has."""
+    texts = [path.read_text() for path in world.gateway.state_dir.glob("*key*")]
+    texts += [client.key_file.read_text() for client in world.clients.values()]
+    texts += [client.public_key for client in world.clients.values()]
+    return [text.split()[0] for text in texts]
+
+
+def test_bundle_has_no_keys_and_no_names(world, tmp_path):
+    plain, hidden, strict = (tmp_path / f"{name}.tar.gz" for name in ("a", "b", "c"))
+    gateway = world.gateway
+    gateway.cli("debug", "bundle", plain, "--system-info")
+    gateway.cli("debug", "bundle", hidden, "--anonymize", "default")
+    gateway.cli("debug", "bundle", strict, "--anonymize", "strict", "--system-info")
+    assert plain.stat().st_mode & 0o777 == 0o600
+    keys = keys_in_use(world)
+    assert len(keys) >= 5 and all(len(base64.b64decode(key)) == 32 for key in keys)
+    wanted = {"README.txt", "config/1.yaml", "status.json", "peers.json", "routes.json",
+              "drops.json", "metrics.txt", "history.json", "doctor.json", "traffic.json"}
+    for path in (plain, hidden, strict):
+        files = unpacked(path)
+        assert wanted <= set(files), set(files)
+        assert ("system/cpu.txt" in files) == (path != hidden)
+        text = "\n".join(files.values())
+        for key in keys:
+            assert key not in text and base64.b64decode(key).hex() not in text.lower(), path
+        json.loads(files["peers.json"]), json.loads(files["doctor.json"])
+    egress, overlay = topology.EGRESS["client1"]["v4"], configs.overlay(1)
+    text = {path: "\n".join(unpacked(path).values()) for path in (plain, hidden, strict)}
+    for word, there in (("client1", [plain]), (egress, [plain]), (overlay, [plain, hidden]),
+                        ("everyone", [plain, hidden])):
+        for path in text:
+            found = re.search(rf"(?<![\w.]){re.escape(word)}(?![\w.])", text[path])
+            assert bool(found) == (path in there), (word, path, found)
+    # The same word for the same thing everywhere.
+    peers = json.loads(unpacked(hidden)["peers.json"])["peers"]
+    names = {peer["name"] for peer in peers}
+    assert len(names) == 2 and all(name.startswith("peer-") for name in names)
+    assert all(name in unpacked(hidden)["config/1.yaml"] for name in names)
+    answer = gateway.cli("debug", "bundle", plain, check=False)
+    assert answer.returncode == 1 and "File exists" in answer.stderr
