@@ -78,6 +78,7 @@ json_t *api_json_flow(const struct compiled *c, const struct api_flow_entry *ent
 	json_object_set_new(flow, "bytes", api_json_count(entry->bytes[0]));
 	json_object_set_new(flow, "reply_packets", api_json_count(entry->packets[1]));
 	json_object_set_new(flow, "reply_bytes", api_json_count(entry->bytes[1]));
+	json_object_set_new(flow, "hint", api_flow_hint(c, entry));
 	json_object_set_new(flow, "idle_ms", json_integer(entry->idle_ms));
 	return flow;
 }

@@ -137,6 +137,28 @@ static void via_cell(struct cli_table *table, const json_t *route)
 	cli_table_cell(table, "%s", text);
 }
 
+/* What the networks behind must know where nothing is masqueraded. */
+static void print_returns(const json_t *routes)
+{
+	const json_t *route, *back;
+	bool begun = false;
+	size_t i, k;
+
+	json_array_foreach(routes, i, route)
+	{
+		json_array_foreach(json_object_get(route, "return_routes"), k, back)
+		{
+			bool ours = json_is_string(json_object_get(back, "via"));
+
+			if (!begun)
+				puts("\nNot masqueraded: the networks behind need these routes.");
+			begun = true;
+			printf("  %s: %s via %s\n", cli_text(route, "name"), cli_text(back, "to"),
+				ours ? cli_text(back, "via") : "its routing peer");
+		}
+	}
+}
+
 int cli_run_routes(struct cli *cli)
 {
 	static const char *const headers[] = {
@@ -164,6 +186,7 @@ int cli_run_routes(struct cli *cli)
 		traffic_cells(table, route);
 	}
 	cli_table_print(cli, &table);
+	print_returns(json_object_get(json, "routes"));
 	json_decref(json);
 	return CLI_OK;
 }
@@ -254,6 +277,23 @@ static void endpoint_cell(
 			(long long)cli_int(flow, port));
 }
 
+/* The first one is enough to act on; -j has them all. */
+static void print_hint(const json_t *flows)
+{
+	const json_t *flow;
+	size_t i;
+
+	json_array_foreach(flows, i, flow)
+	{
+		const char *hint = json_string_value(json_object_get(flow, "hint"));
+
+		if (hint != NULL) {
+			printf("\n%s\n", hint);
+			return;
+		}
+	}
+}
+
 int cli_run_flows(struct cli *cli)
 {
 	static const char *const headers[] = {
@@ -289,6 +329,7 @@ int cli_run_flows(struct cli *cli)
 		cli_table_cell(table, "%s", cli_text(flow, "rule"));
 	}
 	cli_table_print(cli, &table);
+	print_hint(json_object_get(json, "flows"));
 	json_decref(json);
 	return CLI_OK;
 }

@@ -247,6 +247,39 @@ static void emit_host_defaults(struct builder *b)
 	emit_rules(b, &closed, NULL);
 }
 
+/* Within a band the longer prefix comes first, as among routes. */
+static uint32_t open_priority(const struct prefix *prefix)
+{
+	return priority(BAND_OPEN_ROUTE, 128 - (size_t)prefix->length);
+}
+
+/* What another route names with ACL groups is for those whom a policy lets in, also where it lies
+ * within a range that is open: neither widens the other (features.md R10). */
+static void emit_exceptions(
+	struct builder *b, const struct compile_set *set, const struct prefix *open)
+{
+	const struct model *m = b->model;
+
+	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
+		const struct model_route *route = model_route_at(m, i);
+
+		if (!route->enabled || route->acl_groups.n == 0)
+			continue;
+		for (size_t k = 0; k < route->prefixes.n; k++) {
+			const struct prefix *prefix = &route->prefixes.items[k];
+			struct rule_seed seed = {
+				.name = pool_printf(
+					b->pool, "acl-groups-of:%s", route->object.name),
+				.priority = open_priority(prefix),
+				.src_set = set->id,
+			};
+
+			if (prefix->length > open->length && prefix_covers(open, prefix))
+				emit_rules(b, &seed, prefix);
+		}
+	}
+}
+
 static void emit_open_routes(struct builder *b)
 {
 	for (size_t i = 0; i < b->c->n_sets; i++) {
@@ -255,7 +288,7 @@ static void emit_open_routes(struct builder *b)
 		for (size_t k = 0; k < set->n_routes; k++) {
 			const struct model_route *route = set->routes[k].route;
 			struct rule_seed seed = {
-				.priority = priority(BAND_OPEN_ROUTE, 0),
+				.priority = open_priority(&set->routes[k].prefix),
 				.src_set = set->id,
 				.allow = true,
 			};
@@ -264,6 +297,7 @@ static void emit_open_routes(struct builder *b)
 				continue;
 			seed.name = pool_printf(b->pool, "open-route:%s", route->object.name);
 			emit_rules(b, &seed, &set->routes[k].prefix);
+			emit_exceptions(b, set, &set->routes[k].prefix);
 		}
 	}
 }

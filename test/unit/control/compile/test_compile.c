@@ -440,6 +440,52 @@ static void test_open_route(void **state)
 	store_close(&store);
 }
 
+/* A range that is open, a part of it that is not, and a part of that which is open again. */
+static void test_open_route_has_exceptions(void **state)
+{
+	static const char text[] =
+		"version: 1\n"
+		"wireguard: {addresses: [100.64.0.1/10]}\n"
+		"groups: {users: {}, router: {}, web: {}}\n"
+		"peers:\n"
+		"  anna: {public_key: " KEY_A ", addresses: [100.64.0.11], groups: [users]}\n"
+		"  r1: {public_key: " KEY_C ", addresses: [100.64.0.21], groups: [router]}\n"
+		"routes:\n"
+		"  all: {prefixes: [10.0.0.0/8], via: {peers: [r1]}, distribute_to: [users]}\n"
+		"  web: {prefixes: [10.1.0.0/16], via: {peers: [r1]}, distribute_to: [users],\n"
+		"        acl_groups: [web]}\n"
+		"  printer: {prefixes: [10.1.1.1/32], via: {peers: [r1]}, distribute_to: [users]}\n"
+		"policies:\n"
+		"  - {name: ping, from: {groups: [users]}, to: {groups: [router]},\n"
+		"     protocol: icmp, action: allow}\n"
+		"  - {name: http, from: {groups: [users]}, to: {groups: [web]}, protocol: tcp,\n"
+		"     ports: [80], action: allow}\n";
+	static const struct {
+		const char *dst;
+		uint16_t port;
+		const char *rule;
+		bool allow;
+	} cases[] = {
+		{"10.2.0.1", 22, "open-route:all", true},
+		{"10.1.0.1", 80, "policy:http", true},
+		{"10.1.0.1", 22, "acl-groups-of:web", false},
+		{"10.1.1.1", 22, "open-route:printer", true},
+	};
+	struct store *store = open_store();
+	struct fixture f = compile_text(store, text, "");
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *name;
+
+		assert_int_equal(
+			judge(&f, set_of(&f, "anna"), cases[i].dst, 6, cases[i].port, 0, &name),
+			cases[i].allow);
+		assert_string_equal(name, cases[i].rule);
+	}
+	release(&f);
+	store_close(&store);
+}
+
 static void test_egress(void **state)
 {
 	struct store *store = open_store();
@@ -793,6 +839,7 @@ int main(void)
 		cmocka_unit_test(test_failover),
 		cmocka_unit_test(test_overlap_is_told),
 		cmocka_unit_test(test_open_route),
+		cmocka_unit_test(test_open_route_has_exceptions),
 		cmocka_unit_test(test_egress),
 		cmocka_unit_test(test_deterministic_and_minimal),
 		cmocka_unit_test(test_diff_of_a_peer),

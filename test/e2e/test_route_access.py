@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who may what behind a routing peer, with real clients, under both settings of
+policy.routes_without_acl_groups; and routes with and without masquerading beside an exit node."""
+import copy
+
+import config as configs
+import pytest
+from conftest import WORKERS
+from lablib import topology
+from lablib.internet import start_web
+from lablib.netns import wait_until
+
+SERVER = "192.168.100.10"  # behind client2
+OTHER = "192.168.100.20"
+LAN = topology.LAN_HOST["v4"]
+
+
+def behind_a_router(clients, workers=1):
+    """client2 is the routing peer of 192.168.100.0/24; the only policy is ICMP to client2."""
+    config = configs.exit_node(clients, workers)
+    config["groups"] = {g: {} for g in ("everyone", "a", "r", "srvs")}
+    for name, peer in config["peers"].items():
+        peer["groups"] = ["everyone", "a" if name == "client1" else "r"]
+    config["routes"] = {"srvs-site": {
+        "prefixes": ["192.168.100.0/24"], "via": {"peers": ["client2"]}, "distribute_to": ["a"]}}
+    config["policies"].append({"name": "ping-the-router", "from": {"groups": ["a"]},
+                               "to": {"groups": ["r"]}, "protocol": "icmp", "action": "allow"})
+    return config
+
+
+def with_http_only(config):
+    """One server of the range as an object of its own, for HTTP only, and SSH to others denied
+    by nobody: the route beside it stays as it is."""
+    config = copy.deepcopy(config)
+    config["routes"]["srv"] = {"prefixes": [f"{SERVER}/32"], "via": {"peers": ["client2"]},
+                               "distribute_to": ["a"], "acl_groups": ["srvs"]}
+    config["policies"].append({"name": "http-only", "from": {"groups": ["a"]},
+                               "to": {"groups": ["srvs"]}, "protocol": "tcp", "ports": [80],
+                               "action": "allow"})
+    return config
+
+
+def setting(config, word):
+    config = copy.deepcopy(config)
+    config["policy"] = {"routes_without_acl_groups": word}
+    return config
+
+
+@pytest.fixture(scope="module")
+def router(request):
+    from conftest import log_folder, needs_programs
+    from world import World
+    needs_programs()
+    world = World(log_folder(request) / request.node.name, behind_a_router)
+    request.node.worlds = [world]
+    try:
+        world.up().connect()
+        world.lab.ip_batch("client2", f"addr add {SERVER}/32 dev lo", f"addr add {OTHER}/32 dev lo")
+        start_web(world.lab, world.logs, "client2")
+        for client in world.clients.values():
+            client.wait_handshake()
+        yield world
+    finally:
+        world.down()
+
+
+def reaches(world, host):
+    """(echo, HTTP) as the client finds them, after `why` has said the same."""
+    client = world.clients["client1"]
+    http = client.run("curl", "-sS", "-o", "/dev/null", "-m", "3", f"http://{host}/",
+                      check=False).returncode == 0
+    found = (client.pings(host, 2, 2), http)
+    for words, result in zip(([host], [f"{host}:80"]), found):
+        answer = world.gateway.cli("why", "client1", *words, check=False)
+        assert (answer.returncode == 0) == result, answer.stdout
+    return found
+
+
+def test_icmp_only_policy_and_a_route_without_acl_groups(router):
+    config = behind_a_router(router.clients)
+    router.apply(setting(config, "allow"))
+    assert reaches(router, SERVER) == (True, True)  # the route is open, and marked so
+    assert "OPEN" in router.gateway.cli("routes").stdout
+    check = router.gateway.cli("check", router.lab.state / "gateway.yaml", check=False)
+    assert "SP0501" in check.stdout + check.stderr
+    router.apply(setting(config, "deny"))
+    assert reaches(router, SERVER) == (False, False)  # the policy is about the router
+    assert router.clients["client1"].pings(configs.overlay(2), 2, 2)
+
+
+def test_http_only_resource_beside_an_open_route(router):
+    config = with_http_only(behind_a_router(router.clients))
+    for word, other in (("allow", (True, True)), ("deny", (False, False))):
+        router.apply(setting(config, word))
+        # the resource is the longer prefix, and says itself who may; the route does not widen it
+        assert reaches(router, OTHER) == other
+        assert reaches(router, SERVER) == (False, True), word
+
+
+# -- masquerading on and off, and an exit node beside them -------------------------------------
+
+def side_by_side(clients, workers=1):
+    """The LAN as it is for client1, and masqueraded for client2."""
+    config = configs.exit_node(clients, workers)
+    config["groups"].update(open={}, hidden={})
+    for name, group in (("client1", "open"), ("client2", "hidden")):
+        config["peers"][name]["groups"].append(group)
+        config["routes"] = {**config.get("routes", {}), group: {
+            "prefixes": ["10.20.0.0/24", "fd20::/64"], "via": {"port": "lan"},
+            "masquerade": group == "hidden", "distribute_to": [group]}}
+        config["policies"].append({"name": f"to-{group}", "from": {"groups": [group]},
+                                   "to": {"routes": [group]}, "action": "allow"})
+    config["policies"].append({"name": "from-lan", "from": {"port": "lan"},
+                               "to": {"groups": ["open"]}, "action": "allow"})
+    return config
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_masquerade_on_and_off_beside_an_exit_node(make_world, workers):
+    world = make_world(side_by_side, workers=workers).connect()
+    start_web(world.lab, world.logs, "lan-host")
+    one, two = world.clients["client1"], world.clients["client2"]
+    one.wait_handshake()
+    assert one.seen_address(LAN) == configs.overlay(1)
+    assert one.seen_address(topology.LAN_HOST["v6"]) == configs.overlay(1, "v6")
+    assert two.seen_address(LAN) == "10.20.0.1"
+    for name, client in world.clients.items():
+        assert client.seen_address(topology.INTERNET["v4"]) == topology.EGRESS[name]["v4"]
+    # a host of the LAN opens a flow to the peer that has its own address there, and to no other
+    for number, answers in ((1, 0), (2, 1)):
+        assert world.lab.run("lan-host", "ping", "-n", "-c", "2", "-W", "2", configs.overlay(number),
+                             check=False).returncode == answers
+
+    text = world.gateway.cli("routes").stdout
+    assert "open: 100.64.0.0/24 via 10.20.0.1" in text and "open: fd64::/64 via fd20::1" in text
+    assert "hidden:" not in text
+    # without the way back nobody answers, and that is said
+    world.lab.ip_batch("lan-host", "route add blackhole 100.64.0.0/24")
+    one.pings(LAN, 4, 1)
+    hint = wait_until(lambda: [f["hint"] for f in world.gateway.json("flows")["flows"] if f["hint"]],
+                      10, "a flow without an answer", 0.2)[0]
+    assert hint.startswith("route open: no answer") and configs.overlay(1) in hint
+    assert hint in world.gateway.cli("flows").stdout
+    assert two.pings(LAN, 2, 2)
+    if workers > 1:
+        assert world.handoffs() > 0
