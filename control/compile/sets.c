@@ -79,7 +79,8 @@ static size_t sort_groups(struct interner *in, const struct model_peer *peer, ui
 	size_t n = 0;
 
 	*out = pool_alloc(in->b->pool, (peer->groups.n + 1) * sizeof(uint32_t));
-	memcpy(*out, peer->groups.index, peer->groups.n * sizeof(uint32_t));
+	if (peer->groups.n != 0)
+		memcpy(*out, peer->groups.index, peer->groups.n * sizeof(uint32_t));
 	sorting_model = in->b->model;
 	qsort(*out, peer->groups.n, sizeof(uint32_t), compare_groups);
 	for (size_t i = 0; i < peer->groups.n; i++) {

@@ -127,11 +127,13 @@ static unsigned pick_worker(const struct rte_mbuf *mbuf)
 	const struct packet *packet = packet_of((struct rte_mbuf *)mbuf);
 	const uint8_t *data = rte_pktmbuf_mtod(mbuf, const uint8_t *);
 	uint32_t size = packet->family == ADDR_V4 ? 4 : 16;
-	const uint8_t *src = data + (packet->family == ADDR_V4 ? 12 : 8);
+	uint32_t addrs[8]; /* source and destination; in the packet they are not aligned */
 
 	if ((packet->ingress & ~(uint32_t)API_IDENT_HOST) == 0)
 		return 0; /* overlay: the peer's home decides, found by the flow's first lookup */
-	return (rte_jhash(src, size, 0) ^ rte_jhash(src + size, size, 0)) % dp_config()->workers;
+	memcpy(addrs, data + (packet->family == ADDR_V4 ? 12 : 8), 2 * (size_t)size);
+	return (rte_jhash(addrs, size, 0) ^ rte_jhash(addrs + size / 4, size, 0)) %
+	       dp_config()->workers;
 }
 
 /* Passes a batch on, one call per worker. */

@@ -200,10 +200,13 @@ static bool work_on_newest(struct queue *queue, struct aead *aead)
 struct lend_job *lend_retire(struct worker *worker)
 {
 	struct queue *queue = &queues[worker->id];
-	struct lend_job *job = job_at(queue, queue->head);
 	uint32_t ahead = RTE_MIN(LEND_JOBS / 2U, LEND_AHEAD * (count - 1));
+	struct lend_job *job;
 
-	while (count != 0 && under_way(queue) != 0) {
+	if (count == 0)
+		return NULL;
+	job = job_at(queue, queue->head);
+	while (under_way(queue) != 0) {
 		if (atomic_load_explicit(&job->state, memory_order_acquire) == LEND_DONE)
 			return job;
 		if (work(job, worker->aead))
