@@ -132,7 +132,8 @@ int main(void)
 	     lend[] = "--lend=always";
 	char *argv[] = {name, workers, socket, lend, NULL};
 	static uint16_t ports[FLOWS];
-	struct traffic traffic = {.burst = BURST, .flows = FLOWS, .size = SIZE, .nat_ports = ports};
+	struct traffic traffic = {
+		.burst = BURST, .flows = FLOWS, .peers = 1, .size = SIZE, .nat_ports = ports};
 	static struct worker helper = {.id = 1};
 	static struct rig rig;
 	struct args args;
@@ -142,7 +143,7 @@ int main(void)
 	if (args_parse(4, argv, &args) != ARGS_RUN)
 		return 2;
 	log_set_level(NULL, LOG_LEVEL_WARN);
-	rig_start(&rig, &args, NULL);
+	rig_start(&rig, &args, NULL, 1);
 	helper.aead = aead_create(&rc);
 	if (helper.aead != NULL)
 		rc = lend_init(2);

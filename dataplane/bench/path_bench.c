@@ -157,6 +157,7 @@ static struct figure measure_aead(struct rig *rig, const struct options *options
 		RTE_ALIGN(options->traffic.size, (unsigned)WG_PADDING), (unsigned)RIG_TUNNEL_MTU);
 	unsigned offset = open ? OFFSET_OPEN : OFFSET_SEAL;
 	struct aead_packet jobs[RTE_GRAPH_BURST_SIZE];
+	uint64_t counter = 0;
 	uint8_t *memory = rte_malloc(NULL, (size_t)options->traffic.burst * BUFFER + 64, 64);
 	struct figure figure;
 
@@ -170,7 +171,7 @@ static struct figure measure_aead(struct rig *rig, const struct options *options
 
 			for (unsigned k = 0; k < options->traffic.burst; k++)
 				jobs[k] = (struct aead_packet){.key = rig->key_up,
-					.counter = rig->counter++,
+					.counter = counter++,
 					.src = memory + k * BUFFER + offset,
 					.dst = memory + k * BUFFER + offset,
 					.length = length};
@@ -195,15 +196,17 @@ static void print_row(const struct options *options, const char *path, struct fi
 	struct figure cipher, struct nodes *nodes)
 {
 	const char *shape =
-		options->json
-			? "{\"path\":\"%s\",\"bytes\":%u,\"flows\":%u,\"burst\":%u,\"aead\":\"%s\","
-			  "\"cycles\":%.1f,\"cycles_p10\":%.1f,\"aead_cycles\":%.1f,\"beyond_"
-			  "aead\":%.1f"
-			: "%-5s %5u B  %7u flows  burst %3u  %-9s  %7.1f cycles (p10 %7.1f)  "
-			  "cipher alone %7.1f  beyond it %6.1f\n     ";
+		options->json ? "{\"path\":\"%s\",\"bytes\":%u,\"peers\":%u,\"flows\":%u,\"burst\":"
+				"%u,\"aead\":\"%s\","
+				"\"cycles\":%.1f,\"cycles_p10\":%.1f,\"aead_cycles\":%.1f,\"beyond_"
+				"aead\":%.1f"
+			      : "%-5s %5u B  %6u peers  %7u flows  burst %3u  %-9s  %7.1f cycles "
+				"(p10 %7.1f)  "
+				"cipher alone %7.1f  beyond it %6.1f\n     ";
 
-	printf(shape, path, options->traffic.size, options->traffic.flows, options->traffic.burst,
-		aead_name(), whole.median, whole.p10, cipher.median, whole.median - cipher.median);
+	printf(shape, path, options->traffic.size, options->traffic.peers, options->traffic.flows,
+		options->traffic.burst, aead_name(), whole.median, whole.p10, cipher.median,
+		whole.median - cipher.median);
 	nodes_print(nodes, options->json);
 }
 
@@ -226,20 +229,38 @@ static void learn_flows(struct rig *rig, struct traffic *traffic)
 		rte_ring_enqueue_bulk(rig->wan.to_port, (void **)mbufs, traffic->burst, NULL);
 		rig_walk(rig);
 		traffic_collect(&rig->inet, traffic, flow);
+		/* keepalives, which confirm sessions */
+		while (traffic_collect(&rig->wan, NULL, 0) != 0)
+			;
 	}
-	traffic_collect(&rig->wan, NULL, 0); /* the keepalive that confirms a session */
 }
 
-static void run(struct rig *rig, struct options *options)
+static void make_flows(struct rig *rig, struct options *options, unsigned peers)
 {
+	options->traffic.peers = peers;
 	options->traffic.nat_ports =
 		calloc(options->traffic.flows, sizeof(*options->traffic.nat_ports));
 	if (options->traffic.nat_ports == NULL)
 		rig_die("memory", -ENOMEM);
 	learn_flows(rig, &options->traffic);
-	run_path(rig, options, "open", true);
-	run_path(rig, options, "seal", false);
-	free(options->traffic.nat_ports);
+}
+
+/* All flows one peer's, and then spread over all peers, if there are others. */
+static void run(struct rig *rig, const struct options *options)
+{
+	struct options one = *options, all = *options;
+
+	make_flows(rig, &one, 1);
+	if (rig->peers > 1)
+		make_flows(rig, &all, rig->peers);
+	for (unsigned open = 2; open-- > 0;) {
+		run_path(rig, &one, open ? "open" : "seal", open);
+		if (rig->peers > 1)
+			run_path(rig, &all, open ? "open" : "seal", open);
+	}
+	free(one.traffic.nat_ports);
+	if (rig->peers > 1)
+		free(all.traffic.nat_ports);
 }
 
 static unsigned number(const char *text, const char *name, unsigned min, unsigned max)
@@ -259,7 +280,7 @@ static void usage(void)
 {
 	puts("usage: path-bench [--size BYTES] [--flows N] [--burst N] [--windows N] [--aead "
 	     "NAME]\n"
-	     "                  [--json]\n"
+	     "                  [--peers N] [--json]\n"
 	     "Cycles per packet of open-NAT-send and receive-NAT-seal, without a NIC.\n"
 	     "Run it in a network namespace of its own: unshare -n path-bench");
 	exit(EXIT_SUCCESS);
@@ -269,9 +290,10 @@ static struct options parse(int argc, char **argv)
 {
 	static const struct option longs[] = {{"size", 1, NULL, 's'}, {"flows", 1, NULL, 'f'},
 		{"burst", 1, NULL, 'b'}, {"windows", 1, NULL, 'w'}, {"aead", 1, NULL, 'a'},
-		{"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"peers", 1, NULL, 'p'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'},
+		{NULL, 0, NULL, 0}};
 	struct options options = {
-		.traffic = {.burst = 32, .flows = 1000, .size = 1420}, .windows = 400};
+		.traffic = {.burst = 32, .flows = 1000, .size = 1420, .peers = 1}, .windows = 400};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -291,6 +313,9 @@ static struct options parse(int argc, char **argv)
 		case 'a':
 			options.aead = optarg;
 			break;
+		case 'p':
+			options.traffic.peers = number(optarg, "peers", 1, 1000000);
+			break;
 		case 'j':
 			options.json = true;
 			break;
@@ -308,15 +333,17 @@ int main(int argc, char **argv)
 {
 	struct options options = parse(argc, argv);
 	char name[] = "path-bench", workers[] = "--workers=1", socket[] = "--socket=/dev/null";
-	char *own[] = {name, workers, socket, NULL};
+	char max_peers[32];
+	char *own[] = {name, workers, socket, max_peers, NULL};
 	static struct rig rig;
 	struct args args;
 
 	optind = 1;
-	if (args_parse(3, own, &args) != ARGS_RUN)
+	snprintf(max_peers, sizeof(max_peers), "--max-peers=%u", options.traffic.peers + 1024);
+	if (args_parse(4, own, &args) != ARGS_RUN)
 		return 2;
 	log_set_level(NULL, LOG_LEVEL_WARN);
-	rig_start(&rig, &args, options.aead);
+	rig_start(&rig, &args, options.aead, options.traffic.peers);
 	run(&rig, &options);
 	return EXIT_SUCCESS;
 }

@@ -31,7 +31,7 @@
 #include "dataplane/wireguard/wireguard_priv.h"
 
 enum {
-	PEER = 1,
+	FIRST_PEER = 1,
 	SET = 1,
 	MTU = 1500,
 };
@@ -105,10 +105,6 @@ static void program_gateway(struct rig *rig)
 {
 	DIRECT_COMMIT(rig->worker, API_WG_INTERFACE_SET, api_wg_interface_set, .interface = 1,
 		.listen_port = RIG_LISTEN, .mtu = RIG_TUNNEL_MTU);
-	DIRECT_COMMIT(rig->worker, API_PEER_SET, api_peer_set, .peer = PEER, .interface = 1,
-		.set_id = SET, .public_key = {.bytes = {1}});
-	DIRECT_COMMIT(rig->worker, API_ALLOWED_SET, api_allowed_set,
-		.prefix = net(RIG_INSIDE_NET, 10), .peer = PEER);
 	for (unsigned half = 0; half < 2; half++)
 		DIRECT_COMMIT(rig->worker, API_ROUTE_SET, api_route_set, .table = API_TABLE_OVERLAY,
 			.prefix = net(half << 31, 1), .next = API_NEXT_UNDERLAY, .set_id = SET,
@@ -124,10 +120,23 @@ static void program_gateway(struct rig *rig)
 		.priority = 1, .src_set = SET, .pool = 1);
 }
 
-/* A session with known keys instead of a handshake; the path to the client's endpoint. */
-static void program_session(struct rig *rig)
+static void program_peer(struct rig *rig, unsigned number)
 {
-	struct wg_peer *peer = wg_peer_get(PEER);
+	struct key key = {.bytes = {1}};
+	uint32_t id = FIRST_PEER + number;
+
+	memcpy(&key.bytes[1], &number, sizeof(number));
+	DIRECT_COMMIT(rig->worker, API_PEER_SET, api_peer_set, .peer = id, .interface = 1,
+		.set_id = SET, .public_key = key);
+	DIRECT_COMMIT(rig->worker, API_ALLOWED_SET, api_allowed_set,
+		.prefix = number == 0 ? net(RIG_INSIDE_NET, 10) : net(RIG_OTHERS_NET + number, 32),
+		.peer = id);
+}
+
+/* A session with known keys instead of a handshake; the path to the client's endpoint. */
+static void program_session(struct rig *rig, unsigned number)
+{
+	struct wg_peer *peer = wg_peer_get(FIRST_PEER + number);
 	struct endpoint remote = {.addr = v4(RIG_CLIENT_ADDR), .port = RIG_CLIENT_PORT};
 	struct endpoint local = {.addr = v4(RIG_WAN_ADDR)};
 	struct noise_keys keys = {.remote_index = 77, .initiator = true};
@@ -139,12 +148,12 @@ static void program_session(struct rig *rig)
 	path_set(peer, &remote, &local);
 	if (index_table_take(peer, 0, &keys.local_index) != 0)
 		rig_die("index", -ENOSPC);
-	rig->local_index = keys.local_index;
+	rig->sessions[number].local_index = keys.local_index;
 	keypair_install(peer, &keys, clock_ms());
 	peer->watched = true; /* there is no handshake thread to tell */
 }
 
-void rig_start(struct rig *rig, struct args *args, const char *aead)
+void rig_start(struct rig *rig, struct args *args, const char *aead, unsigned peers)
 {
 	int rc = eal_start(args);
 
@@ -173,7 +182,14 @@ void rig_start(struct rig *rig, struct args *args, const char *aead)
 	reader_register(0);
 	program_ports(rig);
 	program_gateway(rig);
-	program_session(rig);
+	rig->peers = peers;
+	rig->sessions = calloc(peers, sizeof(*rig->sessions));
+	if (rig->sessions == NULL)
+		rig_die("memory", -ENOMEM);
+	for (unsigned number = 0; number < peers; number++) {
+		program_peer(rig, number);
+		program_session(rig, number);
+	}
 }
 
 uint64_t rig_walk(struct rig *rig)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The rig of a benchmark: this process's own data plane as a gateway with one worker between two
- * ring devices, `wan` with a peer behind it and `inet` with a server, and a session whose keys the
+ * ring devices, `wan` with peers behind it and `inet` with a server, and sessions whose keys the
  * benchmark knows. No NIC, no hugepages, no handshake thread. Everything runs on one thread.
  */
 #pragma once
@@ -27,7 +27,8 @@ enum {
 #define RIG_INET_ADDR   RTE_IPV4(203U, 0, 113, 2)
 #define RIG_EGRESS_ADDR RTE_IPV4(203U, 0, 113, 5)
 #define RIG_SERVER_ADDR RTE_IPV4(203U, 0, 113, 80)
-#define RIG_INSIDE_NET  RTE_IPV4(100, 64, 0, 0) /* /10, all of it the peer's */
+#define RIG_INSIDE_NET  RTE_IPV4(100, 64, 0, 0) /* /10, all of it the first peer's, but for ... */
+#define RIG_OTHERS_NET  RTE_IPV4(100, 96, 0, 0) /* an address of each other peer, by its number */
 
 /* The two ends of a ring device, seen from outside. */
 struct wire {
@@ -39,12 +40,16 @@ struct rig {
 	struct worker *worker;
 	struct aead *aead; /* the far peer's own */
 	uint8_t key_up[32], key_down[32];
-	uint32_t local_index; /* of the gateway's end of the session */
-	uint64_t counter;     /* the next one that the far peer seals with */
+	unsigned peers;
+	struct rig_session {
+		uint32_t local_index; /* of the gateway's end of the session */
+		uint64_t counter;     /* the next one that the far peer seals with */
+	} * sessions;                 /* of each peer; all have the same two keys */
 };
 
-/* Starts EAL and the data plane, and programs the gateway; aead as aead_select() takes it. */
-void rig_start(struct rig *rig, struct args *args, const char *aead);
+/* Starts EAL and the data plane, and programs the gateway with so many peers; aead as aead_select()
+ * takes it. */
+void rig_start(struct rig *rig, struct args *args, const char *aead, unsigned peers);
 
 /* One walk of the worker's graph; returns the TSC cycles that it took. */
 uint64_t rig_walk(struct rig *rig);

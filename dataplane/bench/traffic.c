@@ -57,9 +57,16 @@ static void udp_write(void *data, uint16_t length, const struct tuple *tuple)
 		.dgram_len = rte_cpu_to_be_16((uint16_t)(length - sizeof(*ip)))};
 }
 
-static struct tuple inside_tuple(unsigned flow)
+/* All over the peers, also if there are fewer flows than peers. */
+static unsigned peer_of(const struct traffic *traffic, unsigned flow)
 {
-	return (struct tuple){.src = RIG_INSIDE_NET + 10 + flow / FLOWS_PER_HOST,
+	return (unsigned)((uint64_t)flow * traffic->peers / traffic->flows);
+}
+
+static struct tuple inside_tuple(unsigned flow, unsigned peer)
+{
+	return (struct tuple){.src = peer == 0 ? RIG_INSIDE_NET + 10 + flow / FLOWS_PER_HOST
+					       : RIG_OTHERS_NET + peer,
 		.dst = RIG_SERVER_ADDR,
 		.sport = (uint16_t)(1024 + flow % FLOWS_PER_HOST),
 		.dport = SERVER_PORT};
@@ -77,19 +84,21 @@ void traffic_make_up(
 	for (unsigned i = 0; i < traffic->burst; i++) {
 		const struct tuple outer = {
 			RIG_CLIENT_ADDR, RIG_WAN_ADDR, RIG_CLIENT_PORT, RIG_LISTEN};
-		struct tuple inner = inside_tuple((first + i) % traffic->flows);
+		unsigned flow = (first + i) % traffic->flows, peer = peer_of(traffic, flow);
+		struct tuple inner = inside_tuple(flow, peer);
+		struct rig_session *session = &rig->sessions[peer];
 		struct rte_mbuf *mbuf = frame_create(RIG_PORT_WAN, length);
 		uint8_t *ip = rte_pktmbuf_mtod_offset(mbuf, uint8_t *, RTE_ETHER_HDR_LEN);
 		struct wg_data *data = (struct wg_data *)(ip + TRAFFIC_OUTER);
 
 		udp_write(ip, length, &outer);
 		*data = (struct wg_data){.type = WG_TYPE_DATA,
-			.receiver = htole32(rig->local_index),
-			.counter = htole64(rig->counter)};
+			.receiver = htole32(session->local_index),
+			.counter = htole64(session->counter)};
 		memset(data + 1, 0, padded);
 		udp_write(data + 1, (uint16_t)traffic->size, &inner);
 		jobs[i] = (struct aead_packet){.key = rig->key_up,
-			.counter = rig->counter++,
+			.counter = session->counter++,
 			.src = (uint8_t *)(data + 1),
 			.dst = (uint8_t *)(data + 1),
 			.length = padded};

@@ -18,6 +18,7 @@ enum {
 struct traffic {
 	unsigned burst; /* packets made at a time */
 	unsigned flows;
+	unsigned peers;      /* flows are spread over so many */
 	unsigned size;       /* inner IP bytes */
 	uint16_t *nat_ports; /* of each flow, as seen on `inet`; the caller's */
 	uint32_t nat_addr;

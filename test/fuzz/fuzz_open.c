@@ -80,8 +80,10 @@ static void arrive(struct input *input)
 	static uint8_t bytes[GATEWAY_FRAME_MAX];
 	uint8_t kind = take_byte(input), tos = take_byte(input), how = take_byte(input);
 	uint16_t size = take_bytes(input, bytes);
-	struct gateway_message message = {
-		.receiver = gateway.local_index, .plain = bytes, .size = size, .outer_tos = tos};
+	struct gateway_message message = {.receiver = gateway.sessions[0].local_index,
+		.plain = bytes,
+		.size = size,
+		.outer_tos = tos};
 
 	switch (kind % KINDS) {
 	case 0:
@@ -93,7 +95,7 @@ static void arrive(struct input *input)
 		break;
 	default:
 		make_plausible(bytes, size, how);
-		message.counter = gateway.counter++;
+		message.counter = gateway.sessions[0].counter++;
 		break;
 	}
 	gateway_arrive(gateway.key_up, &message);

@@ -39,7 +39,7 @@ int gateway_setup(void **state)
 	if (sodium_init() < 0 || args_parse(6, own, &args) != ARGS_RUN)
 		return -1;
 	log_set_level(NULL, LOG_LEVEL_WARN);
-	rig_start(&gateway, &args, NULL);
+	rig_start(&gateway, &args, NULL, 1);
 	gateway_walk();
 	while (gateway_take(gateway.key_down, &first))
 		; /* the keepalive by which an initiator confirms its session */

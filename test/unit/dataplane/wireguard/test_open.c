@@ -55,11 +55,12 @@ static void arrive(uint64_t counter, bool forged)
 	uint8_t plain[PADDED];
 
 	make_v4(plain, sizeof(plain), INNER, RIG_INSIDE_NET + 10, 0);
-	gateway_arrive(gateway.key_up, &(struct gateway_message){.receiver = gateway.local_index,
-					       .counter = counter,
-					       .plain = plain,
-					       .size = sizeof(plain),
-					       .forged = forged});
+	gateway_arrive(gateway.key_up,
+		&(struct gateway_message){.receiver = gateway.sessions[0].local_index,
+			.counter = counter,
+			.plain = plain,
+			.size = sizeof(plain),
+			.forged = forged});
 	gateway_walk();
 }
 
@@ -69,7 +70,7 @@ static void padding_is_cut_off(void **state)
 	uint8_t last[GATEWAY_FRAME_MAX];
 	size_t size = 0;
 
-	arrive(gateway.counter++, false);
+	arrive(gateway.sessions[0].counter++, false);
 	assert_int_equal(gateway_forwarded(last, &size), 1);
 	assert_int_equal(size, INNER);
 	assert_int_equal(((struct rte_ipv4_hdr *)last)->src_addr, RTE_BE32(RIG_EGRESS_ADDR));
@@ -79,11 +80,11 @@ static void replayed_is_dropped(void **state)
 {
 	uint64_t before = drops(DROP(wireguard, REPLAYED));
 
-	arrive(gateway.counter, false);
-	arrive(gateway.counter, false);
+	arrive(gateway.sessions[0].counter, false);
+	arrive(gateway.sessions[0].counter, false);
 	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
 	assert_int_equal(drops(DROP(wireguard, REPLAYED)), before + 1);
-	gateway.counter++;
+	gateway.sessions[0].counter++;
 }
 
 /* Within one burst, too: the second is known to be a replay only once the first was opened. */
@@ -91,8 +92,8 @@ static void replayed_in_one_burst_is_dropped(void **state)
 {
 	uint64_t before = drops(DROP(wireguard, REPLAYED));
 	uint8_t plain[PADDED];
-	struct gateway_message message = {.receiver = gateway.local_index,
-		.counter = gateway.counter++,
+	struct gateway_message message = {.receiver = gateway.sessions[0].local_index,
+		.counter = gateway.sessions[0].counter++,
 		.plain = plain,
 		.size = sizeof(plain)};
 
@@ -110,10 +111,10 @@ static void forged_does_not_move_the_window(void **state)
 	uint64_t before = drops(DROP(wireguard, BAD_TAG));
 
 	arrive(UINT64_C(1) << 40, true);
-	arrive(gateway.counter, true);
+	arrive(gateway.sessions[0].counter, true);
 	assert_int_equal(gateway_forwarded(NULL, NULL), 0);
 	assert_int_equal(drops(DROP(wireguard, BAD_TAG)), before + 2);
-	arrive(gateway.counter++, false);
+	arrive(gateway.sessions[0].counter++, false);
 	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
 }
 
@@ -124,8 +125,8 @@ static void unknown_receiver_is_dropped(void **state)
 
 	make_v4(plain, sizeof(plain), INNER, RIG_INSIDE_NET + 10, 0);
 	gateway_arrive(gateway.key_up,
-		&(struct gateway_message){.receiver = gateway.local_index ^ 1u << 31,
-			.counter = gateway.counter,
+		&(struct gateway_message){.receiver = gateway.sessions[0].local_index ^ 1u << 31,
+			.counter = gateway.sessions[0].counter,
 			.plain = plain,
 			.size = sizeof(plain)});
 	gateway_walk();
@@ -139,11 +140,11 @@ static void expired_is_dropped(void **state)
 	uint64_t birth = keypair->birth_ms, before = drops(DROP(wireguard, EXPIRED));
 
 	keypair->birth_ms = clock_ms() - WG_REJECT_AFTER_TIME_MS;
-	arrive(gateway.counter, false);
+	arrive(gateway.sessions[0].counter, false);
 	assert_int_equal(gateway_forwarded(NULL, NULL), 0);
 	assert_int_equal(drops(DROP(wireguard, EXPIRED)), before + 1);
 	keypair->birth_ms = birth;
-	arrive(gateway.counter++, false);
+	arrive(gateway.sessions[0].counter++, false);
 	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
 }
 
@@ -154,10 +155,11 @@ static void foreign_source_is_dropped(void **state)
 	uint8_t plain[PADDED];
 
 	make_v4(plain, sizeof(plain), INNER, RTE_IPV4(192U, 0, 2, 1), 0);
-	gateway_arrive(gateway.key_up, &(struct gateway_message){.receiver = gateway.local_index,
-					       .counter = gateway.counter++,
-					       .plain = plain,
-					       .size = sizeof(plain)});
+	gateway_arrive(gateway.key_up,
+		&(struct gateway_message){.receiver = gateway.sessions[0].local_index,
+			.counter = gateway.sessions[0].counter++,
+			.plain = plain,
+			.size = sizeof(plain)});
 	gateway_walk();
 	assert_int_equal(gateway_forwarded(NULL, NULL), 0);
 	assert_int_equal(drops(DROP(flow, SPOOFED_INNER)), before + 1);
@@ -176,8 +178,8 @@ static void prefix_that_moved_to_another_peer(void **state)
 		.set_id = 1, .public_key = {.bytes = {2}});
 	DIRECT_COMMIT(gateway.worker, API_ALLOWED_SET, api_allowed_set, .prefix = moved, .peer = 2);
 	gateway_client_port = RIG_CLIENT_PORT + 1;
-	arrive(gateway.counter++, false); /* the running flow is cut */
-	arrive(gateway.counter++, false);
+	arrive(gateway.sessions[0].counter++, false); /* the running flow is cut */
+	arrive(gateway.sessions[0].counter++, false);
 	gateway_client_port = RIG_CLIENT_PORT;
 	assert_int_equal(gateway_forwarded(NULL, NULL), 0);
 	assert_int_equal(drops(DROP(flow, SPOOFED_INNER)), before + 1);
@@ -185,7 +187,7 @@ static void prefix_that_moved_to_another_peer(void **state)
 	assert_int_equal(source.remote.port, RIG_CLIENT_PORT + 1);
 	roam_end(&peer->roam);
 	DIRECT_COMMIT(gateway.worker, API_ALLOWED_DEL, api_allowed_del, .prefix = moved, .peer = 2);
-	arrive(gateway.counter++, false);
+	arrive(gateway.sessions[0].counter++, false);
 	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
 }
 
@@ -198,7 +200,7 @@ static void inbound_by_another_port(void **state)
 	size_t size;
 
 	gateway_port_in = RIG_PORT_INET;
-	arrive(gateway.counter++, false);
+	arrive(gateway.sessions[0].counter++, false);
 	gateway_port_in = RIG_PORT_WAN;
 	assert_int_equal(gateway_forwarded(last, &size), 1);
 	assert_int_equal(size, INNER);
@@ -222,10 +224,11 @@ static void tunnel_into_itself_ends(void **state)
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 	udp->dst_port = RTE_BE16(RIG_LISTEN);
-	gateway_arrive(gateway.key_up, &(struct gateway_message){.receiver = gateway.local_index,
-					       .counter = gateway.counter++,
-					       .plain = plain,
-					       .size = sizeof(plain)});
+	gateway_arrive(gateway.key_up,
+		&(struct gateway_message){.receiver = gateway.sessions[0].local_index,
+			.counter = gateway.sessions[0].counter++,
+			.plain = plain,
+			.size = sizeof(plain)});
 	gateway_walk();
 	assert_int_equal(drops(DROP(flow, POLICY_HOST)), before + 1);
 	assert_int_equal(drops(DROP(wireguard, MALFORMED)), malformed);
@@ -247,12 +250,12 @@ static void congestion_is_combined(void **state)
 		size_t size;
 
 		make_v4(plain, sizeof(plain), INNER, RIG_INSIDE_NET + 10, rows[i].inner);
-		gateway_arrive(
-			gateway.key_up, &(struct gateway_message){.receiver = gateway.local_index,
-						.counter = gateway.counter++,
-						.plain = plain,
-						.size = sizeof(plain),
-						.outer_tos = rows[i].outer});
+		gateway_arrive(gateway.key_up,
+			&(struct gateway_message){.receiver = gateway.sessions[0].local_index,
+				.counter = gateway.sessions[0].counter++,
+				.plain = plain,
+				.size = sizeof(plain),
+				.outer_tos = rows[i].outer});
 		gateway_walk();
 		assert_int_equal(gateway_forwarded(last, &size), rows[i].result != 0xff);
 		if (rows[i].result == 0xff)
@@ -306,18 +309,18 @@ static void malformed_inner_packets_are_dropped(void **state)
 		uint64_t heard, refused = parser_drops();
 
 		gateway_peer()->activity.last_any_ms = 0;
-		gateway_arrive(
-			gateway.key_up, &(struct gateway_message){.receiver = gateway.local_index,
-						.counter = gateway.counter++,
-						.plain = malformed[i].bytes,
-						.size = malformed[i].size});
+		gateway_arrive(gateway.key_up,
+			&(struct gateway_message){.receiver = gateway.sessions[0].local_index,
+				.counter = gateway.sessions[0].counter++,
+				.plain = malformed[i].bytes,
+				.size = malformed[i].size});
 		gateway_walk();
 		heard = gateway_peer()->activity.last_any_ms;
 		if (gateway_forwarded(NULL, NULL) != 0 || heard == 0 ||
 			parser_drops() != refused + 1)
 			fail_msg("%s", malformed[i].what);
 	}
-	arrive(gateway.counter++, false);
+	arrive(gateway.sessions[0].counter++, false);
 	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
 }
 
@@ -327,13 +330,14 @@ static void keepalives_owe_nothing(void **state)
 	struct timers_activity *activity = &gateway_peer()->activity;
 
 	activity->unacked_since_ms = activity->last_any_ms = activity->last_data_received_ms = 0;
-	gateway_arrive(gateway.key_up, &(struct gateway_message){.receiver = gateway.local_index,
-					       .counter = gateway.counter++,
-					       .plain = ""});
+	gateway_arrive(gateway.key_up,
+		&(struct gateway_message){.receiver = gateway.sessions[0].local_index,
+			.counter = gateway.sessions[0].counter++,
+			.plain = ""});
 	gateway_walk();
 	assert_int_not_equal(activity->last_any_ms, 0);
 	assert_int_equal(activity->unacked_since_ms, 0);
-	arrive(gateway.counter++, false);
+	arrive(gateway.sessions[0].counter++, false);
 	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
 	assert_int_not_equal(activity->unacked_since_ms, 0);
 }
