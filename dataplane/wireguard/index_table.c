@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <rte_common.h>
 #include <rte_malloc.h>
+#include <rte_prefetch.h>
 #include <sodium.h>
 
 #include "dataplane/wireguard/index.h"
@@ -57,6 +58,20 @@ struct keypair *index_table_find(uint32_t index)
 		atomic_load_explicit(&keypairs[slot_of(index)], memory_order_acquire);
 
 	return keypair != NULL && keypair->local_index == index ? keypair : NULL;
+}
+
+void index_table_prefetch(uint32_t index)
+{
+	rte_prefetch0(&keypairs[slot_of(index)]);
+}
+
+void index_table_prefetch_keypair(uint32_t index)
+{
+	const struct keypair *keypair =
+		atomic_load_explicit(&keypairs[slot_of(index)], memory_order_relaxed);
+
+	rte_prefetch0(keypair);
+	rte_prefetch0(RTE_PTR_ADD(keypair, offsetof(struct keypair, receive_key)));
 }
 
 int index_table_take(struct wg_peer *peer, unsigned owner, uint32_t *index)

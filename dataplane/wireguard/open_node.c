@@ -49,6 +49,7 @@ struct burst {
 	const struct worker *worker;
 	uint32_t generation; /* of the tables */
 	unsigned count;      /* of opening and aead */
+	bool mixed;          /* of more than one session */
 	struct opening opening[RTE_GRAPH_BURST_SIZE];
 	struct aead_packet aead[RTE_GRAPH_BURST_SIZE];
 	uint16_t next[RTE_GRAPH_BURST_SIZE];
@@ -167,6 +168,7 @@ static inline uint16_t prepare_data(
 		return drop(mbuf, DROP(wireguard, EXPIRED));
 	if (unlikely(!replay_may_accept(&keypair->replay, counter)))
 		return drop(mbuf, DROP(wireguard, REPLAYED));
+	rte_prefetch0(keypair->peer);
 	rte_prefetch0(&keypair->peer->activity);
 	burst->opening[burst->count] = (struct opening){.mbuf = mbuf,
 		.keypair = keypair,
@@ -180,6 +182,53 @@ static inline uint16_t prepare_data(
 		.length = (uint32_t)length - WG_DATA_HEADER_SIZE - WG_TAG_SIZE,
 	};
 	return edge_forward;
+}
+
+/* What it says, right or not; 0 if it is too short. */
+static inline uint32_t receiver_of(struct rte_mbuf *mbuf)
+{
+	unsigned offset = packet_of(mbuf)->l4 + sizeof(struct rte_udp_hdr);
+
+	if (unlikely(offset + sizeof(struct wg_data) > rte_pktmbuf_data_len(mbuf)))
+		return 0;
+	return le32toh(rte_pktmbuf_mtod_offset(mbuf, const struct wg_data *, offset)->receiver);
+}
+
+/* Packets of several sessions: what is on the way to the keypairs, each step for all of the burst,
+ * so that its waits for memory are one. */
+static __attribute__((noinline)) void look_ahead(struct rte_mbuf **mbufs, unsigned n)
+{
+	uint32_t indices[RTE_GRAPH_BURST_SIZE];
+
+	for (unsigned i = 0; i < n; i++) {
+		indices[i] = receiver_of(mbufs[i]);
+		index_table_prefetch(indices[i]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		index_table_prefetch_keypair(indices[i]);
+}
+
+/* A burst whose first and last packets are of one session most likely is of it altogether. */
+static inline void begin_burst(
+	struct burst *burst, const struct worker *worker, struct rte_mbuf **mbufs, unsigned n)
+{
+	burst->worker = worker;
+	burst->generation = judge_generation();
+	burst->count = 0;
+	burst->mixed = receiver_of(mbufs[0]) != receiver_of(mbufs[n - 1]);
+	if (unlikely(burst->mixed))
+		look_ahead(mbufs, n);
+}
+
+/* The way to the peer's endpoint, and its counters; the peer itself was asked for before. */
+static __attribute__((noinline)) void look_ahead_of_peers(const struct burst *burst)
+{
+	for (unsigned i = 0; i < burst->count; i++) {
+		const struct wg_peer *peer = burst->opening[i].keypair->peer;
+
+		rte_prefetch0(atomic_load_explicit(&peer->path, memory_order_relaxed));
+		rte_prefetch0(&counts_of(burst->worker->id)[peer->id]);
+	}
 }
 
 static inline uint16_t prepare(struct burst *burst, struct rte_mbuf *mbuf, uint16_t slot)
@@ -356,6 +405,8 @@ static void finish_all(
 {
 	unsigned i = 0;
 
+	if (unlikely(burst->mixed))
+		look_ahead_of_peers(burst);
 	while (i < burst->count) {
 		struct keypair *keypair = burst->opening[i].keypair;
 		struct received received = {0};
@@ -383,9 +434,7 @@ static void process_burst(
 	struct worker *worker = worker_self();
 	struct burst burst;
 
-	burst.worker = worker;
-	burst.generation = judge_generation();
-	burst.count = 0;
+	begin_burst(&burst, worker, mbufs, n);
 	for (unsigned i = 0; i < n; i++)
 		burst.next[i] = prepare(&burst, mbufs[i], (uint16_t)i);
 	if (burst.count != 0) {
@@ -422,9 +471,7 @@ static void process_lent(
 	}
 	_Static_assert(sizeof(*burst) <= sizeof(job->room), "a burst fits a job");
 	burst = (struct burst *)job->room;
-	burst->worker = worker;
-	burst->generation = judge_generation();
-	burst->count = 0;
+	begin_burst(burst, worker, mbufs, n);
 	for (unsigned i = 0; i < n; i++)
 		burst->next[i] = prepare(burst, mbufs[i], (uint16_t)i);
 	for (unsigned i = 0; i < burst->count; i++) {

@@ -170,6 +170,9 @@ struct wg_interface *wg_interface_by_port(uint16_t listen_port);
 int index_table_init(uint32_t max_peers);
 uint64_t index_table_secret(void);
 struct keypair *index_table_find(uint32_t index);
+/* Hints to the cache: where the keypair is said to be; then, once that is there, what opens. */
+void index_table_prefetch(uint32_t index);
+void index_table_prefetch_keypair(uint32_t index);
 int index_table_take(struct wg_peer *peer, unsigned owner, uint32_t *index);
 void index_table_set(uint32_t index, struct keypair *keypair);
 void index_table_give(uint32_t index);
