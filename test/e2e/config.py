@@ -17,10 +17,10 @@ def peer(number, public_key, groups):
             "addresses": [overlay(number, "v4"), overlay(number, "v6")]}
 
 
-def ports():
+def ports(queues=1):
     gateways = list(topology.INTERNET_ROUTER.values())
     return {name: {"device": f"net_af_packet_{name},iface={name}",
-                   "addresses": list(topology.GATEWAY[name]),
+                   "addresses": list(topology.GATEWAY[name]), "queues": queues,
                    **({"gateways": gateways} if name == "inet" else {})}
             for name in topology.PORTS}
 
@@ -33,7 +33,8 @@ def exit_node(clients, workers=1):
         "version": 1,
         "gateway": {"name": "gw"},
         "dataplane": {"workers": workers, "memory_mib": 512, "idle": "adaptive"},
-        "ports": ports(),
+        # several workers share ports of fewer queues, so that packets come to the wrong ones
+        "ports": ports(2 if workers > 1 else 1),
         "wireguard": {"interface": "sp0", "private_key_file": "gateway.key",
                       "listen_port": topology.LISTEN_PORT,
                       "addresses": ["100.64.0.1/24", "fd64::1/64"]},

@@ -8,7 +8,7 @@ import re
 import config as configs
 import malformed
 import pytest
-from conftest import ROOT, log_folder, needs_programs
+from conftest import ROOT, WORKERS, log_folder, needs_programs
 from lablib import topology
 from lablib.netns import LabError, wait_until
 from packets import colliding, ipv4, syn, udp
@@ -23,13 +23,10 @@ RATE = 2500
 STREAM_SECONDS = 3
 FORWARD = {"address": topology.EGRESS["client1"]["v4"], "protocol": "tcp", "ports": 8080,
            "to": {"peer": "client1"}, "from": "any"}
-WAYS = [pytest.param((1, 1), id="1-worker"), pytest.param((3, 2), id="3-workers-2-queues")]
 
 
-def besieged(clients, workers, queues):
+def besieged(clients, workers):
     config = configs.exit_node(clients, workers)
-    for port in config["ports"].values():
-        port["queues"] = queues
     config["egress"]["rules"].append({"from": {"peers": ["client3"]}, "use": "of-client2"})
     config["forwards"] = {"web": FORWARD}
     config["policies"].append({"name": "let-in", "from": {"port": "inet"},
@@ -37,13 +34,12 @@ def besieged(clients, workers, queues):
     return config
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(scope="module", params=WORKERS)
 def world(request):
     needs_programs()
-    workers, queues = request.param
-    world = World(log_folder(request) / f"workers-{workers}",
-                  lambda clients, count: besieged(clients, count, queues), workers=workers,
-                  clients=3, options=["--max-flows", LIMIT * workers])
+    workers = request.param
+    world = World(log_folder(request) / f"workers-{workers}", besieged, workers=workers, clients=3,
+                  options=["--max-flows", LIMIT * workers])
     request.node.worlds = getattr(request.node, "worlds", []) + [world]
     try:
         world.up().connect()

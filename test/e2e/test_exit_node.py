@@ -18,10 +18,12 @@ def iperf(client, host, *options):
     def measure():
         output = client.run("iperf3", "-J", "-c", host, "-t", "1", *options, timeout=40).stdout
         report = json.loads(output)
-        assert "busy" in report.get("error", "busy"), report["error"]
+        error = report.get("error", "busy")
+        assert "busy" in error or "Connection reset" in error, error
         return report["end"]
 
-    # The server takes one client at a time and may not be done with the one before.
+    # The server takes one client at a time and may not be done with the one before; the word that
+    # it is busy may be overtaken by the reset with which it closes.
     return wait_until(measure, 10, "the iperf3 server to be free")
 
 

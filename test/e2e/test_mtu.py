@@ -6,7 +6,7 @@ import subprocess
 
 import config as configs
 import pytest
-from conftest import log_folder, needs_programs
+from conftest import WORKERS, log_folder, needs_programs
 from lablib import internet, topology
 from lablib.netns import run, wait_until
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -27,13 +27,15 @@ def config_of(clients, workers):
     return config
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=WORKERS)
 def world(request):
     needs_programs()
-    world = World(log_folder(request), config_of)
-    request.node.worlds = [world]
+    world = World(log_folder(request) / f"workers-{request.param}", config_of,
+                  workers=request.param)
+    request.node.worlds = getattr(request.node, "worlds", []) + [world]
     try:
         yield world.up().connect()
+        assert (world.handoffs() > 0) == (request.param > 1)
     finally:
         world.down()
 

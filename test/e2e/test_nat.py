@@ -19,6 +19,7 @@ FAMILIES = ("v4", "v6")
 def xdp_exit_node(clients, workers=1):
     config = configs.exit_node(clients, workers)
     for name, port in config["ports"].items():
+        port["queues"] = 1
         port["device"] = f"net_af_xdp_{name},iface={name},start_queue=0,queue_count=1"
     return config
 
