@@ -13,7 +13,10 @@
 #include "common/api/route.h"
 #include "dataplane/bench/direct.h"
 #include "dataplane/graph/graph.h"
+#include "dataplane/graph/handoff.h"
+#include "dataplane/graph/packet.h"
 #include "dataplane/main/worker.h"
+#include "dataplane/port/port.h"
 #include "test/unit/dataplane/wireguard/gateway.h"
 
 enum {
@@ -108,6 +111,35 @@ static void outer_header_says_what_it_should(void **state)
 		assert_int_equal(udp->dst_port, RTE_BE16(RIG_CLIENT_PORT));
 		assert_int_equal(rte_be_to_cpu_16(udp->dgram_len), 8 + 32 + 64);
 	}
+}
+
+/* A packet that fills its buffer to one end. */
+static void put_full(bool at_the_head)
+{
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(packet_pool());
+	char *data;
+
+	assert_non_null(mbuf);
+	if (at_the_head)
+		data = rte_pktmbuf_prepend(mbuf, rte_pktmbuf_headroom(mbuf));
+	else
+		data = rte_pktmbuf_append(mbuf, rte_pktmbuf_tailroom(mbuf));
+	assert_non_null(data);
+	data[0] = 0x45;
+	*packet_of(mbuf) = (struct packet){.peer = gateway_peer()->id};
+	assert_int_equal(handoff_send(HANDOFF_HANDSHAKE, 0, GRAPH_SEAL, &mbuf, 1), 1);
+}
+
+static void without_room_it_is_dropped(void **state)
+{
+	uint64_t before = drop_total(DROP(wireguard, NO_ROOM));
+	struct gateway_sealed sealed;
+
+	put_full(true);
+	put_full(false);
+	gateway_walk();
+	assert_int_equal(drop_total(DROP(wireguard, NO_ROOM)), before + 2);
+	assert_false(gateway_take(gateway.key_down, &sealed));
 }
 
 /* How many of n packets that were put are sealed; `last` is the greatest counter among them. */
@@ -226,6 +258,7 @@ int main(void)
 		cmocka_unit_test(padding_is_the_kernels),
 		cmocka_unit_test(each_nonce_once),
 		cmocka_unit_test(outer_header_says_what_it_should),
+		cmocka_unit_test(without_room_it_is_dropped),
 		cmocka_unit_test(limits_of_a_keypair),
 		cmocka_unit_test(confirmed_next_keypair_is_used_at_once),
 		cmocka_unit_test(better_route_takes_over),
