@@ -31,11 +31,12 @@ static int init(void)
 
 	if (error == 0)
 		error = flow_life_init();
+	if (error == 0)
+		error = flow_stats_init();
 	if (error != 0)
 		return error;
 	hash_key_random(&table_key);
 	flow_node_init();
-	flow_stats_init();
 	flow_dump_init();
 	flow_timeouts_init();
 	peer_on_delete(flow_peer_gone);

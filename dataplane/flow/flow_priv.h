@@ -453,7 +453,8 @@ void flow_peer_gone(uint32_t peer); /* main thread */
 void flow_touch(struct flow_worker *w, struct flow *flow, unsigned dir);
 
 /* Counters and the dump (stats.c, dump.c). Main thread, in init. */
-void flow_stats_init(void);
+int flow_stats_init(void);
+void flow_peer_made(uint32_t peer); /* its counters begin at zero */
 void flow_dump_init(void);
 
 /* Milliseconds of idleness (timeouts.c). Handlers: main thread, in init. */

@@ -3,7 +3,9 @@
  * The sections of the counters memory that come from flows: sums over the workers' own counters,
  * read while they run. 64-bit words are read whole, so a sum is at most one collection old.
  */
+#include <errno.h>
 #include <rte_common.h>
+#include <stdlib.h>
 
 #include "common/api/counters.h"
 #include "common/api/egress.h"
@@ -28,6 +30,24 @@ static void add_words(void *sum, const void *counters, size_t bytes)
 		to[i] += read_word(&from[i]);
 }
 
+/* What was counted under a peer's id before the peer came that has it now. Main thread. */
+static struct flow_peer_count *peer_bases;
+
+static struct flow_peer_count sum_peer(uint32_t peer)
+{
+	struct flow_peer_count sum = {0};
+
+	for (unsigned id = 0; id < dp_config()->workers; id++)
+		add_words(&sum, &flow_worker_get(id)->peers[peer], sizeof(sum));
+	return sum;
+}
+
+void flow_peer_made(uint32_t peer)
+{
+	if (peer < dp_config()->max_peers)
+		peer_bases[peer] = sum_peer(peer);
+}
+
 /* Of a peer's row the fields that flows know; the tunnel writes the others. */
 static uint32_t fill_peers(void *rows, uint32_t max)
 {
@@ -36,14 +56,12 @@ static uint32_t fill_peers(void *rows, uint32_t max)
 
 	n = RTE_MIN(n, peer_bound());
 	for (uint32_t i = 0; i < n; i++) {
-		struct flow_peer_count sum = {0};
+		const struct flow_peer_count sum = sum_peer(i), *base = &peer_bases[i];
 
-		for (unsigned id = 0; id < dp_config()->workers; id++)
-			add_words(&sum, &flow_worker_get(id)->peers[i], sizeof(sum));
-		row[i].rx_packets = sum.rx_packets;
-		row[i].rx_bytes = sum.rx_bytes;
-		row[i].tx_packets = sum.tx_packets;
-		row[i].tx_bytes = sum.tx_bytes;
+		row[i].rx_packets = sum.rx_packets - base->rx_packets;
+		row[i].rx_bytes = sum.rx_bytes - base->rx_bytes;
+		row[i].tx_packets = sum.tx_packets - base->tx_packets;
+		row[i].tx_bytes = sum.tx_bytes - base->tx_bytes;
 		row[i].flows = sum.flows;
 	}
 	return n;
@@ -128,10 +146,15 @@ static uint32_t fill_egress(void *rows, uint32_t max)
 	return used;
 }
 
-void flow_stats_init(void)
+int flow_stats_init(void)
 {
 	const struct dp_config *config = dp_config();
 
+	if (peer_bases == NULL)
+		peer_bases = calloc(config->max_peers, sizeof(*peer_bases));
+	if (peer_bases == NULL)
+		return -ENOMEM;
+	peer_on_create(flow_peer_made);
 	stats_section(
 		API_SECTION_PEERS, sizeof(struct api_count_peer), config->max_peers, fill_peers);
 	stats_section(
@@ -142,4 +165,5 @@ void flow_stats_init(void)
 		fill_egress);
 	stats_section(API_SECTION_FORWARDS, sizeof(struct api_count_pair), API_FORWARD_MAX,
 		fill_forwards);
+	return 0;
 }

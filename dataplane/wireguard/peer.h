@@ -23,3 +23,7 @@ uint32_t peer_bound(void);
 /* Called on the main thread when a peer is deleted, before its grace period starts: its flows
  * must go. Register in init. */
 void peer_on_delete(void (*gone)(uint32_t peer));
+
+/* Called on the main thread when an id gets a peer, before anybody can find it: what was counted
+ * under the id is another's. Register in init. */
+void peer_on_create(void (*made)(uint32_t peer));

@@ -19,14 +19,14 @@
 #include "dataplane/route/route.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
-enum { MTU_MIN = 1280, MTU_MAX = 8920, ON_DELETE_MAX = 4 };
+enum { MTU_MIN = 1280, MTU_MAX = 8920, HOOKS_MAX = 4 };
 
 static _Atomic(struct wg_peer *) *peers;
 static uint32_t peers_max;
 static uint32_t bound = 1; /* highest id ever used + 1 */
 static struct wg_interface interfaces[API_WG_INTERFACE_MAX];
-static void (*on_delete[ON_DELETE_MAX])(uint32_t peer);
-static unsigned on_delete_count;
+static void (*on_delete[HOOKS_MAX])(uint32_t peer), (*on_create[HOOKS_MAX])(uint32_t peer);
+static unsigned on_delete_count, on_create_count;
 static bool rejudge; /* a peer's set or MTU is another one: its flows must learn of it */
 
 /* --- Any reader ---------------------------------------------------------------------------- */
@@ -78,8 +78,14 @@ uint32_t peer_bound(void)
 
 void peer_on_delete(void (*gone)(uint32_t peer))
 {
-	RTE_VERIFY(on_delete_count < ON_DELETE_MAX);
+	RTE_VERIFY(on_delete_count < HOOKS_MAX);
 	on_delete[on_delete_count++] = gone;
+}
+
+void peer_on_create(void (*made)(uint32_t peer))
+{
+	RTE_VERIFY(on_create_count < HOOKS_MAX);
+	on_create[on_create_count++] = made;
 }
 
 /* Transport messages of all workers under this id, whoever had it. */
@@ -308,6 +314,8 @@ static void peer_create(const struct api_peer_set *set)
 	peer->configured = *set;
 	peer->seen = true;
 	sum_workers(peer->id, &peer->rx_base, &peer->tx_base);
+	for (unsigned i = 0; i < on_create_count; i++)
+		on_create[i](peer->id);
 	bound = RTE_MAX(bound, set->peer + 1);
 	command = command_create(WG_COMMAND_PEER_ADD);
 	command->peer = peer;

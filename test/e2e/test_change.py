@@ -162,6 +162,10 @@ def test_tests_in_the_file_refuse_a_change(world):
     assert goes_out(world)
 
 
+def packets_from(world, name):
+    return next(p["rx_packets"] for p in world.gateway.json("peers")["peers"] if p["name"] == name)
+
+
 def test_peers_come_and_go_by_command(world):
     endpoint = ["--endpoint", f"{topology.WAN['v4']}:{topology.LISTEN_PORT}"]
     file = world.lab.state / "peers.d" / "client2.yaml"
@@ -184,12 +188,15 @@ def test_peers_come_and_go_by_command(world):
     assert cli(world, "peer", "remove", "client1")[0] == 1
     assert cli(world, "peer", "remove", "client3")[0] == 2
 
+    wait_until(lambda: packets_from(world, "client2"), 10, "its packets to be counted")
     assert cli(world, "peer", "remove", "client2")[0] == 0
     assert not file.exists()
     assert "client2" not in {p["name"] for p in world.gateway.json("peers")["peers"]}
     # and the history brings it back, file and all
     assert cli(world, "rollback")[0] == 0
     assert file.exists()
+    # whose counters begin anew, whatever number it has inside
+    wait_until(lambda: packets_from(world, "client2") == 0, 10, "counters to begin at zero")
     assert cli(world, "rollback")[0] == 0
 
 
