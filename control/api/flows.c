@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/api/table.h"
+#include "control/why/why.h"
 
 struct dumping {
 	struct api *api;
@@ -54,6 +55,18 @@ static const char *protocol_name(uint8_t proto, char text[8])
 	}
 }
 
+/* Where a peer's prefixes are mapped: what stands on the wire in his tunnel, else null. */
+static json_t *real_json(const struct compiled *c, uint32_t identity, const struct addr *seen)
+{
+	struct addr addr = *seen;
+
+	if (c == NULL || identity == 0 ||
+		(identity & (API_IDENT_HOST | API_IDENT_PORT | API_IDENT_HAIRPIN)) != 0 ||
+		!why_turn(&c->desired, identity, &addr))
+		return json_null();
+	return api_json_addr(&addr);
+}
+
 json_t *api_json_flow(const struct compiled *c, const struct api_flow_entry *entry)
 {
 	json_t *flow = json_object();
@@ -70,6 +83,8 @@ json_t *api_json_flow(const struct compiled *c, const struct api_flow_entry *ent
 	json_object_set_new(
 		flow, "from", c == NULL ? json_null() : identity_json(c, entry->ingress));
 	json_object_set_new(flow, "to", c == NULL ? json_null() : identity_json(c, entry->egress));
+	json_object_set_new(flow, "src_real", real_json(c, entry->ingress, &entry->src));
+	json_object_set_new(flow, "dst_real", real_json(c, entry->egress, &entry->dst));
 	json_object_set_new(flow, "nat", api_json_addr(&entry->nat_addr));
 	json_object_set_new(flow, "nat_port", json_integer(entry->nat_port));
 	json_object_set_new(flow, "rule", api_json_text(rule));

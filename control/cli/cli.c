@@ -60,7 +60,9 @@ const struct cli_command cli_commands[] = {
 		"all are named. Exits with 3 if nobody had it.",
 		cli_run_egress_who},
 	{"flows", "", 0, 0, CLI_MAX | CLI_PEER | CLI_PAGED, "flows in the data plane now",
-		"A snapshot of at most --max flows, of one peer with --peer.", cli_run_flows},
+		"A snapshot of at most --max flows, of one peer with --peer. Where prefixes are "
+		"mapped: seen address=real address.",
+		cli_run_flows},
 	{"drops", "", 0, 0, CLI_ALL | CLI_PAGED, "dropped packets by reason",
 		"Only reasons that have counted something, unless --all is given.", cli_run_drops},
 	{"policy", "", 0, 0, CLI_PAGED, "policies in their order, with what they matched",

@@ -265,16 +265,19 @@ int cli_run_egress(struct cli *cli)
 	return CLI_OK;
 }
 
-static void endpoint_cell(
-	struct cli_table *table, const json_t *flow, const char *address, const char *port)
+/* 10.201.0.5=192.168.1.5:80 where the first is what stands for the second. */
+static void endpoint_cell(struct cli_table *table, const json_t *flow, const char *address,
+	const char *real, const char *port)
 {
 	const char *text = cli_text(flow, address);
+	bool mapped = real != NULL && json_is_string(json_object_get(flow, real));
+	bool brackets = cli_int(flow, port) != 0 && strchr(text, ':') != NULL;
+	char number[24] = "";
 
-	if (cli_int(flow, port) == 0)
-		cli_table_cell(table, "%s", text);
-	else
-		cli_table_cell(table, strchr(text, ':') != NULL ? "[%s]:%lld" : "%s:%lld", text,
-			(long long)cli_int(flow, port));
+	if (cli_int(flow, port) != 0)
+		snprintf(number, sizeof(number), ":%lld", (long long)cli_int(flow, port));
+	cli_table_cell(table, "%s%s%s%s%s%s", brackets ? "[" : "", text, mapped ? "=" : "",
+		mapped ? cli_text(flow, real) : "", brackets ? "]" : "", number);
 }
 
 /* The first one is enough to act on; -j has them all. */
@@ -321,9 +324,9 @@ int cli_run_flows(struct cli *cli)
 	{
 		cli_table_cell(table, "%s", cli_text(flow, "protocol"));
 		cli_table_cell(table, "%s", cli_text(flow, "from"));
-		endpoint_cell(table, flow, "src", "sport");
-		endpoint_cell(table, flow, "dst", "dport");
-		endpoint_cell(table, flow, "nat", "nat_port");
+		endpoint_cell(table, flow, "src", "src_real", "sport");
+		endpoint_cell(table, flow, "dst", "dst_real", "dport");
+		endpoint_cell(table, flow, "nat", NULL, "nat_port");
 		cli_table_cell(table, "%s", cli_bytes(cli_int(flow, "bytes"), out));
 		cli_table_cell(table, "%s", cli_bytes(cli_int(flow, "reply_bytes"), back));
 		cli_table_cell(table, "%s", cli_text(flow, "rule"));

@@ -120,14 +120,15 @@ static const char *port_name(const struct compiled *c, uint32_t id)
 static void name_user(struct blocks *b, uint32_t subscriber, char who[WHO_MAX])
 {
 	const struct compiled *c = b->program == NULL ? NULL : program_compiled(b->program);
-	uint32_t id = subscriber & 0xffff;
+	uint32_t id = subscriber & ~(uint32_t)API_IDENT_PORT;
 
-	if (c == NULL)
-		snprintf(who, WHO_MAX, "peer number %u", subscriber);
-	else if (subscriber == API_BLOCK_OF_ALL)
+	if (subscriber == API_BLOCK_OF_ALL)
 		snprintf(who, WHO_MAX, "all who share ports");
 	else if (subscriber & API_IDENT_HOST)
 		snprintf(who, WHO_MAX, "the gateway itself");
+	else if (c == NULL)
+		snprintf(who, WHO_MAX, "%s number %u",
+			(subscriber & API_IDENT_PORT) != 0 ? "port" : "peer", id);
 	else if (subscriber & API_IDENT_PORT)
 		snprintf(who, WHO_MAX, "port %.60s", port_name(c, id));
 	else {

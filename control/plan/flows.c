@@ -53,7 +53,7 @@ void plan_flows_destroy(struct plan_flows **flows)
 
 static bool is_peer(uint32_t identity)
 {
-	return (identity & (API_IDENT_HOST | API_IDENT_PORT)) == 0;
+	return (identity & (API_IDENT_HOST | API_IDENT_PORT | API_IDENT_HAIRPIN)) == 0;
 }
 
 /* The peer of an id, NULL if it is gone. */
@@ -102,18 +102,25 @@ const char *plan_flow_cut(const struct plan_flows *flows, const struct api_flow_
 		.dst = entry->dst,
 		.protocol = entry->proto == ICMPV6 ? ICMP : (enum model_protocol)entry->proto,
 		.port = ports ? entry->dport : 0,
+		.seen = true,
 	};
 	struct why_answer answer = {0};
-	bool masqueraded = entry->nat_addr.family != ADDR_NONE;
+	/* of a forward's flow the address is the one inside */
+	bool masqueraded = entry->nat_addr.family != ADDR_NONE && entry->forward == 0;
 
 	if (is_peer(entry->ingress) && (query.as = find_peer(flows, entry->ingress)) == NULL)
 		return "its peer is gone";
 	if (is_peer(entry->egress) && entry->egress != 0 && find_peer(flows, entry->egress) == NULL)
 		return "the peer at its other end is gone";
-	/* What the gateway itself opened no policy judges. */
-	if ((entry->ingress & API_IDENT_HOST) != 0)
+	/* What the gateway itself opened no policy judges; the second half of what goes around by
+	 * an outside address is judged where it comes from. */
+	if ((entry->ingress & (API_IDENT_HOST | API_IDENT_HAIRPIN)) != 0)
 		return NULL;
 	why_judge(flows->c, flows->list, &query, &answer);
+	/* to a mapping of another peer's: he asked for it, or his rule is open */
+	if (answer.verdict == WHY_UNSOLICITED && entry->egress != 0 &&
+		(entry->egress & API_IDENT_HAIRPIN) != 0)
+		return NULL;
 	if (answer.verdict != WHY_ALLOWED)
 		return why_denied(&answer);
 	if (answer.masquerade != masqueraded)

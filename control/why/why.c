@@ -383,10 +383,10 @@ static enum why_verdict judge_around(struct asking *a, const struct api_forward_
 	return WHY_ALLOWED;
 }
 
-/* As map_turn() of the data plane: from real to seen, and the other way round. False for what has
- * no map, and for a seen address that RFC 6296 has no real one for. */
-static bool turn(const struct asking *a, uint32_t peer, struct addr *addr)
+/* As map_turn() of the data plane. */
+bool why_turn(const struct desired *list, uint32_t peer, struct addr *addr)
 {
+	const struct asking here = {.list = list}, *a = &here;
 	const struct api_map_set *map;
 
 	FOR_EACH(a, map, API_MAP_SET)
@@ -438,7 +438,7 @@ static bool stands_for_nothing(const struct asking *a, uint32_t peer, const stru
 {
 	struct addr real = *dst;
 
-	return is_final(a, peer, dst) && !turn(a, peer, &real);
+	return is_final(a, peer, dst) && !why_turn(a->list, peer, &real);
 }
 
 static enum why_verdict judge(struct asking *a)
@@ -487,13 +487,13 @@ void why_judge(const struct compiled *compiled, const struct desired *list,
 	struct asking asking = {compiled, list, &seen, answer, false};
 
 	memset(answer, 0, sizeof(*answer));
-	if (query->as != NULL)
-		turn(&asking, compiled->peer_ids[query->as->object.index], &seen.src);
+	if (query->as != NULL && !query->seen)
+		why_turn(list, compiled->peer_ids[query->as->object.index], &seen.src);
 	answer->verdict = judge(&asking);
 	if (answer->route == NULL || answer->route->next != API_NEXT_PEER)
 		return;
 	answer->real = query->dst;
-	if (!turn(&asking, answer->route->peer, &answer->real))
+	if (!why_turn(list, answer->route->peer, &answer->real))
 		answer->real = (struct addr){0};
 }
 

@@ -20,6 +20,7 @@ struct why_query {
 	enum model_protocol protocol;
 	uint16_t port;               /* 0 = none */
 	const struct model_peer *as; /* whose tunnel it comes from; NULL = found by src */
+	bool seen; /* src is the one that others see, of a mapped peer also with `as` */
 };
 
 enum why_verdict {
@@ -64,6 +65,10 @@ struct why_answer {
 /* list: what the data plane has, as desired_make() or desired_merge() gave it. */
 void why_judge(const struct compiled *compiled, const struct desired *list,
 	const struct why_query *query, struct why_answer *answer);
+
+/* Turns an address of a mapped peer's from real to seen, and the other way round. False for what
+ * has no map, and for a seen address that RFC 6296 has no real one for. */
+bool why_turn(const struct desired *list, uint32_t peer, struct addr *addr);
 
 /* The counter that the data plane counts this verdict under ("flow.policy"), or NULL. */
 const char *why_drop_name(const struct why_answer *answer);
