@@ -2,6 +2,8 @@
 /* Which address and port a masqueraded flow has outside, and how it gives them back. */
 #include <netinet/in.h>
 
+#include <rte_common.h>
+
 #include "common/api/egress.h"
 #include "dataplane/flow/flow_priv.h"
 #include "dataplane/nat/nat.h"
@@ -11,16 +13,34 @@ static bool is_query(uint8_t proto)
 	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
 }
 
+/* May this refusal cost a whole row of tries? 500 a second may, 32 at once. */
+static bool may_sweep(struct flow_worker *w)
+{
+	enum { COST_MS = 2, AT_ONCE = 32 };
+	struct flow_tokens *bucket = &w->sweeps;
+
+	bucket->tokens =
+		RTE_MIN(bucket->tokens + (w->now_ms - bucket->ms), (uint64_t)COST_MS * AT_ONCE);
+	bucket->ms = w->now_ms;
+	if (bucket->tokens < COST_MS)
+		return false;
+	bucket->tokens -= COST_MS;
+	return true;
+}
+
 /*
  * A port that no other flow to this destination has. The table itself says which are taken: the
- * key of the way back has to be a new one.
+ * key of the way back has to be a new one. At random first; where nearly all are taken, a row of
+ * neighbours. Somebody who keeps asking for what is all taken must not keep the worker busy.
  */
 static uint16_t share_port(
 	struct flow_worker *w, struct flow *flow, const struct nat_wanted *wanted)
 {
 	struct flow_key *back = &flow->dir[1].key;
 
-	for (unsigned attempt = 0; attempt < NAT_ATTEMPTS; attempt++) {
+	for (unsigned attempt = 0; attempt < NAT_ATTEMPTS + NAT_SWEEP; attempt++) {
+		if (attempt == NAT_ATTEMPTS && !may_sweep(w))
+			break;
 		back->dport = nat_offer(w->nat, wanted, attempt);
 		if (back->dport == 0)
 			continue;

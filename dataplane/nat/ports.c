@@ -369,6 +369,28 @@ static void list_shared(struct nat_ports *ports, uint32_t index)
 	}
 }
 
+/* The next of a row of shared ports; 0 if it cannot be had. */
+static uint16_t sweep_shared(
+	struct nat_ports *ports, const struct nat_address *address, int class, unsigned step)
+{
+	uint32_t count = (uint32_t)ports->shared_count * NAT_BLOCK_PORTS, place;
+	uint16_t number;
+
+	if (step == 0)
+		ports->sweep = (uint32_t)((uint64_t)draw(ports) * count >> 32);
+	if (step >= count)
+		return 0;
+	place = ports->sweep + step;
+	if (place >= count)
+		place -= count;
+	number = ports->shared[place / NAT_BLOCK_PORTS];
+	if (((address->block[class][number].all & ~nat_reserved(address, class, number)) >>
+			    place % NAT_BLOCK_PORTS &
+		    1) == 0)
+		return 0;
+	return (uint16_t)(number * NAT_BLOCK_PORTS + place % NAT_BLOCK_PORTS);
+}
+
 uint16_t nat_port_offer(
 	struct nat_ports *ports, struct nat_address *address, int class, unsigned attempt)
 {
@@ -381,7 +403,7 @@ uint16_t nat_port_offer(
 	if (index == 0)
 		return 0;
 	if ((ports->users[index].blocks < SHARED_MIN ||
-		    (attempt != 0 && attempt % SHARED_TRIES == 0)) &&
+		    (attempt != 0 && attempt < NAT_ATTEMPTS && attempt % SHARED_TRIES == 0)) &&
 		claim_block(ports, index))
 		ports->shared_user = 0; /* read anew */
 	if (ports->users[index].blocks == 0) {
@@ -390,6 +412,8 @@ uint16_t nat_port_offer(
 	}
 	if (ports->shared_user != index)
 		list_shared(ports, index);
+	if (attempt >= NAT_ATTEMPTS)
+		return sweep_shared(ports, address, class, attempt - NAT_ATTEMPTS);
 	number = ports->shared[(uint64_t)draw(ports) * ports->shared_count >> 32];
 	bits = address->block[class][number].all & ~nat_reserved(address, class, number);
 	return bits == 0 ? 0 : (uint16_t)(number * NAT_BLOCK_PORTS + draw_bit(ports, bits));

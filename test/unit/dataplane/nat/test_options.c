@@ -278,12 +278,54 @@ static void b4_one_destination_is_bounded(void **state)
 	fake_egress(1, V4, 1024, 1024 + PORTS - 1);
 	fake_pool(1, ids, 2);
 	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_SHARED);
-	for (uint16_t i = 0; i < 3 * PORTS; i++)
+	for (uint16_t i = 0; i < PORTS; i++) {
+		/* none is missed, even the last */
+		w->now_ms += 10;
 		sent += let_out(IPPROTO_TCP, 1, (uint16_t)(3000 + i), REMOTE, 80).role ==
 			GRAPH_SEND;
-	assert_in_range(sent, PORTS - 4, PORTS);
+	}
+	assert_int_equal(sent, PORTS);
+	for (uint16_t i = 0; i < 2 * PORTS; i++)
+		assert_string_equal(let_out(IPPROTO_TCP, 1, (uint16_t)(4000 + i), REMOTE, 80).drop,
+			"ports_exhausted");
 	assert_int_equal(let_out(IPPROTO_TCP, 1, 3000, OTHER, 80).role, GRAPH_SEND);
-	assert_int_equal(w->table.live, sent + 1);
+	assert_int_equal(w->table.live, PORTS + 1);
+}
+
+/* A large share nearly full: without the row of neighbours a few in a hundred would be refused. */
+static void b4_the_last_ports_are_found(void **state)
+{
+	enum { PORTS = 4096, TRIES = PORTS - 40 };
+	static const uint16_t ids[] = {1, 2};
+	unsigned refused = 0;
+
+	fake_egress(1, V4, 4096, 4096 + PORTS - 1);
+	fake_pool(1, ids, 2);
+	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_SHARED);
+	w->owner_max = UINT32_MAX;
+	for (uint16_t i = 0; i < TRIES; i++) {
+		w->now_ms += 10;
+		refused +=
+			let_out(IPPROTO_UDP, 1, (uint16_t)(1 + i), REMOTE, 80).role != GRAPH_SEND;
+	}
+	assert_int_equal(refused, 0);
+}
+
+/* Long searches are rationed: with the clock standing still 32 of them, then none. */
+static void b4_long_searches_are_rationed(void **state)
+{
+	static const uint16_t ids[] = {1, 2};
+
+	fake_egress(1, V4, 1024, 1024);
+	fake_pool(1, ids, 2);
+	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_SHARED);
+	let_out(IPPROTO_UDP, 1, 3000, REMOTE, 80);
+	for (uint16_t i = 0; i < 100; i++)
+		let_out(IPPROTO_UDP, 1, (uint16_t)(4000 + i), REMOTE, 80);
+	assert_true(w->sweeps.tokens < 2);
+	w->now_ms += 3;
+	let_out(IPPROTO_UDP, 1, 5000, REMOTE, 80);
+	assert_int_equal(w->sweeps.tokens, 1);
 }
 
 /* U1 holds beside a rule that shares: exclusive ports are never among the shared ones. */
@@ -349,6 +391,8 @@ int main(void)
 		cmocka_unit_test_setup(c8_ports_rest, setup),
 		cmocka_unit_test_setup(b4_ports_are_shared, setup),
 		cmocka_unit_test_setup(b4_one_destination_is_bounded, setup),
+		cmocka_unit_test_setup(b4_the_last_ports_are_found, setup),
+		cmocka_unit_test_setup(b4_long_searches_are_rationed, setup),
 		cmocka_unit_test_setup(b4_shared_and_own_ports_are_apart, setup),
 		cmocka_unit_test_setup(i1a_queries_are_not_shared, setup),
 		cmocka_unit_test_setup(b10_parity_can_be_left, setup),
