@@ -411,39 +411,59 @@ static void add_rewrite(struct flow_action *action, const struct flow_key *key,
 	action->l4_delta = rewrite_delta(rewrite_fold(l4_delta), &old_be, &new_be, 2);
 }
 
-/*
- * Packets of a direction leave with the ends that the other direction's packets come with. An ICMP
- * identifier is one for both ends, and counted with the one that a mapping replaces.
- */
-static void set_translation(struct flow_worker *w, struct flow *flow, unsigned dir)
+/* One direction's part: what its source becomes if `snat`, its destination if `dnat`. */
+static void set_ends(struct flow *flow, unsigned dir, bool snat, bool dnat, const uint8_t *far)
 {
 	const struct flow_key *key = &flow->dir[dir].key, *other = &flow->dir[1 - dir].key;
 	struct flow_action *action = &flow->dir[dir].action;
 	bool icmp = key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6;
-	uint16_t ports[2][2] = {{key->sport, other->dport}, {key->dport, other->sport}};
-	uint8_t src[16], dst[16];
-	bool snat, dnat;
 
-	flow_source_of(w, key, src);
-	flow_source_of(w, other, dst);
-	if (icmp)
-		ports[1 - dir][0] = ports[1 - dir][1];
-	snat = memcmp(src, other->dst, 16) != 0 || ports[0][0] != ports[0][1];
-	dnat = memcmp(key->dst, dst, 16) != 0 || ports[1][0] != ports[1][1];
-	action->l3_delta = 0;
-	action->l4_delta = 0;
 	if (snat) {
 		action->flags |= FLOW_SNAT | (dnat ? FLOW_BOTH : 0);
 		memcpy(action->addr, other->dst, 16);
-		memcpy(flow->far[dir], dst, 16);
-		add_rewrite(action, key, src, other->dst, ports[0][0], ports[0][1]);
 	} else if (dnat) {
 		action->flags |= FLOW_DNAT;
-		memcpy(action->addr, dst, 16);
+		memcpy(action->addr, far, 16);
 	}
+	if (snat && dnat)
+		memcpy(flow->far[dir], far, 16);
 	action->port = rte_cpu_to_be_16(snat && !icmp ? other->dport : other->sport);
-	if (dnat)
-		add_rewrite(action, key, key->dst, dst, ports[1][0], ports[1][1]);
+}
+
+/*
+ * Packets of a direction leave with the ends that the other direction's packets come with. An ICMP
+ * identifier is one for both ends, and counted with the near one, which a mapping replaces. What
+ * one direction adds to the checksums the other one takes away.
+ */
+static void set_translation(struct flow_worker *w, struct flow *flow)
+{
+	const struct flow_key *there = &flow->dir[0].key, *back = &flow->dir[1].key;
+	struct flow_action *action = &flow->dir[0].action, *reverse = &flow->dir[1].action;
+	bool icmp = there->proto == IPPROTO_ICMP || there->proto == IPPROTO_ICMPV6;
+	const uint8_t *near = there->src, *far = back->src;
+	uint16_t far_port = icmp ? there->dport : back->sport;
+	uint8_t real[2][16];
+	bool near_turns, far_turns;
+
+	if (unlikely(w->mapped)) {
+		flow_source_of(w, there, real[0]);
+		flow_source_of(w, back, real[1]);
+		near = real[0];
+		far = real[1];
+	}
+	near_turns = memcmp(near, back->dst, 16) != 0 || there->sport != back->dport;
+	far_turns = memcmp(there->dst, far, 16) != 0 || there->dport != far_port;
+	set_ends(flow, 0, near_turns, far_turns, far);
+	set_ends(flow, 1, far_turns, near_turns, near);
+	action->l3_delta = action->l4_delta = reverse->l3_delta = reverse->l4_delta = 0;
+	if (near_turns)
+		add_rewrite(action, there, near, back->dst, there->sport, back->dport);
+	if (far_turns)
+		add_rewrite(action, there, there->dst, far, there->dport, far_port);
+	if (near_turns || far_turns) {
+		reverse->l3_delta = (uint16_t)~action->l3_delta;
+		reverse->l4_delta = (uint16_t)~action->l4_delta;
+	}
 }
 
 void flow_set_actions(struct flow_worker *w, struct flow *flow, const struct flow_verdict *verdict)
@@ -462,12 +482,14 @@ void flow_set_actions(struct flow_worker *w, struct flow *flow, const struct flo
 		action->port_out = verdict->port_out[i];
 		action->mtu = verdict->mtu[i];
 		action->flags = (uint8_t)((action->flags & FLOW_WATCH) | verdict->flags[i]);
-		set_translation(w, flow, i);
-		if ((action->flags & FLOW_TTL) != 0) {
-			uint32_t sum = (uint32_t)action->l3_delta + rte_cpu_to_be_16(0xfeff);
+	}
+	set_translation(w, flow);
+	for (unsigned i = 0; i < 2; i++) {
+		struct flow_action *action = &flow->dir[i].action;
 
-			action->l3_delta = rewrite_fold(sum);
-		}
+		if ((action->flags & FLOW_TTL) != 0)
+			action->l3_delta =
+				rewrite_fold((uint32_t)action->l3_delta + rte_cpu_to_be_16(0xfeff));
 	}
 	if (mtu[0] == 0 || (mtu[1] != 0 && mtu[1] < mtu[0]))
 		mtu[0] = mtu[1];
