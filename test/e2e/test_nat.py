@@ -2,15 +2,18 @@
 """What the NAT owes to fragments and errors, seen from real clients behind the exit node.
 
 On af_xdp ports: before an af_packet port the kernel reassembles IPv4 fragments."""
+import copy
 import json
 import re
+import sys
 
 import config as configs
 import pytest
 from conftest import WORKERS, log_folder, needs_programs
 from lablib import topology
 from lablib.netns import wait_until
-from scapy.layers.inet import IP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 from world import ECHO_PORT, World
 
 FAMILIES = ("v4", "v6")
@@ -145,3 +148,119 @@ def test_tunnel_packets_in_pieces(exit_world, family):
     finally:
         exit_world.lab.run("router", *route)
         client.run("wg", "set", "wg0", "peer", key, "endpoint", OUTER["v4"][1])
+
+
+# -- what a rule says about its mappings ------------------------------------------------------------
+
+OUTSIDE, HOST, OTHER = topology.EGRESS["client1"]["v4"], topology.INTERNET["v4"], topology.FAR["v4"]
+# Sends one datagram from each of these ports, alternately to these; prints who was answered.
+ASK = """
+import select, socket, sys, time
+first, count, host, *ports = sys.argv[1:]
+socks = []
+for i in range(int(count)):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("", int(first) + 2 * i))
+    sock.connect((host, int(ports[i % len(ports)])))
+    socks.append(sock)
+left = dict.fromkeys(socks)
+for _ in range(40):
+    for sock in left:
+        sock.send(b"question")
+    for sock in select.select(list(left), [], [], 0.5)[0]:
+        left.pop(sock)
+    if not left:
+        break
+print(len(left))
+"""
+
+
+def ruled(world, **options):
+    """The configuration with these options in client1's rule."""
+    config = copy.deepcopy(world.config)
+    config["egress"]["rules"][0].update(options)
+    return config
+
+
+def flows_from(world, ports):
+    """client1's UDP flows from these ports of its own."""
+    flows = world.gateway.json("flows", "--peer", "client1", "--max", "10000")["flows"]
+    return [f for f in flows if f["protocol"] == "udp" and f["sport"] in ports]
+
+
+def mapping_of(world, port):
+    wait_until(lambda: flows_from(world, [port]), 10, "the flow", 0.1)
+    return flows_from(world, [port])[0]["nat_port"]
+
+
+def ask_from(world, first, count, *ports):
+    left = world.lab.run("client1", sys.executable, "-c", ASK, first, count, HOST, *ports,
+                         timeout=60).stdout
+    assert left.strip() == "0", f"{left} without an answer"
+
+
+def send_in(world, source, source_port, port):
+    packet = IP(src=source, dst=OUTSIDE) / UDP(sport=source_port, dport=port) / b"from outside"
+    world.send_raw("internet", "eth0", Ether(dst=world.port_mac("inet")) / packet)
+
+
+@pytest.mark.parametrize("number, filtering, let_in", [
+    (0, "address-port", []),
+    (1, "address", [(HOST, 9)]),
+    (2, "endpoint-independent", [(HOST, 9), (OTHER, 9)]),
+])
+def test_who_may_send_in(exit_world, number, filtering, let_in):
+    """The host that was asked, from another of its ports, and a host that nobody asked."""
+    own_port = 41000 + number
+    assert exit_world.clients["client1"].pings(OTHER, 1, 2)  # the way back there is known
+    with exit_world.changed(ruled(exit_world, filtering=filtering)):
+        asking = exit_world.start_agent("client1", "udp", HOST, ECHO_PORT, own_port, 5)
+        port = mapping_of(exit_world, own_port)
+        refused = 2 - len(let_in)
+        before = exit_world.drops("flow.unsolicited")
+        for source in (HOST, OTHER):
+            send_in(exit_world, source, 9, port)
+        wait_until(lambda: exit_world.drops("flow.unsolicited") >= before + refused, 10,
+                   "the refusals", 0.1)
+        answers = [(a["from"], a["port"]) for a in exit_world.result(asking)]
+    assert sorted(answers) == sorted([(HOST, ECHO_PORT), *let_in])
+
+
+def test_ports_are_shared(exit_world):
+    """Sockets of one port outside, each to another destination, and each hears its own."""
+    second, count = ECHO_PORT + 1, 200
+    exit_world.start_echo("internet", second)
+    with exit_world.changed(ruled(exit_world, mapping="endpoint-dependent")):
+        ask_from(exit_world, 42000, count, ECHO_PORT, second)
+        flows = flows_from(exit_world, range(42000, 42000 + 2 * count))
+        # The log of port blocks names no one for such a port.
+        who = exit_world.gateway.json("egress", "who", f"{OUTSIDE}:{flows[0]['nat_port']}")
+        assert [user["who"] for user in who["users"]] == ["all who share ports"], who
+    assert len(flows) == count
+    users = {}
+    for flow in flows:
+        users.setdefault(flow["nat_port"], []).append(flow["dport"])
+    # of 1,024 ports; two of one destination never meet
+    assert len(users) < count and all(len(set(d)) == len(d) for d in users.values())
+
+
+def test_parity_can_be_left(exit_world):
+    ports = range(43000, 43032, 2)
+    ask_from(exit_world, ports[0], len(ports), ECHO_PORT)
+    assert all(f["nat_port"] % 2 == 0 for f in flows_from(exit_world, ports))
+    ports = range(43100, 43164, 2)
+    with exit_world.changed(ruled(exit_world, keep_parity=False)):
+        ask_from(exit_world, ports[0], len(ports), ECHO_PORT)
+        assert {f["nat_port"] % 2 for f in flows_from(exit_world, ports)} == {0, 1}
+
+
+def test_timeouts_by_configuration(exit_world):
+    """A mapping of three seconds: then its port is nobody's."""
+    config = copy.deepcopy(exit_world.config)
+    config["timeouts"] = {"udp": 3, "below_rfc": True}
+    with exit_world.changed(config):
+        ask_from(exit_world, 44000, 1, ECHO_PORT)
+        port = mapping_of(exit_world, 44000)
+        wait_until(lambda: not flows_from(exit_world, [44000]), 30, "the end of the flow", 0.2)
+        exit_world.expect_drops("flow.unsolicited",
+                                lambda: send_in(exit_world, HOST, ECHO_PORT, port))
