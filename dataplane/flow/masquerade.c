@@ -30,8 +30,8 @@ static bool may_sweep(struct flow_worker *w)
 
 /*
  * A port that no other flow to this destination has. The table itself says which are taken: the
- * key of the way back has to be a new one. At random first; where nearly all are taken, a row of
- * neighbours. Somebody who keeps asking for what is all taken must not keep the worker busy.
+ * key of the way back has to be a new one. At random first; where nearly all are taken, in a
+ * row. Somebody who keeps asking for what is all taken must not keep the worker busy.
  */
 static uint16_t share_port(
 	struct flow_worker *w, struct flow *flow, const struct nat_wanted *wanted)

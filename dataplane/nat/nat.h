@@ -96,7 +96,7 @@ void nat_unmap(struct nat_worker *nat, uint32_t mapping);
 /*
  * With API_EGRESS_SHARED the flow's owner looks for a port that no other flow to this destination
  * has: offered is one at random (0: none), attempt counts from 0. From NAT_ATTEMPTS on, which is
- * for the few that found none, neighbours in a row are offered, from a random one on. nat_share
+ * for the few that found none, they are offered in a row, block by block. nat_share
  * takes it, and may fail (0) for want of memory; nat_unmap gives it back. Worker.
  */
 enum { NAT_ATTEMPTS = 128, NAT_SWEEP = 1024 };

@@ -79,7 +79,7 @@ struct nat_ports {
 	uint16_t shared[NAT_BLOCKS];
 	uint16_t shared_count;
 	uint32_t shared_user; /* 0 = none */
-	uint32_t sweep;       /* place among the shared ports where the row began */
+	uint32_t sweep;       /* of each block the bit from which a row began */
 	unsigned worker;
 	struct rte_ring *log; /* of struct nat_log_entry, to the main thread */
 };

@@ -369,26 +369,28 @@ static void list_shared(struct nat_ports *ports, uint32_t index)
 	}
 }
 
-/* The next of a row of shared ports; 0 if it cannot be had. */
+/*
+ * The next of a row of shared ports; 0 if it cannot be had. It goes from block to block, a bit
+ * further each time round: what is free lies together, in the blocks that were claimed last. The
+ * division is by the number of blocks; rationed by the caller, off the path of known flows.
+ */
 static uint16_t sweep_shared(
 	struct nat_ports *ports, const struct nat_address *address, int class, unsigned step)
 {
-	uint32_t count = (uint32_t)ports->shared_count * NAT_BLOCK_PORTS, place;
+	uint32_t round = step / ports->shared_count, place = step % ports->shared_count;
 	uint16_t number;
+	unsigned bit;
 
 	if (step == 0)
-		ports->sweep = (uint32_t)((uint64_t)draw(ports) * count >> 32);
-	if (step >= count)
+		ports->sweep = draw(ports);
+	if (round >= NAT_BLOCK_PORTS)
 		return 0;
-	place = ports->sweep + step;
-	if (place >= count)
-		place -= count;
-	number = ports->shared[place / NAT_BLOCK_PORTS];
-	if (((address->block[class][number].all & ~nat_reserved(address, class, number)) >>
-			    place % NAT_BLOCK_PORTS &
+	number = ports->shared[place];
+	bit = (ports->sweep + round) % NAT_BLOCK_PORTS;
+	if (((address->block[class][number].all & ~nat_reserved(address, class, number)) >> bit &
 		    1) == 0)
 		return 0;
-	return (uint16_t)(number * NAT_BLOCK_PORTS + place % NAT_BLOCK_PORTS);
+	return (uint16_t)(number * NAT_BLOCK_PORTS + bit);
 }
 
 uint16_t nat_port_offer(

@@ -292,7 +292,7 @@ static void b4_one_destination_is_bounded(void **state)
 	assert_int_equal(w->table.live, PORTS + 1);
 }
 
-/* A large share nearly full: without the row of neighbours a few in a hundred would be refused. */
+/* A large share nearly full: without the row of tries a few in a hundred would be refused. */
 static void b4_the_last_ports_are_found(void **state)
 {
 	enum { PORTS = 4096, TRIES = PORTS - 40 };
