@@ -8,8 +8,7 @@
 
 #include "control/cli/cli.h"
 
-/* "90s", "5m", "1h", "300"; 0 if it is none. */
-static unsigned long parse_duration(const char *text)
+unsigned long cli_duration(const char *text)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 10);
@@ -23,7 +22,7 @@ static unsigned long parse_duration(const char *text)
 
 char *cli_change_path(const struct cli *cli, const char *path)
 {
-	unsigned long seconds = cli->confirm == NULL ? 0 : parse_duration(cli->confirm);
+	unsigned long seconds = cli->confirm == NULL ? 0 : cli_duration(cli->confirm);
 	char *message, *result;
 
 	if (cli->confirm != NULL && (seconds < 10 || seconds > 86400)) {

@@ -88,6 +88,23 @@ const struct cli_command cli_commands[] = {
 		"JSON "
 		"with -j, or as nft rules for a firewall in front of the gateway with --nft.",
 		cli_run_ports},
+	{"bind", "[PCI-ADDRESS]", 0, 1, CLI_BIND | CLI_CONFIRM,
+		"give a network card to DPDK, or back",
+		"Moves the card from its driver to another one, by sysfs, and needs no daemon. "
+		"With "
+		"--confirm it is moved back by itself unless `sallyport bind confirm` comes in "
+		"time, "
+		"also if the login is gone by then. A card with the default route or an SSH "
+		"session is left alone unless --force is given. Back to the kernel: --driver with "
+		"the driver's name. Nothing is kept over a restart of the machine. Exits with 3 if "
+		"the driver "
+		"has the card already.",
+		cli_run_bind},
+	{"bind confirm", "[PCI-ADDRESS]", 0, 1, 0, "keep a card where it was moved to",
+		"Ends the trial of `bind --confirm`, of all cards or of one. Exits with 3 if "
+		"nothing "
+		"is on trial.",
+		cli_run_bind_confirm},
 	{"capture", "[FILTER ...]", 0, 64,
 		CLI_PORT | CLI_PEER | CLI_DROPS | CLI_WRITE | CLI_COUNT | CLI_SNAP,
 		"copies of packets, as a pcapng file",
@@ -251,6 +268,10 @@ const struct cli_option_row cli_options[] = {
 	{CLI_QR, 'Q', "qr", NULL, "as a QR code, for WireGuard on a telephone"},
 	{CLI_NFT, 'N', "nft", NULL, "rules for nft -f, for a firewall in front"},
 	{CLI_CONFIRM, '1', "confirm", "TIME", "back by itself unless confirmed: 90s, 5m, 1h"},
+	{CLI_BIND, 'B', "driver", "vfio-pci|uio_pci_generic|igb_uio",
+		"who is to have it (vfio-pci), or the kernel's driver"},
+	{CLI_BIND, 'f', "force", NULL, "also the card that this machine is reached by"},
+	{CLI_BIND, 'l', "list", NULL, "the network cards, and whose they are"},
 	{CLI_MESSAGE, '2', "message", "TEXT", "for the history: why"},
 	{CLI_GROUPS, '3', "groups", "GROUP,...", "of the new peer"},
 	{CLI_ADDRESS, '4', "address", "ADDRESS,...", "of the new peer in the overlay"},
@@ -293,7 +314,7 @@ static void look_at_terminal(struct cli *cli)
 		cli->columns = size.ws_col;
 }
 
-static void take_option(struct cli *cli, int letter, unsigned mask)
+static void take_option(struct cli *cli, int letter, uint64_t mask)
 {
 	cli->given |= mask;
 	switch (letter) {
@@ -356,6 +377,15 @@ static void take_option(struct cli *cli, int letter, unsigned mask)
 		break;
 	case '8':
 		cli->range = optarg;
+		break;
+	case 'B':
+		cli->driver = optarg;
+		break;
+	case 'f':
+		cli->force = true;
+		break;
+	case 'l':
+		cli->list = true;
 		break;
 	case '1':
 		cli->confirm = optarg;

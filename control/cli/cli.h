@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -56,8 +57,9 @@ enum cli_option {
 	CLI_RANGE = 1 << 17,
 	CLI_CSV = 1 << 18,
 	CLI_SYSTEM_INFO = 1 << 19,
-	CLI_ANONYMIZE = (int)(1u << 31),
-	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
+	CLI_ANONYMIZE = 1ll << 31,
+	CLI_BIND = 1ll << 32, /* three options: driver, force, list */
+	CLI_PAGED = 1 << 30,  /* no option: what it prints may be longer than a screen */
 };
 
 enum { CLI_OPTIONS_MAX = 64 };
@@ -72,8 +74,10 @@ struct cli {
 	const char *confirm, *message, *groups, *address, *public_key;
 	const char *port, *write, *count, *snap;
 	const char *exit_node, *egress, *range, *anonymize;
+	const char *driver; /* of bind */
+	bool force, list;
 	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
-	unsigned given;     /* enum cli_option */
+	uint64_t given;     /* enum cli_option */
 	int n_args;
 	char **args; /* beyond the command's own words */
 };
@@ -86,7 +90,7 @@ struct cli_command {
 	const char *words; /* "peer export"; NULL ends the table */
 	const char *args;  /* "PEER", "" */
 	int min_args, max_args;
-	unsigned options; /* enum cli_option */
+	uint64_t options; /* enum cli_option */
 	const char *summary;
 	const char *about; /* for the manual: one paragraph */
 	int (*run)(struct cli *cli);
@@ -96,7 +100,7 @@ extern const struct cli_command cli_commands[];
 
 /* Also the manual's list of options: mask 0 = every command takes it. */
 struct cli_option_row {
-	unsigned mask;
+	uint64_t mask;
 	int letter;
 	const char *name; /* NULL ends the table */
 	const char *value, *help;
@@ -196,6 +200,9 @@ json_t *cli_diagnose(struct cli *cli, int *code);
 /* act.c: prints the wg-quick file of a peer; key = its private key as text, or NULL. */
 int cli_export(struct cli *cli, const char *name, const char *key);
 
+/* change.c: seconds of "90s", "5m", "1h", "300"; 0 if it is none, or over a day. */
+unsigned long cli_duration(const char *text);
+
 /* change.c: path with the options that every change takes (confirm, message); NULL after saying
  * what is wrong with them. malloc. */
 char *cli_change_path(const struct cli *cli, const char *path);
@@ -211,6 +218,8 @@ int cli_run_status(struct cli *cli);
 int cli_run_peers(struct cli *cli);
 int cli_run_routes(struct cli *cli);
 int cli_run_exit_nodes(struct cli *cli);
+int cli_run_bind(struct cli *cli);
+int cli_run_bind_confirm(struct cli *cli);
 int cli_run_select(struct cli *cli);
 int cli_run_deselect(struct cli *cli);
 int cli_run_egress(struct cli *cli);

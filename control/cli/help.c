@@ -14,7 +14,7 @@ static const char *short_form(const struct cli_option_row *option, char text[8])
 	return text;
 }
 
-static void print_options(unsigned mask)
+static void print_options(uint64_t mask)
 {
 	for (size_t i = 0; cli_options[i].name != NULL; i++) {
 		char left[48], flag[8];

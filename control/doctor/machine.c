@@ -141,7 +141,8 @@ static void check_drivers(struct doctor *d)
 	size_t i = 0, k;
 
 	while ((port = next_pci_port(d, &i, address)) != NULL) {
-		snprintf(fix, sizeof(fix), "dpdk-devbind.py --bind=vfio-pci %s", address);
+		snprintf(fix, sizeof(fix), "sallyport bind %s --driver vfio-pci --confirm 60s",
+			address);
 		if (!driver_of(d, address, driver)) {
 			doctor_say(d, DOCTOR_FAIL, "lspci -D | grep -i net",
 				"port %s: there is no PCI device %s", port->object.name, address);

@@ -173,7 +173,7 @@ static void test_machine_step_by_step(void **state)
 	expect(found, "hugepages", "ok", "1280 MiB", "");
 	expect(found, "iommu", "ok", "1 found", "");
 	expect(found, "drivers", "fail", "is i40e's",
-		"dpdk-devbind.py --bind=vfio-pci 0000:3b:00.0");
+		"sallyport bind 0000:3b:00.0 --driver vfio-pci --confirm 60s");
 	expect(found, "cores", "warn", "5 online, none isolated", "isolcpus");
 	expect(found, "memory", "ok", "4096 MiB", "");
 	expect(found, "limits", "fail", "512 files", "LimitNOFILE");
