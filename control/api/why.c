@@ -257,7 +257,11 @@ static json_t *verdict_text(const struct why_context *w, json_t *json)
 	case WHY_SPOOFED_OVERLAY:
 		return json_string("denied: an address of the overlay that no peer has");
 	case WHY_UNSOLICITED:
-		return json_string("denied: that port of an egress address takes answers only");
+		return json_string(w->answer->may_be_open
+					   ? "denied, unless an open mapping has that port "
+					     "(filtering of an egress rule)"
+					   : "denied: that port of an egress address takes "
+					     "answers only");
 	case WHY_FORWARD_SOURCE:
 		return json_string("denied: the forward of that port is not for this source");
 	case WHY_LINK_LOCAL:

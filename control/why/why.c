@@ -152,6 +152,41 @@ static bool is_unsolicited(const struct asking *a)
 	return false;
 }
 
+static bool pool_has(const struct asking *a, uint16_t id, const struct addr *addr)
+{
+	const struct api_egress_pool_set *pool;
+	const struct api_egress_addr_set *address;
+
+	for (size_t i = 0; i < a->list->n; i++) {
+		pool = (const void *)a->list->messages[i];
+		if (pool->header.type != API_EGRESS_POOL_SET || pool->pool != id)
+			continue;
+		FOR_EACH(a, address, API_EGRESS_ADDR_SET)
+		{
+			for (uint16_t k = 0; k < pool->count && addr_equal(&address->addr, addr);
+				k++) {
+				if (pool->egress[k] == address->egress)
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Is there a rule whose mappings on this address let in more than answers? */
+static bool may_be_open(const struct asking *a, const struct addr *addr)
+{
+	const struct api_egress_rule_set *rule;
+
+	FOR_EACH(a, rule, API_EGRESS_RULE_SET)
+	{
+		if ((rule->flags & (API_EGRESS_OPEN | API_EGRESS_BY_ADDR)) != 0 &&
+			pool_has(a, rule->pool, addr))
+			return true;
+	}
+	return false;
+}
+
 /* RFC 3927 2.7, RFC 4291 2.5.6. */
 static bool is_link_local(const struct addr *addr)
 {
@@ -490,6 +525,8 @@ void why_judge(const struct compiled *compiled, const struct desired *list,
 	if (query->as != NULL && !query->seen)
 		why_turn(list, compiled->peer_ids[query->as->object.index], &seen.src);
 	answer->verdict = judge(&asking);
+	answer->may_be_open =
+		answer->verdict == WHY_UNSOLICITED && may_be_open(&asking, &query->dst);
 	if (answer->route == NULL || answer->route->next != API_NEXT_PEER)
 		return;
 	answer->real = query->dst;

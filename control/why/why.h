@@ -55,6 +55,7 @@ struct why_answer {
 	const struct api_forward_set *forward;
 	const struct model_peer *inside_peer; /* to which the forward leads; NULL = a plain host */
 	bool hairpin;                         /* out by an egress address, and in again */
+	bool may_be_open; /* with WHY_UNSOLICITED: a rule's mappings there let others in */
 	bool masquerade;
 	const struct api_egress_rule_set *egress;
 	const struct api_egress_pool_set *pool;

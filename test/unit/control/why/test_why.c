@@ -38,8 +38,10 @@ static const char config[] =
 	"             distribute_to: [london], network: l}\n"
 	"exit_nodes: {internet: {offer_to: [berlin]}}\n"
 	"egress:\n"
-	"  pools: {office: {addresses: [203.0.113.5, 203.0.113.6]}}\n"
-	"  rules: [{from: {groups: [berlin]}, use: office}]\n"
+	"  pools: {office: {addresses: [203.0.113.5, 203.0.113.6]},\n"
+	"          games: {addresses: [203.0.113.7]}}\n"
+	"  rules: [{from: {groups: [berlin]}, use: office},\n"
+	"          {from: {groups: [london]}, use: games, filtering: address}]\n"
 	"forwards:\n"
 	"  web: {address: 203.0.113.5, protocol: tcp, ports: 8080-8081,\n"
 	"        to: {peer: bob, ports: 80-81}, from: any}\n"
@@ -129,6 +131,10 @@ static const struct {
 		"denied: no route or exit node of this source leads there"},
 	{"anna", "203.0.113.5:5000", NULL, NULL, "flow.unsolicited",
 		"denied: that port of an egress address takes answers only"},
+	{"192.0.2.9", "203.0.113.7:5000", "udp", NULL, "flow.unsolicited",
+		"denied, unless an open mapping has that port (filtering of an egress rule)"},
+	{"100.64.0.99", "10.20.0.9", NULL, NULL, "flow.spoofed_overlay",
+		"denied: an address of the overlay that no peer has"},
 	{"anna", "169.254.1.1", NULL, NULL, "flow.link_local",
 		"denied: link-local addresses are not forwarded"},
 	{"192.0.2.9", "100.64.0.11", NULL, NULL, "flow.policy", "denied: no policy allows it"},
@@ -184,7 +190,7 @@ static void test_steps(void **state)
 	expect_step(json, "route",
 		"{\"by\":\"exit node internet\",\"host\":false,\"prefix\":\"128.0.0.0/1\"}");
 	expect_step(json, "policy",
-		"{\"action\":\"allow\",\"place\":\"test.yaml:30\",\"rule\":\"policy:out\"}");
+		"{\"action\":\"allow\",\"place\":\"test.yaml:32\",\"rule\":\"policy:out\"}");
 	expect_step(
 		json, "next_hop", "{\"address\":\"203.0.113.1\",\"mtu\":1500,\"port\":\"inet\"}");
 	assert_string_equal(
