@@ -84,8 +84,7 @@ static const char *peer_name(struct reader *r, const char *comment)
 	name[n] = '\0';
 	if (n > 0 && !is_taken(r->file, name))
 		return pool_strdup(pool, name);
-	return pool_printf(
-		pool, "%s%s%zu", n > 0 ? name : "peer", n > 0 ? "-" : "-", r->file->n_peers);
+	return pool_printf(pool, "%s-%zu", n > 0 ? name : "peer", r->file->n_peers);
 }
 
 static void begin_peer(struct reader *r)

@@ -27,18 +27,17 @@ static struct {
 
 void watchdog_watch(const uint64_t *beat, const char *format, ...)
 {
-	struct watched *thread = &watchdog.threads[watchdog.n];
+	struct watched thread = {.beat = beat};
 	va_list args;
 
-	if (watchdog.n == WATCHDOG_THREADS_MAX) {
-		log_error(watchdog, "too many threads: \"%s\" is not watched", format);
-		return;
-	}
-	watchdog.n++;
-	*thread = (struct watched){.beat = beat};
 	va_start(args, format);
-	vsnprintf(thread->name, sizeof(thread->name), format, args);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
+	vsnprintf(thread.name, sizeof(thread.name), format, args);
 	va_end(args);
+	if (watchdog.n == WATCHDOG_THREADS_MAX)
+		log_error(watchdog, "too many threads: %s is not watched", thread.name);
+	else
+		watchdog.threads[watchdog.n++] = thread;
 }
 
 void watchdog_forget(void)

@@ -71,9 +71,10 @@ static void lines_arrive_whole(void **state)
 
 static void without_supervisor_nothing_happens(void **state)
 {
-	static const char *const names[] = {NULL, "", "relative", "@",
+	static const char too_long[] =
 		"/0123456789012345678901234567890123456789012345678901234567890123456789"
-		"0123456789012345678901234567890123456789"};
+		"0123456789012345678901234567890123456789";
+	static const char *const names[] = {NULL, "", "relative", "@", too_long};
 	char text[1024];
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -170,9 +170,8 @@ static void test_ninety_days(void **state)
 		"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
 		"INSERT INTO blocks SELECT x'cb007105', 17, 16 + i %% 1008, 'peer ' || (i %% "
 		"5000), "
-		"i * %llu / %d, i * %llu / %d + 60000, 1, 0 FROM n",
-		ROWS - 1, (unsigned long long)(DAYS * day_ms), ROWS,
-		(unsigned long long)(DAYS * day_ms), ROWS);
+		"i * %lu / %d, i * %lu / %d + 60000, 1, 0 FROM n",
+		ROWS - 1, DAYS * day_ms, ROWS, DAYS * day_ms, ROWS);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	for (uint64_t i = 7; i < ROWS; i += ROWS / 200) {
