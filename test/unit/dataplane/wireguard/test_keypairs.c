@@ -5,8 +5,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <rte_ip.h>
+#include <rte_udp.h>
+
 #include <string.h>
 
+#include "common/api/route.h"
+#include "dataplane/bench/direct.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/main/worker.h"
 #include "dataplane/port/port.h"
@@ -129,6 +134,91 @@ static void initiator_speaks_at_once(void **state)
 	assert_false(gateway_take(keypair->send_key, &sealed));
 }
 
+/* A packet of the peer's to the server, and what leaves of it after its translation. */
+static void begin_flow(const struct keypair *keypair, uint8_t *sent, size_t *size)
+{
+	struct {
+		struct rte_ipv4_hdr ip;
+		struct rte_udp_hdr udp;
+	} __rte_packed inner = {.ip = {.version_ihl = 0x45,
+					.time_to_live = 64,
+					.next_proto_id = IPPROTO_UDP,
+					.total_length = rte_cpu_to_be_16(sizeof(inner)),
+					.src_addr = rte_cpu_to_be_32(RIG_INSIDE_NET + 10),
+					.dst_addr = rte_cpu_to_be_32(RIG_SERVER_ADDR)},
+		.udp = {.src_port = RTE_BE16(1000),
+			.dst_port = RTE_BE16(2000),
+			.dgram_len = RTE_BE16(8)}};
+
+	inner.ip.hdr_checksum = rte_ipv4_cksum(&inner.ip);
+	gateway_arrive(keypair->receive_key,
+		&(struct gateway_message){
+			.receiver = keypair->local_index, .plain = &inner, .size = sizeof(inner)});
+	gateway_walk();
+	assert_int_equal(gateway_forwarded(sent, size), 1);
+}
+
+/* What left by `inet` comes back as its answer: sums stay as they are. */
+static void answer(const uint8_t *sent, size_t size)
+{
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(packet_pool());
+	struct rte_ether_hdr *ether;
+	struct rte_ipv4_hdr *ip;
+	struct rte_udp_hdr *udp;
+
+	assert_non_null(mbuf);
+	ether = (struct rte_ether_hdr *)rte_pktmbuf_append(mbuf, (uint16_t)(sizeof(*ether) + size));
+	assert_non_null(ether);
+	*ether = (struct rte_ether_hdr){.dst_addr = port_get(RIG_PORT_INET)->mac,
+		.src_addr = {{2}},
+		.ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4)};
+	ip = memcpy(ether + 1, sent, size);
+	udp = (struct rte_udp_hdr *)(ip + 1);
+	RTE_SWAP(ip->src_addr, ip->dst_addr);
+	RTE_SWAP(udp->src_port, udp->dst_port);
+	assert_int_equal(rte_ring_enqueue(gateway.inet.to_port, mbuf), 0);
+}
+
+/* Who sent what waited for a handshake that is given up is told, as the address translation has
+ * it: host unreachable. The handshake thread's part is done here. */
+static void given_up_is_told(void **state)
+{
+	struct wg_peer *peer = gateway_peer();
+	uint64_t dropped = drop_total(DROP(wireguard, STAGED_DROPPED));
+	uint8_t sent[GATEWAY_FRAME_MAX], told[GATEWAY_FRAME_MAX];
+	const struct rte_ipv4_hdr *ip = (const void *)told;
+	size_t size, told_size;
+	struct wg_event event;
+
+	/* from which the gateway speaks to those behind a tunnel */
+	DIRECT_COMMIT(gateway.worker, API_LOCAL_SET, api_local_set,
+		.addr = {.family = ADDR_V4, .bytes = {100, 64, 0, 1}});
+	begin_flow(install(true), sent, &size);
+	drain();
+	while (events_take(0, &event, 1) == 1)
+		;
+	keypairs_destroy(peer);
+	answer(sent, size);
+	gateway_walk();
+	assert_int_equal(events_take(0, &event, 1), 1);
+	assert_int_equal(event.kind, WG_EVENT_STAGE);
+	staged_put(peer, event.mbuf);
+	staged_drop(peer);
+	assert_int_equal(peer->staged_count, 0);
+	gateway_walk();
+	assert_int_equal(drop_total(DROP(wireguard, STAGED_DROPPED)), dropped + 1);
+	assert_int_equal(gateway_forwarded(told, &told_size), 1);
+	assert_int_equal(ip->next_proto_id, IPPROTO_ICMP);
+	assert_int_equal(ip->dst_addr, rte_cpu_to_be_32(RIG_SERVER_ADDR));
+	assert_int_equal(told[20], 3);
+	assert_int_equal(told[21], 1);
+	/* quoted as the server sent it: to the egress address and port */
+	assert_memory_equal(told + 28 + 16, sent + 12, 4);
+	assert_memory_equal(told + 28 + 22, sent + 20, 2);
+	install(true);
+	drain();
+}
+
 static void nothing_is_left(void **state)
 {
 	struct wg_peer *peer = gateway_peer();
@@ -147,6 +237,7 @@ int main(void)
 		cmocka_unit_test(rotation_is_the_kernels),
 		cmocka_unit_test(responder_waits_for_the_first_packet),
 		cmocka_unit_test(initiator_speaks_at_once),
+		cmocka_unit_test(given_up_is_told),
 		cmocka_unit_test(nothing_is_left),
 	};
 
