@@ -31,6 +31,7 @@ void watchdog_watch(const uint64_t *beat, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
+	/* The analyzer inlines this and loses the line above. */
 	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	vsnprintf(thread.name, sizeof(thread.name), format, args);
 	va_end(args);

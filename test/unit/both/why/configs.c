@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "test/unit/dataplane/flow/configs.h"
+#include "test/unit/both/why/configs.h"
 
 #include <stdbool.h>
 #include <stdio.h>

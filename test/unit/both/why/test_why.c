@@ -26,7 +26,7 @@
 #include "control/why/why.h"
 #include "dataplane/map/map.h"
 #include "dataplane/route/route_priv.h"
-#include "test/unit/dataplane/flow/configs.h"
+#include "test/unit/both/why/configs.h"
 #include "test/unit/dataplane/flow/fakes.h"
 
 enum { CONFIGS = 300, QUESTIONS = 100 };
