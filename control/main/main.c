@@ -93,11 +93,12 @@ static const char usage[] =
 	"  --version        print the version\n"
 	"  --help           print this\n";
 
+/* NULL, which getopt_long() never gives for an option that takes a word, is no level. */
 static int set_level(const char *word)
 {
 	static const char *const words[] = {"error", "warn", "info", "debug"};
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+	for (size_t i = 0; word != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcmp(words[i], word) == 0)
 			return log_set_level(NULL, (enum log_level)i);
 	}

@@ -72,13 +72,16 @@ static const char schema[] =
 	"  PRIMARY KEY (kind, id)) WITHOUT ROWID;" TABLE("minutes") TABLE("hours") TABLE("days")
 		TABLE("months") "PRAGMA user_version = 1;";
 
+static const char figures_sql[] =
+	"SELECT kind, id, owner, instance, sent_packets, sent_bytes, received_packets, "
+	"received_bytes FROM figures";
+
 static const char *const plain[ADD] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 	[SERIES] = "SELECT row, kind, key, name, gone, seen FROM series",
-	[FIGURES] = "SELECT kind, id, owner, instance, sent_packets, sent_bytes, "
-		    "received_packets, received_bytes FROM figures",
+	[FIGURES] = figures_sql,
 	[INSERT] = "INSERT INTO series (kind, key, name, gone, seen) VALUES (?2, ?3, ?4, ?5, ?6)",
 	[UPDATE] = "UPDATE series SET name = ?4, gone = ?5, seen = ?6 WHERE row = ?1",
 	[SAVE_FIGURE] = "INSERT OR REPLACE INTO figures VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
