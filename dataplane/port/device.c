@@ -20,6 +20,7 @@
 
 #include "common/base/log.h"
 #include "dataplane/main/idle.h"
+#include "dataplane/port/memif_socket.h"
 
 LOG_TYPE(device);
 
@@ -107,6 +108,7 @@ static int plug(const char *text, struct device *device)
 		device->plugged = false;
 		return 0;
 	}
+	memif_socket_forget(text);
 	rc = rte_dev_probe(text);
 	/* EAL says EFAULT of a name that no bus knows, drivers often just -1. */
 	if (rc < 0)

@@ -100,6 +100,15 @@ def test_memif_as_server(bare):
         none_lost(memif.result(memif.start_traffic(5000, 1), 1), 1000)
 
 
+def test_memif_as_server_after_a_crash(bare):
+    """Whose socket files lie there still: the driver would not have them."""
+    memif = Memif(bare, "server", workers=1)
+    memif.gateway.start()
+    memif.gateway.dataplane.restarted(memif.gateway.dataplane.kill())
+    memif.gateway.wait_ready()
+    none_lost(memif.result(memif.start_traffic(5000, 1), 1), 1000)
+
+
 def test_memif_as_client(bare):
     """The other end has to be there first: DPDK's driver tries once."""
     memif = Memif(bare, "client", workers=1)
