@@ -226,6 +226,11 @@ def test_who_may_send_in(exit_world, number, filtering, let_in):
     assert sorted(answers) == sorted([(HOST, ECHO_PORT), *let_in])
 
 
+def users_of(exit_world, port):
+    answer = exit_world.gateway.cli("egress", "who", f"{OUTSIDE}:{port}", "-j", check=False)
+    return [user["who"] for user in json.loads(answer.stdout).get("users", [])]
+
+
 def test_ports_are_shared(exit_world):
     """Sockets of one port outside, each to another destination, and each hears its own."""
     second, count = ECHO_PORT + 1, 200
@@ -233,9 +238,9 @@ def test_ports_are_shared(exit_world):
     with exit_world.changed(ruled(exit_world, mapping="endpoint-dependent")):
         ask_from(exit_world, 42000, count, ECHO_PORT, second)
         flows = flows_from(exit_world, range(42000, 42000 + 2 * count))
-        # The log of port blocks names no one for such a port.
-        who = exit_world.gateway.json("egress", "who", f"{OUTSIDE}:{flows[0]['nat_port']}")
-        assert [user["who"] for user in who["users"]] == ["all who share ports"], who
+        # The log of port blocks, which is written a moment later, names no one for such a port.
+        wait_until(lambda: users_of(exit_world, flows[0]["nat_port"]) == ["all who share ports"],
+                   10, "the port block in the log")
     assert len(flows) == count
     users = {}
     for flow in flows:
