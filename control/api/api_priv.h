@@ -22,6 +22,10 @@ json_t *api_json_names(const struct model_refs *refs);
 json_t *api_json_count(uint64_t value);
 json_t *api_json_text(const char *text); /* null for NULL */
 
+/* Packets, bytes and flows of row `id` of n, both ways, into an object; zeros without such a row.
+ */
+void api_add_pair(json_t *json, const struct api_count_pair *rows, uint32_t n, uint32_t id);
+
 /* Findings as JSON, and as the text that a person is shown. */
 json_t *api_json_findings(struct diag *diag);
 

@@ -19,7 +19,7 @@ static json_t *from_json(const struct model_source *from)
 }
 
 static json_t *forward_json(const struct compiled *c, const struct model_forward *forward,
-	const struct api_count_pair *row)
+	const struct api_count_pair *rows, uint32_t n, uint32_t id)
 {
 	struct addr inside = {0};
 	json_t *json = json_object();
@@ -37,17 +37,12 @@ static json_t *forward_json(const struct compiled *c, const struct model_forward
 		json_object_set_new(json, "to_address", api_json_addr(&inside));
 	json_object_set_new(json, "to_ports", range_json(model_forward_to_ports(forward)));
 	json_object_set_new(json, "from", from_json(&forward->from));
-	json_object_set_new(json, "packets", api_json_count(row->packets));
-	json_object_set_new(json, "bytes", api_json_count(row->bytes));
-	json_object_set_new(json, "reply_packets", api_json_count(row->reply_packets));
-	json_object_set_new(json, "reply_bytes", api_json_count(row->reply_bytes));
-	json_object_set_new(json, "flows", api_json_count(row->flows));
+	api_add_pair(json, rows, n, id);
 	return json;
 }
 
 void api_get_forwards(struct http_request *request, void *arg)
 {
-	static const struct api_count_pair nothing;
 	struct api *api = arg;
 	const struct compiled *c = api_need_config(api, request);
 	struct api_count_pair *rows;
@@ -58,12 +53,9 @@ void api_get_forwards(struct http_request *request, void *arg)
 		return;
 	list = json_array();
 	rows = api_read_rows(api, API_SECTION_FORWARDS, sizeof(*rows), &n);
-	for (size_t i = 0; i < c->model->tables[MODEL_FORWARD].n; i++) {
-		uint32_t id = c->forward_ids[i];
-
-		json_array_append_new(list, forward_json(c, model_forward_at(c->model, i),
-						    id != 0 && id < n ? &rows[id] : &nothing));
-	}
+	for (size_t i = 0; i < c->model->tables[MODEL_FORWARD].n; i++)
+		json_array_append_new(list,
+			forward_json(c, model_forward_at(c->model, i), rows, n, c->forward_ids[i]));
 	free(rows);
 	http_reply(request, 200, json_pack("{s:o}", "forwards", list));
 }

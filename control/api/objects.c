@@ -98,7 +98,7 @@ void api_get_peers(struct http_request *request, void *arg)
 	http_reply(request, 200, json_pack("{s:o}", "peers", list));
 }
 
-static void add_pair(json_t *json, const struct api_count_pair *rows, uint32_t n, uint32_t id)
+void api_add_pair(json_t *json, const struct api_count_pair *rows, uint32_t n, uint32_t id)
 {
 	static const struct api_count_pair nothing;
 	const struct api_count_pair *row = id != 0 && id < n ? &rows[id] : &nothing;
@@ -215,7 +215,7 @@ void api_get_routes(struct http_request *request, void *arg)
 			json_boolean(route->acl_groups.n == 0 &&
 				     c->model->routes_without_acl_groups_allow));
 		json_object_set_new(json, "peers", json_integer((json_int_t)holders(c, route)));
-		add_pair(json, rows, n, c->route_ids[i]);
+		api_add_pair(json, rows, n, c->route_ids[i]);
 		json_array_append_new(list, json);
 	}
 	free(rows);
@@ -246,7 +246,7 @@ void api_get_exit_nodes(struct http_request *request, void *arg)
 		json_object_set_new(json, "peers", json_integer((json_int_t)holders(c, exit_node)));
 		json_object_set_new(
 			json, "selected", json_integer((json_int_t)selectors(c, exit_node)));
-		add_pair(json, rows, n, c->exit_node_ids[i]);
+		api_add_pair(json, rows, n, c->exit_node_ids[i]);
 		json_array_append_new(list, json);
 	}
 	free(rows);
@@ -435,7 +435,7 @@ void api_get_policies(struct http_request *request, void *arg)
 		json_object_set_new(json, "protocol", json_string(protocol_name(policy->protocol)));
 		json_object_set_new(json, "ports", ports_json(&policy->ports));
 		json_object_set_new(json, "action", json_string(policy->allow ? "allow" : "deny"));
-		add_pair(json, (const struct api_count_pair[]){{0}, sum}, 2, 1);
+		api_add_pair(json, (const struct api_count_pair[]){{0}, sum}, 2, 1);
 		json_array_append_new(list, json);
 	}
 	free(rows);

@@ -68,7 +68,7 @@ static void print_changed(const json_t *json)
 	printf("On trial: the version before comes back at %s. Keep it: sallyport confirm\n", when);
 }
 
-int cli_changed(struct cli *cli, int status, char *body)
+int cli_changed_as(struct cli *cli, int status, char *body, void (*print)(const json_t *json))
 {
 	json_t *json;
 	int code = CLI_OK;
@@ -87,9 +87,14 @@ int cli_changed(struct cli *cli, int status, char *body)
 	if (cli->json)
 		cli_print_json(json);
 	else
-		print_changed(json);
+		print(json);
 	json_decref(json);
 	return code;
+}
+
+int cli_changed(struct cli *cli, int status, char *body)
+{
+	return cli_changed_as(cli, status, body, print_changed);
 }
 
 static int change(struct cli *cli, const char *path)

@@ -210,6 +210,9 @@ char *cli_change_path(const struct cli *cli, const char *path);
 /* change.c: what a change has come to; returns the code to exit with. Takes body over. */
 int cli_changed(struct cli *cli, int status, char *body);
 
+/* The same with words of one's own for what has come of it. */
+int cli_changed_as(struct cli *cli, int status, char *body, void (*print)(const json_t *json));
+
 /* plan.c: the list of plan_difference(). */
 void cli_print_changes(const json_t *changes);
 

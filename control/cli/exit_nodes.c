@@ -122,8 +122,7 @@ static void print_choice(const json_t *json)
 static int choose(struct cli *cli, const char *method, const char *body)
 {
 	char path[PATH_TEXT], *text = NULL;
-	json_t *json;
-	int status, code = CLI_OK;
+	int status;
 
 	if (cli->as == NULL) {
 		fputs("sallyport: whose exit node? --as PEER\n", stderr);
@@ -132,23 +131,7 @@ static int choose(struct cli *cli, const char *method, const char *body)
 	if (!make_path(cli, path))
 		return CLI_USAGE;
 	status = cli_request(cli, method, path, "application/json", body, strlen(body), &text);
-	if (status != 200) {
-		code = status == 0 ? CLI_UNREACHABLE : cli_problem(cli, status, text);
-		free(text);
-		return code;
-	}
-	json = json_loads(text, 0, NULL);
-	free(text);
-	if (json_is_true(json_object_get(json, "pending")))
-		code = CLI_DEGRADED;
-	else if (!json_is_true(json_object_get(json, "changed")))
-		code = CLI_NOTHING;
-	if (cli->json)
-		cli_print_json(json);
-	else
-		print_choice(json);
-	json_decref(json);
-	return code;
+	return cli_changed_as(cli, status, text, print_choice);
 }
 
 int cli_run_select(struct cli *cli)
