@@ -5,13 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *check(void *memory)
-{
-	if (memory == NULL)
-		abort();
-	return memory;
-}
-
 /* The deletion of an object names it and nothing else. */
 static void key_of_set(uint8_t key[MIRROR_KEY_MAX], const struct api_header *message)
 {

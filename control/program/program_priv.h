@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Between program.c (what is wanted, when), send.c (one transaction) and mirror.c (kernel). */
+/*
+ * Between program.c (the connection, and what is sent when), waiting.c (changes in their order),
+ * snapshot.c (a configuration compiled), send.c (one transaction), marks.c (what was heard of
+ * peers) and mirror.c (the kernel).
+ */
 #pragma once
 
 #include <event2/event.h>
+#include <stdlib.h>
 #include <uthash.h>
 
 #include "common/api/port.h"
@@ -12,6 +17,14 @@
 #include "control/resolve/resolve.h"
 
 enum { MIRROR_KEY_MAX = 64 };
+
+/* A control process without memory is better started anew: the data plane forwards on. */
+static inline void *check(void *memory)
+{
+	if (memory == NULL)
+		abort();
+	return memory;
+}
 
 /* An object of the kernel's; its key is its deletion message. */
 struct mirror_object {
@@ -40,6 +53,11 @@ struct snapshot {
 
 struct snapshot *snapshot_get(struct snapshot *snapshot); /* NULL stays NULL */
 void snapshot_put(struct snapshot **snapshot);
+
+/* With ids of `store`: the program's own, or a copy for a preview, which also does without the
+ * gateway's key. NULL, and a line for people in `text`. */
+struct compiled *snapshot_compile(struct program *program, struct store *store,
+	const struct model *model, char *text, size_t size) __attribute__((warn_unused_result));
 
 /* A whole wanted list. */
 struct state {
@@ -168,3 +186,19 @@ struct program {
 	bool port_known[API_PORT_MAX];
 	struct api_event_port ports[API_PORT_MAX];
 };
+
+/* program.c. Brings the data plane to what is wanted now; does nothing while that is under way. */
+void program_sync(struct program *program);
+
+/* The configuration on trial is in force, or will be, or is not to be. */
+void program_finish(struct program *program, const struct program_result *result);
+void program_configure_kernel(struct program *program);
+
+/* waiting.c. Whoever waits comes in, once nothing is under way. */
+void waiting_next(struct program *program);
+void waiting_clear(struct program *program);
+
+/* marks.c */
+void marks_create(struct program *program);
+void marks_destroy(struct program *program); /* to the store first */
+void marks_note(struct program *program, const struct api_event_peer *event);

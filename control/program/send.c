@@ -14,23 +14,6 @@
 
 #include "common/api/wireguard.h"
 
-struct snapshot *snapshot_get(struct snapshot *snapshot)
-{
-	if (snapshot != NULL)
-		snapshot->refs++;
-	return snapshot;
-}
-
-void snapshot_put(struct snapshot **snapshot)
-{
-	if (*snapshot != NULL && --(*snapshot)->refs == 0) {
-		compile_destroy(&(*snapshot)->compiled);
-		model_destroy(&(*snapshot)->model);
-		free(*snapshot);
-	}
-	*snapshot = NULL;
-}
-
 struct state *state_make(const struct program *program)
 {
 	struct snapshot *snapshot = program->current;
