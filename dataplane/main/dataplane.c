@@ -31,6 +31,7 @@
 #include "dataplane/main/watchdog.h"
 #include "dataplane/main/worker.h"
 #include "dataplane/port/port.h"
+#include "dataplane/x25519/x25519.h"
 
 LOG_TYPE(main);
 
@@ -111,6 +112,9 @@ static int set_up_core(const struct args *args)
 	rc = aead_select(args->config.aead);
 	if (rc != 0)
 		return failed("cipher", rc);
+	rc = x25519_select(NULL);
+	if (rc != 0)
+		return failed("X25519", rc);
 	provide_stats();
 	return 0;
 }
@@ -149,9 +153,10 @@ int dataplane_start(const struct args *args)
 		log_error(main, "cannot start: %s", strerror(-rc));
 		return rc;
 	}
-	log_info(main, "%u workers, %s, cipher %s, listening on %s", args->config.workers,
+	log_info(main, "%u workers, %s, cipher %s, X25519 %s, listening on %s",
+		args->config.workers,
 		args->config.idle == DP_IDLE_POLL ? "polling" : "adaptive idling", aead_name(),
-		args->config.socket_path);
+		x25519_name(), args->config.socket_path);
 	return 0;
 }
 
@@ -231,8 +236,8 @@ int dataplane_run(int stop_fd)
 		rc = add_fd(epoll, stop_fd);
 	if (rc == 0) {
 		watchdog_start(clock_ms());
-		notify_send("READY=1\nSTATUS=%u workers, cipher %s", dp_config()->workers,
-			aead_description());
+		notify_send("READY=1\nSTATUS=%u workers, cipher %s, X25519 %s",
+			dp_config()->workers, aead_description(), x25519_description());
 		loop(epoll, stop_fd);
 		notify_send("STOPPING=1");
 		/* What came since the last time: the control process reads it once more. */
