@@ -36,6 +36,8 @@
 	X(ICMP_NO_QUERY, "icmp_no_query", "ICMP that neither asks nor belongs to a flow")          \
 	X(ICMP_ERROR_UNMATCHED, "icmp_error_unmatched", "ICMP error about no flow of ours")        \
 	X(ICMP_ERROR_BAD, "icmp_error_bad", "malformed ICMP error")                                \
+	X(ANSWER_TAKEN, "answer_taken",                                                            \
+		"its answers would look like packets of another flow that runs")                   \
 	X(TABLE_FULL, "table_full", "this worker's flow table is full")                            \
 	X(PEER_FULL, "peer_full", "the peer or port has as many flows as it may")                  \
 	X(HALF_OPEN_FULL, "half_open_full", "too many half-open TCP connections")                  \

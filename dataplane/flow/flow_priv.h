@@ -245,6 +245,7 @@ void flow_table_put(struct flow_table *table, struct flow *flow);
 /* Enters one direction, whose key (with hash) is set. 0; -EEXIST an equal key is there; -ENOSPC. */
 int flow_table_insert(struct flow_table *table, struct flow *flow, unsigned dir)
 	__attribute__((warn_unused_result));
+/* Nothing happens if that direction was not entered. */
 void flow_table_remove(struct flow_table *table, struct flow *flow, unsigned dir);
 
 struct flow_peer_count {
@@ -389,7 +390,8 @@ struct flow_asked {
 	bool forwarded; /* by a port forward */
 };
 
-/* True: allowed. False: verdict->drop says why not. */
+/* True: allowed. False: verdict->drop says why not; if that is only that the next hop is not known
+ * yet (NEIGH_UNKNOWN), all but its adjacency is filled in. */
 bool flow_judge(
 	const struct flow_worker *w, const struct flow_asked *asked, struct flow_verdict *verdict);
 

@@ -39,6 +39,19 @@ static bool find_inside(struct flow_worker *w, const struct flow_key *key,
 	return true;
 }
 
+/* As the inside would be, but a next hop that is not known yet keeps out nobody: only the inside's
+ * answer has to wait for it. It is the last thing that is asked for, so the verdict is whole. */
+static bool judge_inside(
+	const struct flow_worker *w, const struct flow_asked *asked, struct flow_verdict *verdict)
+{
+	if (flow_judge(w, asked, verdict))
+		return true;
+	if (verdict->drop != DROP(flow, NEIGH_UNKNOWN))
+		return false;
+	verdict->flags[0] |= FLOW_UNRESOLVED;
+	return true;
+}
+
 /* Does the rule by which the inside host would send there let this one in? */
 static bool is_open(struct flow_worker *w, const struct flow_key *there, uint32_t set_id,
 	const struct nat_inside *inside)
@@ -74,7 +87,7 @@ bool flow_open_inward(
 	struct nat_inside inside;
 	struct flow *flow;
 
-	if (!find_inside(w, key, &inside, &there) || !flow_judge(w, &asked, &verdict) ||
+	if (!find_inside(w, key, &inside, &there) || !judge_inside(w, &asked, &verdict) ||
 		!verdict.masquerade || !is_open(w, &there, verdict.set_id, &inside) ||
 		flow_check_first(mbuf, &verdict) != 0 || flow_check_bounds(w, &there) != 0)
 		return false;

@@ -3,6 +3,8 @@
  * Packets that the fast path did not know: of flows that live on another worker, first packets,
  * flows to be judged anew, and another identity's hits.
  */
+#include <errno.h>
+
 #include <rte_byteorder.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
@@ -190,6 +192,24 @@ uint16_t flow_check_bounds(const struct flow_worker *w, const struct flow_key *k
 	return 0;
 }
 
+/*
+ * Both directions into the table. What somebody sends to itself, from a port to the same one or as
+ * an ICMP query, looks like its own answer: then direction 0 is all there is, and leads back.
+ */
+static uint16_t enter(struct flow_worker *w, struct flow *flow)
+{
+	int error = flow_table_insert(&w->table, flow, 0);
+
+	if (error == 0 && !flow_key_equal(&flow->dir[0].key, &flow->dir[1].key)) {
+		error = flow_table_insert(&w->table, flow, 1);
+		if (error != 0)
+			flow_table_remove(&w->table, flow, 0);
+	}
+	if (error == 0)
+		return 0;
+	return error == -EEXIST ? DROP(flow, ANSWER_TAKEN) : DROP(flow, TABLE_FULL);
+}
+
 uint16_t flow_build(struct flow_worker *w, struct flow *flow, const struct flow_key *key,
 	const struct flow_verdict *verdict)
 {
@@ -214,17 +234,10 @@ uint16_t flow_build(struct flow_worker *w, struct flow *flow, const struct flow_
 		return reason;
 	back->hash = flow_hash(&w->table, back);
 	flow_set_actions(w, flow, verdict);
-	if (flow_table_insert(&w->table, flow, 0) != 0)
-		goto err_mapping;
-	if (flow_table_insert(&w->table, flow, 1) != 0)
-		goto err_first;
-	return 0;
-
-err_first:
-	flow_table_remove(&w->table, flow, 0);
-err_mapping:
-	flow_unmap(w, flow);
-	return DROP(flow, TABLE_FULL);
+	reason = enter(w, flow);
+	if (reason != 0)
+		flow_unmap(w, flow);
+	return reason;
 }
 
 static uint8_t refuse(struct rte_mbuf *mbuf, const struct flow_verdict *verdict)

@@ -107,7 +107,7 @@ uint8_t graph_udp_roles[65536] = {[0 ... 65535] = GRAPH_FORWARD};
 
 uint32_t neigh_find(unsigned copy, uint16_t port, const struct addr *addr)
 {
-	return world.neigh_unknown ? 0 : port * 100u + HOP_MAC;
+	return world.neigh_unknown || port == world.neigh_unknown_on ? 0 : port * 100u + HOP_MAC;
 }
 
 uint32_t judge_generation(void)

@@ -49,6 +49,7 @@ struct world {
 	struct addr local[8];
 	unsigned locals;
 	bool neigh_unknown;
+	uint16_t neigh_unknown_on; /* a port; 0 = none */
 	uint32_t generation;
 	unsigned workers;
 	uint32_t port_set[FAKE_PORTS];

@@ -200,6 +200,54 @@ static void peers_reach_each_other_by_policy(void **state)
 	assert_int_equal(w->peers[1].flows, 1);
 }
 
+/*
+ * What a peer sends to itself comes back, as from a kernel that forwards, if a policy lets it: some
+ * systems send into the tunnel what is for their own address there. Query and answer look the same.
+ */
+static void peer_reaches_itself(void **state)
+{
+	struct packet_spec packets[] = {
+		udp(1, "100.64.0.1", "100.64.0.1"),
+		udp(1, "fd00::1", "fd00::1"),
+		udp(1, "10.9.0.5", "10.9.0.5"),
+		udp(1, "100.64.0.1", "100.64.0.1"),
+	};
+
+	fake_allow(1, "10.9.0.0/16");
+	fake_route(0, "10.9.0.0/16", API_NEXT_PEER, 0)->peer = 1;
+	packets[0].proto = IPPROTO_ICMP;
+	packets[0].icmp_type = 8;
+	packets[1].proto = IPPROTO_ICMPV6;
+	packets[1].icmp_type = 128;
+	packets[2].dport = packets[2].sport;
+	packets[3].dport = packets[3].sport;
+	expect(&packets[0], GRAPH_ICMP, "policy");
+	fake_policy(7, 5, 1, NULL, 0, 0, API_ALLOW);
+	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+		struct rte_mbuf *mbuf = fake_packet(&packets[i]);
+
+		assert_int_equal(fake_forward(w, mbuf), GRAPH_SEAL);
+		assert_int_equal(packet_of(mbuf)->peer, 1);
+		assert_true(fake_checksums_right(mbuf));
+		rte_pktmbuf_free(mbuf);
+		if (i < 2)
+			packets[i].icmp_type = i == 0 ? 0 : 129;
+		expect(&packets[i], GRAPH_SEAL, NULL);
+		packets[i].ingress = 2;
+		expect(&packets[i], GRAPH_DROP, "forged_tuple");
+	}
+	assert_int_equal(w->table.live, 4);
+	flow_collect_all(w);
+	assert_int_equal(w->peers[1].rx_packets, 8);
+	assert_int_equal(w->peers[1].tx_packets, 8);
+	fake_policy(4, 1, 1, NULL, 0, 0, API_DENY);
+	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+		packets[i].ingress = 1;
+		expect(&packets[i], GRAPH_DROP, "revoked");
+	}
+	assert_int_equal(w->table.live, 0);
+}
+
 /* The same range through two routing peers, by the source's set; answers through either. */
 static void range_through_two_routing_peers(void **state)
 {
@@ -303,6 +351,23 @@ static void unknown_neighbour_waits(void **state)
 	assert_int_equal(w->table.live, 1);
 	world.neigh_unknown = false;
 	expect(&packet, GRAPH_SEND, NULL);
+}
+
+/* Where the sender's own neighbour is not known, what it sends goes; the answer waits. */
+static void answer_waits_for_a_neighbour(void **state)
+{
+	struct packet_spec packet = udp(LAN, "192.168.7.9", "203.0.113.9");
+	struct packet_spec back = udp(WAN, "203.0.113.9", "192.168.7.9");
+
+	back.sport = packet.dport;
+	back.dport = packet.sport;
+	fake_policy(6, 5, 0, "203.0.113.9/32", 0, 0, API_ALLOW);
+	world.neigh_unknown_on = PORT_LAN;
+	expect(&packet, GRAPH_SEND, NULL);
+	expect(&back, GRAPH_DROP, "neigh_unknown");
+	assert_int_equal(w->table.live, 1);
+	world.neigh_unknown_on = 0;
+	expect(&back, GRAPH_SEND, NULL);
 }
 
 static void change_keeps_port_and_counters(void **state)
@@ -715,10 +780,12 @@ int main(void)
 		cmocka_unit_test_setup(ttl_falls_by_one_and_ends, setup),
 		cmocka_unit_test_setup(too_big_for_the_tunnel, setup),
 		cmocka_unit_test_setup(peers_reach_each_other_by_policy, setup),
+		cmocka_unit_test_setup(peer_reaches_itself, setup),
 		cmocka_unit_test_setup(range_through_two_routing_peers, setup),
 		cmocka_unit_test_setup(host_answers_only_by_policy, setup),
 		cmocka_unit_test_setup(host_flows_are_stateful, setup),
 		cmocka_unit_test_setup(unknown_neighbour_waits, setup),
+		cmocka_unit_test_setup(answer_waits_for_a_neighbour, setup),
 		cmocka_unit_test_setup(change_keeps_port_and_counters, setup),
 		cmocka_unit_test_setup(revoked_permission_cuts_the_flow, setup),
 		cmocka_unit_test_setup(removed_peer_takes_its_flows, setup),

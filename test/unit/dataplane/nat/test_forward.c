@@ -164,6 +164,21 @@ static void both_have_to_agree(void **state)
 	assert_string_equal(run_at(0, &packet).drop, "policy");
 }
 
+/* Who speaks to the server without the forward, too, from the same port: the answers would be the
+ * same packets. The second one is refused, and told apart from a lack of room. */
+static void answers_belong_to_one_flow(void **state)
+{
+	struct packet_spec packet = from_stranger(IPPROTO_TCP, OUTSIDE, 8080);
+	struct packet_spec direct = from_stranger(IPPROTO_TCP, SERVER, 80);
+
+	fake_policy(8, 5, 0, SERVER "/32", IPPROTO_TCP, 0, API_ALLOW);
+	assert_int_equal(run_at(0, &direct).role, GRAPH_SEAL);
+	assert_string_equal(run_at(0, &packet).drop, "answer_taken");
+	packet.sport++;
+	assert_int_equal(run_at(0, &packet).role, GRAPH_SEAL);
+	assert_int_equal(run_at(0, &direct).role, GRAPH_SEAL);
+}
+
 static void senders_may_be_named(void **state)
 {
 	struct packet_spec packet = from_stranger(IPPROTO_TCP, OUTSIDE, 8080);
@@ -348,6 +363,7 @@ int main(void)
 		cmocka_unit_test_setup(to_a_peer_and_back, setup),
 		cmocka_unit_test_setup(to_a_plain_host_and_back, setup),
 		cmocka_unit_test_setup(both_have_to_agree, setup),
+		cmocka_unit_test_setup(answers_belong_to_one_flow, setup),
 		cmocka_unit_test_setup(senders_may_be_named, setup),
 		cmocka_unit_test_setup(changes_cut_what_they_change, setup),
 		cmocka_unit_test_setup(tcp_begins_with_syn, setup),

@@ -124,6 +124,34 @@ static void c7_t3_open_to_anyone(void **state)
 	assert_int_equal(w->table.live, 0);
 }
 
+/* Whose next hop is not known yet gets in, and only the answer waits for it. */
+static void u8_open_before_the_neighbour_is_known(void **state)
+{
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP};
+
+	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_OPEN);
+	for (unsigned i = 0; i < 2; i++) {
+		uint16_t port = let_out(protos[i], 1, 4000, REMOTE, 80).seen.sport;
+		struct out in, out;
+
+		world.neigh_unknown_on = PORT_WAN;
+		in = let_in(protos[i], OTHER, 5, port, RTE_TCP_SYN_FLAG);
+		assert_int_equal(in.role, GRAPH_SEAL);
+		assert_int_equal(in.peer, 1);
+		assert_int_equal(in.seen.dport, 4000);
+		assert_true(in.right);
+		out = let_out(protos[i], 1, 4000, OTHER, 5);
+		assert_string_equal(out.drop, "neigh_unknown");
+		world.neigh_unknown_on = 0;
+		out = let_out(protos[i], 1, 4000, OTHER, 5);
+		assert_int_equal(out.role, GRAPH_SEND);
+		assert_int_equal(out.seen.sport, port);
+		assert_true(out.right);
+	}
+	world.neigh_unknown_on = PORT_WAN;
+	assert_string_equal(let_in(IPPROTO_UDP, OTHER, 5, 2000, 0).drop, "unsolicited");
+}
+
 /* A connection that was opened from outside is established by the answer from inside. */
 static void inbound_connections_have_states(void **state)
 {
@@ -384,6 +412,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(c7_t3_open_to_anyone, setup),
+		cmocka_unit_test_setup(u8_open_before_the_neighbour_is_known, setup),
 		cmocka_unit_test_setup(inbound_connections_have_states, setup),
 		cmocka_unit_test_setup(u8_open_to_those_sent_to, setup),
 		cmocka_unit_test_setup(policy_and_rules_hold, setup),
