@@ -36,78 +36,85 @@ static json_t *named(const char *kind, const char *name, const struct traffic_co
 	return json;
 }
 
-struct listing {
-	const struct compiled *compiled; /* NULL = without groups */
-	json_t *objects;
-	struct traffic_counts *groups; /* by index */
+/* A request that waits for figures. */
+struct asking {
+	struct http_request *request;
+	struct api *api;
+	enum traffic_range range;
+	enum traffic_kind kind;
 };
 
-static void list_object(const struct traffic_sum *sum, void *arg)
+static void reply_unreadable(struct http_request *request)
 {
-	struct listing *listing = arg;
-	const struct model_object *object = NULL;
-	json_t *json = named(traffic_kind_name(sum->kind), sum->name, &sum->counts);
-	const struct model_peer *peer;
-
-	json_object_set_new(json, "key", json_string(sum->key));
-	json_object_set_new(json, "gone", json_boolean(sum->gone));
-	json_array_append_new(listing->objects, json);
-	if (listing->groups == NULL || sum->kind != TRAFFIC_PEER || sum->gone)
-		return;
-	object = model_find(listing->compiled->model, MODEL_PEER, sum->name);
-	if (object == NULL)
-		return;
-	peer = model_peer_at(listing->compiled->model, object->index);
-	for (size_t i = 0; i < peer->groups.n; i++)
-		add_counts(&listing->groups[peer->groups.index[i]], &sum->counts);
-}
-
-static void reply_sums(struct http_request *request, struct api *api, enum traffic_range range,
-	const char *range_name)
-{
-	struct listing listing = {.compiled = program_compiled(api->program)};
-	size_t n_groups = 0;
-	int rc;
-
-	if (listing.compiled != NULL)
-		n_groups = listing.compiled->model->tables[MODEL_GROUP].n;
-	listing.groups = n_groups == 0 ? NULL : calloc(n_groups, sizeof(*listing.groups));
-	listing.objects = json_array();
-	rc = traffic_sums(api->traffic, range, list_object, &listing);
-	for (size_t i = 0; listing.groups != NULL && i < n_groups; i++) {
-		const char *name = model_group_at(listing.compiled->model, i)->object.name;
-
-		json_array_append_new(listing.objects, named("group", name, &listing.groups[i]));
-	}
-	free(listing.groups);
-	if (rc == 0) {
-		http_reply(request, 200,
-			json_pack("{s:i, s:s, s:o}", "schema", 1, "range", range_name, "objects",
-				listing.objects));
-		return;
-	}
-	json_decref(listing.objects);
 	http_reply_problem(request, 503, "the time series cannot be read: see the log", NULL);
 }
 
-static void reply_points(struct http_request *request, struct api *api, enum traffic_kind kind,
-	const char *name, enum traffic_range range)
+static json_t *sum_json(const struct traffic_sum *sum)
 {
-	struct traffic_point points[TRAFFIC_POINTS_MAX];
-	int n = traffic_points(api->traffic, kind, name, range, points);
-	struct traffic_counts total = {0};
-	json_t *list, *answer;
+	json_t *json = named(traffic_kind_name(sum->kind), sum->name, &sum->counts);
 
-	if (n == -ENOENT) {
-		http_reply_problem(request, 404, "there are no figures of that name", NULL);
+	json_object_set_new(json, "key", json_string(sum->key));
+	json_object_set_new(json, "gone", json_boolean(sum->gone));
+	return json;
+}
+
+/* groups: by index. */
+static void add_to_groups(
+	struct traffic_counts *groups, const struct model *model, const struct traffic_sum *sum)
+{
+	const struct model_object *object = NULL;
+	const struct model_peer *peer;
+
+	if (sum->kind == TRAFFIC_PEER && !sum->gone)
+		object = model_find(model, MODEL_PEER, sum->name);
+	if (object == NULL)
+		return;
+	peer = model_peer_at(model, object->index);
+	for (size_t i = 0; i < peer->groups.n; i++)
+		add_counts(&groups[peer->groups.index[i]], &sum->counts);
+}
+
+static void add_groups(
+	json_t *objects, const struct model *model, const struct traffic_sum *sums, size_t n)
+{
+	size_t n_groups = model->tables[MODEL_GROUP].n;
+	struct traffic_counts *groups = calloc(n_groups + 1, sizeof(*groups));
+
+	for (size_t i = 0; groups != NULL && i < n; i++)
+		add_to_groups(groups, model, &sums[i]);
+	for (size_t i = 0; groups != NULL && i < n_groups; i++)
+		json_array_append_new(
+			objects, named("group", model_group_at(model, i)->object.name, &groups[i]));
+	free(groups);
+}
+
+static void reply_sums(int rc, const struct traffic_sum *sums, size_t n, void *arg)
+{
+	struct asking *asking = arg;
+	const struct compiled *compiled = program_compiled(asking->api->program);
+	json_t *objects;
+
+	if (rc < 0) {
+		reply_unreadable(asking->request);
+		free(asking);
 		return;
 	}
-	if (n < 0) {
-		http_reply_problem(
-			request, 503, "the time series cannot be read: see the log", NULL);
-		return;
-	}
-	list = json_array();
+	objects = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(objects, sum_json(&sums[i]));
+	if (compiled != NULL)
+		add_groups(objects, compiled->model, sums, n);
+	http_reply(asking->request, 200,
+		json_pack("{s:i, s:s, s:o}", "schema", 1, "range",
+			http_query(asking->request, "range"), "objects", objects));
+	free(asking);
+}
+
+static json_t *points_json(const struct asking *asking, const struct traffic_point *points, int n)
+{
+	struct traffic_counts total = {0};
+	json_t *list = json_array(), *answer;
+
 	for (int i = 0; i < n; i++) {
 		json_t *point = counts_json(&points[i].counts);
 
@@ -115,12 +122,42 @@ static void reply_points(struct http_request *request, struct api *api, enum tra
 		json_array_append_new(list, point);
 		add_counts(&total, &points[i].counts);
 	}
-	answer = named(traffic_kind_name(kind), name, &total);
+	answer =
+		named(traffic_kind_name(asking->kind), http_query(asking->request, "name"), &total);
 	json_object_set_new(answer, "schema", json_integer(1));
-	json_object_set_new(answer, "range", json_string(http_query(request, "range")));
-	json_object_set_new(answer, "step", json_integer(traffic_step_s(range)));
+	json_object_set_new(answer, "range", json_string(http_query(asking->request, "range")));
+	json_object_set_new(answer, "step", json_integer(traffic_step_s(asking->range)));
 	json_object_set_new(answer, "points", list);
-	http_reply(request, 200, answer);
+	return answer;
+}
+
+static void reply_points(int n, const struct traffic_point *points, void *arg)
+{
+	struct asking *asking = arg;
+
+	if (n == -ENOENT)
+		http_reply_problem(asking->request, 404, "there are no figures of that name", NULL);
+	else if (n < 0)
+		reply_unreadable(asking->request);
+	else
+		http_reply(asking->request, 200, points_json(asking, points, n));
+	free(asking);
+}
+
+static void ask(struct http_request *request, struct api *api, const char *name,
+	enum traffic_range range, enum traffic_kind kind)
+{
+	struct asking *asking = malloc(sizeof(*asking));
+
+	if (asking == NULL) {
+		http_reply_problem(request, 503, "out of memory", NULL);
+		return;
+	}
+	*asking = (struct asking){request, api, range, kind};
+	if (name == NULL)
+		traffic_sums(api->traffic, range, reply_sums, asking);
+	else
+		traffic_points(api->traffic, kind, name, range, reply_points, asking);
 }
 
 void api_get_traffic(struct http_request *request, void *arg)
@@ -137,10 +174,10 @@ void api_get_traffic(struct http_request *request, void *arg)
 	else if (range_name == NULL || !traffic_range_parse(range_name, &range))
 		http_reply_problem(request, 400, "range is hour, day, 30d or month", NULL);
 	else if (kind_name == NULL)
-		reply_sums(request, api, range, range_name);
+		ask(request, api, NULL, range, TRAFFIC_PEER);
 	else if (name == NULL || !traffic_kind_parse(kind_name, &kind))
 		http_reply_problem(request, 400,
 			"kind is peer, exit-node or egress, and name says which one", NULL);
 	else
-		reply_points(request, api, kind, name, range);
+		ask(request, api, name, range, kind);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sallyportd: one thread, one loop. It may be killed and started again at any time: the data
- * plane forwards on, and what this process must know it reads again from the configuration, the
- * store and the kernel. It never daemonizes: a supervisor watches it.
+ * sallyportd: one loop, and a thread for the time series' database. It may be killed and started
+ * again at any time: the data plane forwards on, and what this process must know it reads again
+ * from the configuration, the store and the kernel. It never daemonizes: a supervisor watches it.
  *
  * SIGHUP reads the configuration again (a broken one changes nothing), SIGTERM and SIGINT end it.
  */

@@ -311,19 +311,21 @@ static int book(
 	return rc < 0 ? rc : save_figure(t, figure);
 }
 
-int tally_book(struct tally *t, const struct tally_source *source, unsigned part, unsigned parts,
-	uint64_t now_s)
+/* What the ids have counted goes to those who had them; also to those that have gone. */
+static int book_all(struct tally *t, const struct tally_source *source, uint64_t now_s)
 {
-	unsigned number = 0;
+	int rc = 0;
+
+	for (struct figure *f = t->figures; rc == 0 && f != NULL; f = f->hh.next)
+		rc = book(t, f, source, now_s);
+	return rc;
+}
+
+int tally_book(struct tally *t, const struct tally_source *source, uint64_t now_s)
+{
 	int rc = begin(t);
 
-	if (rc < 0)
-		return rc;
-	for (struct figure *f = t->figures; rc == 0 && f != NULL; f = f->hh.next) {
-		if (number++ % parts == part && f->owner != NULL)
-			rc = book(t, f, source, now_s);
-	}
-	return end(t, rc);
+	return rc < 0 ? rc : end(t, book_all(t, source, now_s));
 }
 
 /* Which series each object is, made if it has none. */
@@ -354,16 +356,6 @@ static int name_objects(
 		s->object = &objects[i];
 	}
 	return 0;
-}
-
-/* What the ids have counted goes to those who had them; also to those that have gone. */
-static int book_all(struct tally *t, const struct tally_source *source, uint64_t now_s)
-{
-	int rc = 0;
-
-	for (struct figure *f = t->figures; rc == 0 && f != NULL; f = f->hh.next)
-		rc = book(t, f, source, now_s);
-	return rc;
 }
 
 /* Whose each id is from now on. One that nobody has any more is remembered, for its next owner. */

@@ -2,7 +2,9 @@
 /*
  * How much went through each peer, exit node and egress address, over time: by the minute for an
  * hour, by the hour for a day, by the day for 30 days, by the month for a year (UTC). Kept in a
- * database of its own over restarts of either process; loop's thread.
+ * database of its own over restarts of either process, which a thread of this feature writes;
+ * everything here is for the loop's thread, and none of it waits for the disk but
+ * traffic_destroy().
  *
  * Everything is counted once: what is kept beside the sums is the figure of the data plane that
  * was booked last, in the same transaction, and under which instance of the data plane and which
@@ -75,14 +77,18 @@ unsigned traffic_step_s(enum traffic_range range);
 
 /*
  * The points of a range that ends now, oldest first, those without traffic too; up to date to the
- * data plane's last publication. The number of points; -ENOENT: no figures of such a name; -EIO.
+ * data plane's last publication. n: their number; -ENOENT: no figures of such a name; -EIO. Comes
+ * from the loop, never from within traffic_points(), and not at all once traffic_destroy() has
+ * begun; the points are valid during the call.
  */
-int traffic_points(struct traffic *traffic, enum traffic_kind kind, const char *name,
-	enum traffic_range range, struct traffic_point points[TRAFFIC_POINTS_MAX])
-	__attribute__((warn_unused_result));
+typedef void traffic_points_done(int n, const struct traffic_point *points, void *arg);
 
-/* Sums over the range of each object; over the current month for TRAFFIC_MONTH. What is given is
- * valid during the call. 0 or -EIO. */
-int traffic_sums(struct traffic *traffic, enum traffic_range range,
-	void (*each)(const struct traffic_sum *sum, void *arg), void *arg)
-	__attribute__((warn_unused_result));
+void traffic_points(struct traffic *traffic, enum traffic_kind kind, const char *name,
+	enum traffic_range range, traffic_points_done *done, void *arg);
+
+/* Sums over the range of each object; over the current month for TRAFFIC_MONTH. rc: 0 or -EIO.
+ * Otherwise as above. */
+typedef void traffic_sums_done(int rc, const struct traffic_sum *sums, size_t n, void *arg);
+
+void traffic_sums(
+	struct traffic *traffic, enum traffic_range range, traffic_sums_done *done, void *arg);

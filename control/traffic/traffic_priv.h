@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Between traffic.c (when, and of what), tally.c (what is new) and slots.c (the database). */
+/*
+ * Between traffic.c (when, and of what), reading.c (the data plane's figures), clerk.c (the thread
+ * of what follows), tally.c (what is new) and slots.c (the database).
+ */
 #pragma once
 
 #include <sqlite3.h>
@@ -101,10 +104,10 @@ int tally_assign(struct tally *tally, const struct tally_source *source,
 	const struct tally_object *objects, size_t n, uint64_t now_s)
 	__attribute__((warn_unused_result));
 
-/* Books what is new of every parts'th object, beginning with number `part`. 0; -EIO: nothing was
- * booked, it will be next time. */
-int tally_book(struct tally *tally, const struct tally_source *source, unsigned part,
-	unsigned parts, uint64_t now_s) __attribute__((warn_unused_result));
+/* Books what is new of what the source can read. 0; -EIO: nothing was booked, it will be next
+ * time. */
+int tally_book(struct tally *tally, const struct tally_source *source, uint64_t now_s)
+	__attribute__((warn_unused_result));
 
 /* As traffic_points() and traffic_sums(), of what is booked. */
 int tally_points(struct tally *tally, enum traffic_kind kind, const char *name,
@@ -115,3 +118,16 @@ int tally_sums(struct tally *tally, enum traffic_range range, uint64_t now_s,
 	__attribute__((warn_unused_result));
 
 size_t tally_count(const struct tally *tally); /* of series */
+
+/* --- reading.c: the data plane's figures, copied. --- */
+
+struct link;
+struct reading;
+
+/* Of every parts'th id from `part` on. NULL while there are none, or without memory. */
+struct reading *reading_take(const struct link *link, unsigned part, unsigned parts)
+	__attribute__((warn_unused_result));
+void reading_free(struct reading **reading);
+
+/* For as long as the reading lives. */
+struct tally_source reading_source(struct reading *reading);
