@@ -200,11 +200,20 @@ int prefix_parse(const char *text, struct prefix *out)
 	return 0;
 }
 
+int port_parse(const char *text, uint16_t *out)
+{
+	unsigned long port;
+
+	if (parse_number(text, UINT16_MAX, &port) < 0 || port == 0)
+		return -EINVAL;
+	*out = (uint16_t)port;
+	return 0;
+}
+
 int endpoint_parse(const char *text, struct endpoint *out)
 {
 	char buffer[ENDPOINT_TEXT_MAX];
 	struct endpoint endpoint = {0};
-	unsigned long port;
 	char *host = buffer;
 	char *colon;
 
@@ -227,9 +236,8 @@ int endpoint_parse(const char *text, struct endpoint *out)
 		return -EINVAL;
 	if ((host != buffer) != (endpoint.addr.family == ADDR_V6))
 		return -EINVAL;
-	if (parse_number(colon + 1, UINT16_MAX, &port) < 0 || port == 0)
+	if (port_parse(colon + 1, &endpoint.port) < 0)
 		return -EINVAL;
-	endpoint.port = (uint16_t)port;
 	*out = endpoint;
 	return 0;
 }

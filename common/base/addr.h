@@ -83,10 +83,11 @@ void prefix_mask(struct prefix *prefix);
 /*
  * Text to value. Return 0, or -EINVAL and leave *out untouched. "192.0.2.1", "2001:db8::1" (no
  * zone); "192.0.2.0/24" (a bare address is a host prefix; host bits set are refused);
- * "192.0.2.1:51820", "[2001:db8::1]:51820" (port 1..65535).
+ * "51820" (1..65535, no leading zeros); "192.0.2.1:51820", "[2001:db8::1]:51820".
  */
 int addr_parse(const char *text, struct addr *out) __attribute__((warn_unused_result));
 int prefix_parse(const char *text, struct prefix *out) __attribute__((warn_unused_result));
+int port_parse(const char *text, uint16_t *out) __attribute__((warn_unused_result));
 int endpoint_parse(const char *text, struct endpoint *out) __attribute__((warn_unused_result));
 
 /* Value to text; the buffer has the size of the constant. Return `text` for use in a call. */

@@ -342,18 +342,54 @@ static const char *read_source(
 	return query->src.family == ADDR_NONE ? "the peer has no address of that family" : NULL;
 }
 
-static const char *read_flow(const char *dst, const char *proto, struct why_query *query)
+/* PEER or PEER:PORT: its first address, or that of the family of `src` where that is an address.
+ * False if there is no such peer, or none with such an address. */
+static bool read_peer_destination(
+	const struct compiled *c, const char *src, const char *dst, struct why_query *query)
+{
+	const char *colon = strrchr(dst, ':');
+	const struct model_peer *peer = find_peer(c, dst);
+	struct addr from = {0};
+	char *name;
+
+	if (peer == NULL && colon != NULL) {
+		name = strndup(dst, (size_t)(colon - dst));
+		if (name == NULL || port_parse(colon + 1, &query->port) < 0) {
+			free(name);
+			return false;
+		}
+		peer = find_peer(c, name);
+		free(name);
+	}
+	if (peer == NULL || peer->addresses.n == 0)
+		return false;
+	query->dst = peer->addresses.items[0];
+	if (src == NULL || addr_parse(src, &from) < 0)
+		return true;
+	for (size_t i = 0; i < peer->addresses.n && query->dst.family != from.family; i++)
+		query->dst = peer->addresses.items[i];
+	return true;
+}
+
+static const char *read_destination(
+	const struct compiled *c, const char *src, const char *dst, struct why_query *query)
 {
 	struct endpoint endpoint;
 
 	if (dst == NULL)
 		return "the destination is missing";
-	if (addr_parse(dst, &query->dst) < 0) {
-		if (endpoint_parse(dst, &endpoint) < 0)
-			return "the destination is not ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT";
-		query->dst = endpoint.addr;
-		query->port = endpoint.port;
-	}
+	if (addr_parse(dst, &query->dst) == 0 || read_peer_destination(c, src, dst, query))
+		return NULL;
+	if (endpoint_parse(dst, &endpoint) < 0)
+		return "the destination is neither an address nor a peer; with a port: "
+		       "ADDRESS:PORT, [ADDRESS]:PORT or PEER:PORT";
+	query->dst = endpoint.addr;
+	query->port = endpoint.port;
+	return NULL;
+}
+
+static const char *read_protocol(const char *proto, struct why_query *query)
+{
 	query->protocol = query->port == 0 ? MODEL_ICMP : MODEL_TCP;
 	if (proto == NULL)
 		return NULL;
@@ -376,7 +412,9 @@ const char *api_why_read(
 	const char *wrong;
 
 	memset(query, 0, sizeof(*query));
-	wrong = read_flow(words[1], words[2], query);
+	wrong = read_destination(compiled, words[0], words[1], query);
+	if (wrong == NULL)
+		wrong = read_protocol(words[2], query);
 	if (wrong == NULL)
 		wrong = read_source(compiled, words[0], words[3], query);
 	if (wrong == NULL && query->src.family != query->dst.family)

@@ -71,8 +71,8 @@ const struct cli_command cli_commands[] = {
 		"what becomes of a flow, and by which rule",
 		"Sends nothing: says from what the data plane was given who the sender is, which "
 		"route "
-		"and policy decide, with which address it leaves and by which next hop. SRC is an "
-		"address or the name of a peer. Exits with 1 if the flow is denied.",
+		"and policy decide, with which address it leaves and by which next hop. SRC and "
+		"DST are addresses or names of peers. Exits with 1 if the flow is denied.",
 		cli_run_why},
 	{"doctor", "", 0, 0, CLI_AS | CLI_CONFIG | CLI_PAGED,
 		"what stands in the way, with the fix to type",

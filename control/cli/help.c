@@ -5,11 +5,44 @@
 
 #include "control/cli/cli.h"
 
-/* "-j, ", or "": the letters below 'Z' are names for getopt only. */
+enum { HELP_WIDTH = 80, HELP_COLUMN = 34 };
+
+/* Words from column `column` on, in lines of HELP_WIDTH; the next line begins at `indent`. */
+static void print_wrapped(const char *text, int column, int indent)
+{
+	while (*text != '\0') {
+		int length = (int)strcspn(text, " ");
+
+		if (column > indent && column + 1 + length > HELP_WIDTH) {
+			printf("\n%*s", indent, "");
+			column = indent;
+		} else if (column > indent) {
+			putchar(' ');
+			column++;
+		}
+		printf("%.*s", length, text);
+		column += length;
+		text += length;
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
+/* A name on the left, what it means on the right. */
+static void print_row(const char *left, const char *right)
+{
+	int column = printf("  %-*s", HELP_COLUMN - 2, left);
+
+	if (column > HELP_COLUMN)
+		printf("\n%*s", HELP_COLUMN, "");
+	print_wrapped(right, HELP_COLUMN, HELP_COLUMN);
+}
+
+/* "-j, ", or "": the other letters are names for getopt only. */
 static const char *short_form(const struct cli_option_row *option, char text[8])
 {
 	text[0] = '\0';
-	if (strchr("jod", option->letter) != NULL)
+	if (strchr("jhodbnw", option->letter) != NULL)
 		snprintf(text, 8, "-%c, ", option->letter);
 	return text;
 }
@@ -24,7 +57,7 @@ static void print_options(uint64_t mask)
 		snprintf(left, sizeof(left), "%s--%s%s%s", short_form(&cli_options[i], flag),
 			cli_options[i].name, cli_options[i].value == NULL ? "" : " ",
 			cli_options[i].value == NULL ? "" : cli_options[i].value);
-		printf("  %-26s %s\n", left, cli_options[i].help);
+		print_row(left, cli_options[i].help);
 	}
 }
 
@@ -35,7 +68,7 @@ void cli_print_usage(void)
 		char left[48];
 
 		snprintf(left, sizeof(left), "%s %s", c->words, c->args);
-		printf("  %-26s %s\n", left, c->summary);
+		print_row(left, c->summary);
 	}
 	puts("\noptions of every command:");
 	print_options(0);
@@ -48,7 +81,7 @@ int cli_print_help_on(const struct cli_command *command)
 	printf("usage: sallyport %s%s%s [OPTION ...]\n\n%s.\n", command->words,
 		command->args[0] == '\0' ? "" : " ", command->args, command->summary);
 	if (command->about[0] != '\0')
-		printf("%s\n", command->about);
+		print_wrapped(command->about, 0, 0);
 	puts("\noptions:");
 	print_options(command->options);
 	return CLI_OK;

@@ -354,14 +354,11 @@ static void finish_endpoint(
 	struct conf_reader *r, const struct conf_node *node, struct model_peer *peer)
 {
 	const char *text = peer->endpoint_text, *colon;
-	char *end;
-	unsigned long port;
 
 	if (text == NULL || endpoint_parse(text, &peer->endpoint) == 0)
 		return;
 	colon = strrchr(text, ':');
-	port = colon != NULL && isdigit((unsigned char)colon[1]) ? strtoul(colon + 1, &end, 10) : 0;
-	if (port == 0 || port > UINT16_MAX || *end != '\0' ||
+	if (colon == NULL || port_parse(colon + 1, &peer->endpoint_port) < 0 ||
 		!is_host_name(text, (size_t)(colon - text))) {
 		conf_report(r, DIAG_BAD_ENDPOINT, conf_tree_get(node, "endpoint"), NULL,
 			"'%s' is not an endpoint such as 192.0.2.1:51820, [2001:db8::1]:51820 or "
@@ -370,7 +367,6 @@ static void finish_endpoint(
 		return;
 	}
 	peer->endpoint_name = pool_printf(r->pool, "%.*s", (int)(colon - text), text);
-	peer->endpoint_port = (uint16_t)port;
 }
 
 static void check_one_secret(
