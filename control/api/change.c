@@ -61,6 +61,8 @@ static void answer(const struct revision_result *result, void *arg)
 	json_object_set_new(json, "in_force", api_json_count(result->version));
 	json_object_set_new(json, "trial_ends",
 		state.trial_back_to == 0 ? json_null() : api_json_count(state.trial_ends_s));
+	if (result->kept != NULL)
+		json_object_set_new(json, "kept", json_deep_copy(result->kept));
 	if (changing->peer[0] != '\0')
 		json_object_set_new(json, "peer", json_string(changing->peer));
 	if (status == 200)

@@ -72,6 +72,37 @@ static void print_code(struct cli *cli, const struct diag_code_info *info, bool 
 	}
 }
 
+/* A reason that `drops` shows: the data plane's own words, and what it has counted. */
+static int explain_drop(struct cli *cli, const char *name)
+{
+	int code;
+	json_t *json = cli_get(cli, "/api/drops", &code), *drop;
+	size_t i;
+
+	if (json == NULL)
+		return code;
+	code = CLI_USAGE;
+	json_array_foreach(json_object_get(json, "drops"), i, drop)
+	{
+		if (strcmp(cli_text(drop, "name"), name) != 0)
+			continue;
+		code = CLI_OK;
+		if (cli->json)
+			cli_print_json(drop);
+		else
+			printf("%s (reason of drops): %s.\n\n%lld packets so far. To see some: "
+			       "sallyport capture --drops -w drops.pcapng\n",
+				name, cli_text(drop, "text"), (long long)cli_int(drop, "packets"));
+	}
+	if (code != CLI_OK)
+		fprintf(stderr,
+			"sallyport: no packet is dropped as '%s'; `sallyport drops --all` lists "
+			"the reasons\n",
+			name);
+	json_decref(json);
+	return code;
+}
+
 int cli_run_explain(struct cli *cli)
 {
 	const struct diag_code_info *info = diag_explain(cli->args[0]);
@@ -81,6 +112,8 @@ int cli_run_explain(struct cli *cli)
 		return CLI_OK;
 	}
 	if (strcmp(cli->args[0], "all") != 0) {
+		if (strchr(cli->args[0], '.') != NULL)
+			return explain_drop(cli, cli->args[0]);
 		fprintf(stderr,
 			"sallyport: there is no code '%s'; `sallyport explain all` lists them\n",
 			cli->args[0]);

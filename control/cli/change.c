@@ -42,6 +42,16 @@ char *cli_change_path(const struct cli *cli, const char *path)
 	return result;
 }
 
+/* The files had edits that were never applied, and now say something else. */
+static void print_kept(const json_t *kept)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(kept, i, name) printf(
+		"What was edited and never applied is kept in %s.\n", json_string_value(name));
+}
+
 static void print_changed(const json_t *json)
 {
 	const char *text = json_string_value(json_object_get(json, "text"));
@@ -62,6 +72,7 @@ static void print_changed(const json_t *json)
 			(long long)cli_int(json, "in_force"));
 	else
 		puts("Nothing has changed.");
+	print_kept(json_object_get(json, "kept"));
 	if (!json_is_integer(ends))
 		return;
 	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&at, &tm));

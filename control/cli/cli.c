@@ -181,7 +181,8 @@ const struct cli_command cli_commands[] = {
 		"Without VERSION, or with `disk`, the files as they are on disk.",
 		cli_run_config_show},
 	{"explain", "CODE", 1, 1, 0, "what an error code means",
-		"CODE as findings show it, such as SP0201; `explain all` lists every code.",
+		"CODE as findings show it, such as SP0201, or a reason as drops show it, such as "
+		"flow.policy; `explain all` lists every code.",
 		cli_run_explain},
 	{"peer export", "PEER", 1, 1, CLI_FULL | CLI_ENDPOINT | CLI_PRIVATE_KEY_FILE | CLI_QR,
 		"the wg-quick file of a peer",

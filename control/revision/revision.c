@@ -139,9 +139,13 @@ static int keep_old(struct revision *r, const struct conf_files *disk, const str
 	if (asprintf(&name, "%s.old", file->name) < 0)
 		return -ENOMEM;
 	rc = conf_file_write(disk, name, file->text, file->size);
-	if (rc == 0)
+	if (rc == 0) {
 		log_warn(revision, "%s had changes that were never in force: kept as %s",
 			file->name, name);
+		if (r->kept == NULL)
+			r->kept = json_array();
+		json_array_append_new(r->kept, json_string(name));
+	}
 	free(name);
 	return rc;
 }
@@ -167,6 +171,8 @@ int revision_write(struct revision *r, const struct conf_files *files)
 	int first = 0, rc;
 
 	diag_destroy(&diag);
+	json_decref(r->kept);
+	r->kept = NULL;
 	if (disk == NULL)
 		disk = conf_files_create(r->config_file);
 	for (size_t i = 0; i < files->n; i++) {
@@ -266,8 +272,10 @@ static void finish(const struct program_result *result, void *arg)
 		/* Its intent is replaced by that of writing the files, or removed here. */
 		if (change->ends_trial)
 			revision_trial_end(r);
-		if (change->write)
+		if (change->write) {
 			rc = write_files(r, change->files, noted);
+			answer.kept = r->kept;
+		}
 		if (change->trial.version != 0)
 			begin_trial(change);
 	} else if (change->trial.version != 0) {

@@ -51,6 +51,8 @@ struct revision_result {
 	const struct program_result *program; /* NULL = it was not asked */
 	uint64_t version;                     /* in force now */
 	bool changed;                         /* its settings are not those from before */
+	const json_t
+		*kept; /* names of files that hold edits which were never in force; NULL = none */
 };
 
 typedef void revision_done(const struct revision_result *result, void *arg);

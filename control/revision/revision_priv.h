@@ -21,6 +21,7 @@ struct revision {
 	struct store_intent trial; /* version 0 = none */
 	struct event *timer;
 	struct change *change; /* under way */
+	json_t *kept;          /* names of the files that keep_old() wrote last, NULL = none */
 	char trouble[256];
 };
 

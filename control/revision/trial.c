@@ -97,6 +97,7 @@ void revision_destroy(struct revision **revision)
 		return;
 	event_free(r->timer);
 	json_decref(r->running);
+	json_decref(r->kept);
 	free(r->config_file);
 	free(r->state_dir);
 	free(r);

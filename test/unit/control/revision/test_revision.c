@@ -61,6 +61,7 @@ static struct revision *revision;
 static struct revision_result last;
 static char last_text[256];
 static size_t last_errors;
+static char last_kept[64];
 
 static const char *path_of(const char *name)
 {
@@ -153,6 +154,10 @@ static void note(const struct revision_result *result, void *arg)
 	last = *result;
 	snprintf(last_text, sizeof(last_text), "%s", result->text);
 	last_errors = result->diag == NULL ? 0 : diag_errors(result->diag);
+	last_kept[0] = '\0';
+	if (json_array_size(result->kept) > 0)
+		snprintf(last_kept, sizeof(last_kept), "%s",
+			json_string_value(json_array_get(result->kept, 0)));
 }
 
 static const struct revision_request plain = {.who = "me", .message = "why not"};
@@ -190,10 +195,12 @@ static void test_apply_and_rollback(void **state)
 	assert_group("one");
 	assert_file("main.yaml", ONE);
 	assert_file("main.yaml.old", EDIT);
+	assert_string_equal(last_kept, "main.yaml.old");
 	/* and a text that the history has does not push it out */
 	revision_rollback(revision, 2, &plain, note, NULL);
 	assert_file("main.yaml", TWO);
 	assert_file("main.yaml.old", EDIT);
+	assert_string_equal(last_kept, "");
 	revision_rollback(revision, 77, &plain, note, NULL);
 	assert_int_equal(last.error, -ENOENT);
 	apply("# by hand\n" TWO, 0); /* another text that says the same is one */
