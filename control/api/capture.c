@@ -60,11 +60,9 @@ static bool has_room(void *arg)
 
 static const char *peer_name(const struct compiled *c, uint32_t id)
 {
-	for (size_t i = 0; id != 0 && i < c->model->tables[MODEL_PEER].n; i++) {
-		if (c->peer_ids[i] == id)
-			return model_peer_at(c->model, i)->object.name;
-	}
-	return NULL;
+	const struct model_peer *peer = compile_peer_of_id(c, id);
+
+	return peer == NULL ? NULL : peer->object.name;
 }
 
 static const char *port_name(const struct compiled *c, uint32_t id)

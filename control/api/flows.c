@@ -17,6 +17,7 @@ struct dumping {
 
 static json_t *identity_json(const struct compiled *c, uint32_t identity)
 {
+	const struct model_peer *peer;
 	char text[32];
 
 	if (identity & API_IDENT_HOST)
@@ -31,11 +32,8 @@ static json_t *identity_json(const struct compiled *c, uint32_t identity)
 			return json_string(text);
 		}
 	}
-	for (size_t i = 0; i < c->model->tables[MODEL_PEER].n; i++) {
-		if (c->peer_ids[i] == identity)
-			return json_string(model_peer_at(c->model, i)->object.name);
-	}
-	return json_null();
+	peer = compile_peer_of_id(c, identity);
+	return api_json_text(peer == NULL ? NULL : peer->object.name);
 }
 
 static const char *protocol_name(uint8_t proto, char text[8])

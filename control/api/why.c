@@ -16,11 +16,9 @@ struct why_context {
 
 static const char *peer_name(const struct compiled *c, uint32_t id)
 {
-	for (size_t i = 0; i < c->model->tables[MODEL_PEER].n; i++) {
-		if (c->peer_ids[i] == id)
-			return model_peer_at(c->model, i)->object.name;
-	}
-	return NULL;
+	const struct model_peer *peer = compile_peer_of_id(c, id);
+
+	return peer == NULL ? NULL : peer->object.name;
 }
 
 static const struct model_port *port_of_id(const struct compiled *c, uint16_t id)
@@ -294,11 +292,13 @@ json_t *api_why(const struct compiled *compiled, const struct desired *list,
 {
 	struct why_answer answer;
 	struct why_context w = {compiled, &answer, query, file};
+	struct why_index *index = why_index_create(compiled, list);
 	const char *drop;
 	json_t *json = json_object();
 	bool judged;
 
-	why_judge(compiled, list, query, &answer);
+	why_judge(index, query, &answer);
+	why_index_destroy(&index); /* the answer points into the list */
 	drop = why_drop_name(&answer);
 	judged = answer.rule != NULL || answer.verdict == WHY_POLICY;
 	json_object_set_new(json, "schema", json_integer(1));

@@ -44,6 +44,22 @@ uint32_t compile_id(struct builder *b, enum store_kind kind, const char *name)
 	return id;
 }
 
+static void index_peers(struct builder *b)
+{
+	struct compiled *c = b->c;
+	size_t n = b->model->tables[MODEL_PEER].n;
+
+	for (size_t i = 0; i < n; i++) {
+		if (c->peer_ids[i] >= c->n_peer_places)
+			c->n_peer_places = c->peer_ids[i] + 1;
+	}
+	c->peer_places = pool_alloc(b->pool, (c->n_peer_places + 1) * sizeof(uint32_t));
+	for (size_t i = 0; i < n; i++) {
+		if (c->peer_ids[i] != 0)
+			c->peer_places[c->peer_ids[i]] = (uint32_t)i + 1;
+	}
+}
+
 static void assign_ids(struct builder *b)
 {
 	const struct model *m = b->model;
@@ -58,6 +74,7 @@ static void assign_ids(struct builder *b)
 			c->peer_ids[i] =
 				compile_id(b, STORE_PEER, key_format(&peer->public_key, text));
 	}
+	index_peers(b);
 	c->route_ids = pool_alloc(b->pool, (m->tables[MODEL_ROUTE].n + 1) * sizeof(uint32_t));
 	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++)
 		c->route_ids[i] = compile_id(b, STORE_ROUTE,
@@ -309,6 +326,13 @@ static void order_secrets(struct compiled *c)
 		c->secret_order[i] = (uint32_t)i;
 	sorting = c;
 	qsort(c->secret_order, c->n_secrets, sizeof(*c->secret_order), compare_order);
+}
+
+const struct model_peer *compile_peer_of_id(const struct compiled *c, uint32_t id)
+{
+	return id < c->n_peer_places && c->peer_places[id] != 0
+		       ? model_peer_at(c->model, c->peer_places[id] - 1)
+		       : NULL;
 }
 
 const struct compile_secret *compile_find_secret(

@@ -54,6 +54,7 @@ struct compile_route {
 /* Identities that are treated alike: same groups, or one peer that a rule names. */
 struct compile_set {
 	uint32_t id;
+	size_t place;     /* in struct compiled's sets */
 	const char *key;  /* "groups:ops,staff", "peer:anna groups:staff exit-node:b", "port:lan" */
 	uint32_t *groups; /* indices in the model, sorted by name */
 	size_t n_groups;
@@ -78,7 +79,9 @@ struct compiled {
 	 * whether he lives. */
 	bool *understudies;
 	size_t n_understudies;
-	uint32_t *peer_ids;          /* by index of the peer */
+	uint32_t *peer_ids;    /* by index of the peer */
+	uint32_t *peer_places; /* by id: index of the peer plus one, 0 = nobody's */
+	uint32_t n_peer_places;
 	uint32_t *route_ids;         /* by index of the route */
 	uint32_t *exit_node_ids;     /* route ids, by index of the exit node */
 	uint32_t *forward_ids;       /* by index of the forward */
@@ -129,6 +132,9 @@ bool compile_egress_applies(const struct model *model, const struct compile_set 
 const struct model_pool *compile_egress_pool(
 	const struct model *model, const struct compile_set *set);
 
+/* The peer of an id, NULL = none has it. */
+const struct model_peer *compile_peer_of_id(const struct compiled *compiled, uint32_t id);
+
 /* The id of a secret's object, or NULL. */
 const struct compile_secret *compile_find_secret(
 	const struct compiled *compiled, uint16_t type, uint32_t id);
@@ -156,6 +162,9 @@ struct desired desired_make(const struct api_header **messages, size_t n);
 /* Both lists in one; `first` wins where both have an object. */
 struct desired desired_merge(
 	struct pool *pool, const struct desired *first, const struct desired *second);
+
+/* Where the messages of a type begin (or would): of each type they are one after the other. */
+size_t desired_first(const struct desired *list, uint16_t type);
 
 /* -1, 0, 1: the order of objects; 0 = the same object, whatever it says. */
 int desired_compare(const struct api_header *a, const struct api_header *b);

@@ -73,6 +73,23 @@ int desired_compare(const struct api_header *a, const struct api_header *b)
 	return 0;
 }
 
+size_t desired_first(const struct desired *list, uint16_t type)
+{
+	const struct api_header wanted = {.type = type};
+	const struct object_type *kind = type_of(&wanted);
+	size_t low = 0, high = list->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (type_of(list->messages[middle]) < kind)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 struct api_header *desired_copy(struct pool *pool, const struct api_header *message)
 {
 	return memcpy(pool_alloc(pool, message->length), message, message->length);

@@ -59,6 +59,7 @@ static struct compile_set *intern(struct interner *in, const char *key)
 	entry->set->id = compile_id(in->b, STORE_SET, key);
 	HASH_ADD_KEYPTR(hh, in->by_key, key, strlen(key), entry);
 	c->sets = pool_grow(in->b->pool, c->sets, c->n_sets, sizeof(*c->sets));
+	entry->set->place = c->n_sets;
 	c->sets[c->n_sets++] = entry->set;
 	return entry->set;
 }

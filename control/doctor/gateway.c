@@ -165,10 +165,12 @@ static bool judge(const struct doctor *d, const struct addr *dst, struct why_ans
 		.as = d->peer,
 	};
 	struct why_answer other;
+	struct why_index *index;
 
 	if (!own_address(d, dst->family, &query.src))
 		return false;
-	why_judge(compiled_of(d), d->gateway->list, &query, answer);
+	index = why_index_create(compiled_of(d), d->gateway->list);
+	why_judge(index, &query, answer);
 	for (size_t i = 0, tries = 0;
 		answer->verdict == WHY_POLICY && tries < TRIES_MAX && i < m->tables[MODEL_POLICY].n;
 		i++) {
@@ -180,11 +182,12 @@ static bool judge(const struct doctor *d, const struct addr *dst, struct why_ans
 		query.port = query.protocol == MODEL_ICMP ? 0
 			     : policy->ports.n == 0       ? 443
 							  : policy->ports.items[0].first;
-		why_judge(compiled_of(d), d->gateway->list, &query, &other);
+		why_judge(index, &query, &other);
 		if (other.verdict != WHY_POLICY)
 			*answer = other;
 		tries++;
 	}
+	why_index_destroy(&index);
 	return true;
 }
 

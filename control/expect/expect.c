@@ -11,7 +11,7 @@
 
 struct judging {
 	const struct compiled *compiled;
-	const struct desired *list;
+	const struct why_index *why;
 	struct diag *diag;
 	const struct model_test *test;
 	size_t index;
@@ -151,7 +151,7 @@ static void judge(struct judging *j)
 
 	if (!make_query(j, &query))
 		return;
-	why_judge(j->compiled, j->list, &query, &answer);
+	why_judge(j->why, &query, &answer);
 	describe(j, &answer, reason, sizeof(reason));
 	if ((answer.verdict == WHY_ALLOWED) != j->test->allow)
 		fail(j, NULL, "expected to be %s, but it is %s: %s",
@@ -163,13 +163,15 @@ static void judge(struct judging *j)
 
 bool expect_judge(const struct compiled *compiled, const struct desired *list, struct diag *diag)
 {
-	struct judging j = {.compiled = compiled, .list = list, .diag = diag, .ok = true};
+	struct why_index *index = why_index_create(compiled, list);
+	struct judging j = {.compiled = compiled, .why = index, .diag = diag, .ok = true};
 
 	for (size_t i = 0; i < compiled->model->tests.n; i++) {
 		j.test = &compiled->model->tests.items[i];
 		j.index = i;
 		judge(&j);
 	}
+	why_index_destroy(&index);
 	return j.ok;
 }
 

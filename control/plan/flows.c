@@ -5,72 +5,41 @@
  * way round), or if its egress address is gone. A flow keeps the address that it has, even if new
  * ones get another. Asked here is the engine of `sallyport why`.
  */
-#include "common/api/egress.h"
+#include <stdlib.h>
+
 #include "control/plan/plan.h"
 #include "control/why/why.h"
 
 enum { ICMP = 1, ICMPV6 = 58 };
 
 struct plan_flows {
-	struct pool *pool; /* it lies in it itself */
 	const struct compiled *c;
-	const struct desired *list;
-	const struct model_peer **peers; /* by id */
-	uint32_t n_peers;
+	struct why_index *index;
 };
 
 struct plan_flows *plan_flows_create(const struct compiled *to, const struct desired *list)
 {
-	struct pool *pool = pool_create();
-	struct plan_flows *flows = pool_alloc(pool, sizeof(*flows));
-	size_t n = to->model->tables[MODEL_PEER].n;
+	struct plan_flows *flows = calloc(1, sizeof(*flows));
 
-	flows->pool = pool;
+	if (flows == NULL)
+		abort();
 	flows->c = to;
-	flows->list = list;
-	for (size_t i = 0; i < n; i++) {
-		if (to->peer_ids[i] >= flows->n_peers)
-			flows->n_peers = to->peer_ids[i] + 1;
-	}
-	flows->peers = pool_alloc(pool, (flows->n_peers + 1) * sizeof(struct model_peer *));
-	for (size_t i = 0; i < n; i++) {
-		if (to->peer_ids[i] != 0)
-			flows->peers[to->peer_ids[i]] = model_peer_at(to->model, i);
-	}
+	flows->index = why_index_create(to, list);
 	return flows;
 }
 
 void plan_flows_destroy(struct plan_flows **flows)
 {
-	struct pool *pool;
-
 	if (*flows == NULL)
 		return;
-	pool = (*flows)->pool;
-	pool_destroy(&pool);
+	why_index_destroy(&(*flows)->index);
+	free(*flows);
 	*flows = NULL;
 }
 
 static bool is_peer(uint32_t identity)
 {
 	return (identity & (API_IDENT_HOST | API_IDENT_PORT | API_IDENT_HAIRPIN)) == 0;
-}
-
-/* The peer of an id, NULL if it is gone. */
-static const struct model_peer *find_peer(const struct plan_flows *flows, uint32_t id)
-{
-	return id < flows->n_peers ? flows->peers[id] : NULL;
-}
-
-static bool is_egress_address(const struct plan_flows *flows, const struct addr *addr)
-{
-	for (size_t i = 0; i < flows->list->n; i++) {
-		const struct api_egress_addr_set *set = (const void *)flows->list->messages[i];
-
-		if (set->header.type == API_EGRESS_ADDR_SET && addr_equal(&set->addr, addr))
-			return true;
-	}
-	return false;
 }
 
 static const char *why_denied(const struct why_answer *answer)
@@ -108,15 +77,17 @@ const char *plan_flow_cut(const struct plan_flows *flows, const struct api_flow_
 	/* of a forward's flow the address is the one inside */
 	bool masqueraded = entry->nat_addr.family != ADDR_NONE && entry->forward == 0;
 
-	if (is_peer(entry->ingress) && (query.as = find_peer(flows, entry->ingress)) == NULL)
+	if (is_peer(entry->ingress) &&
+		(query.as = compile_peer_of_id(flows->c, entry->ingress)) == NULL)
 		return "its peer is gone";
-	if (is_peer(entry->egress) && entry->egress != 0 && find_peer(flows, entry->egress) == NULL)
+	if (is_peer(entry->egress) && entry->egress != 0 &&
+		compile_peer_of_id(flows->c, entry->egress) == NULL)
 		return "the peer at its other end is gone";
 	/* What the gateway itself opened no policy judges; the second half of what goes around by
 	 * an outside address is judged where it comes from. */
 	if ((entry->ingress & (API_IDENT_HOST | API_IDENT_HAIRPIN)) != 0)
 		return NULL;
-	why_judge(flows->c, flows->list, &query, &answer);
+	why_judge(flows->index, &query, &answer);
 	/* to a mapping of another peer's: he asked for it, or his rule is open */
 	if (answer.verdict == WHY_UNSOLICITED && entry->egress != 0 &&
 		(entry->egress & API_IDENT_HAIRPIN) != 0)
@@ -126,7 +97,7 @@ const char *plan_flow_cut(const struct plan_flows *flows, const struct api_flow_
 	if (answer.masquerade != masqueraded)
 		return masqueraded ? "it would not be masqueraded any more"
 				   : "it would be masqueraded";
-	if (masqueraded && !is_egress_address(flows, &entry->nat_addr))
+	if (masqueraded && !why_is_egress_address(flows->index, &entry->nat_addr))
 		return "its egress address is gone";
 	return NULL;
 }

@@ -104,15 +104,14 @@ static void end_side(struct side *side)
 static const struct view *view_of(struct side *side, const struct model_peer *peer)
 {
 	const struct compile_set *set = side->c->set_of_peer[peer->object.index];
-	size_t i = 0;
+	struct view *view;
 
 	if (set == NULL)
 		return NULL;
-	while (side->c->sets[i] != set)
-		i++;
-	if (!side->views[i].made)
-		make_view(&side->views[i], side->c, set);
-	return &side->views[i];
+	view = &side->views[set->place];
+	if (!view->made)
+		make_view(view, side->c, set);
+	return view;
 }
 
 static void add_peer(json_t *part, json_t *peer)

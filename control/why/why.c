@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "control/why/why.h"
+#include "control/why/why_priv.h"
 
 #include <string.h>
 
+#include "common/api/port.h"
 #include "common/base/nptv6.h"
 
-#include "common/api/port.h"
-
 struct asking {
+	const struct why_index *index;
 	const struct compiled *compiled;
 	const struct desired *list;
 	const struct why_query *query;
@@ -15,35 +15,37 @@ struct asking {
 	bool forwarded;
 };
 
+/* For types of which there are few, and those that are asked for rarely. */
 #define FOR_EACH(a, variable, type_id)                                                             \
-	for (size_t i_ = 0; i_ < (a)->list->n; i_++)                                               \
-		if ((variable = (const void *)(a)->list->messages[i_])->header.type == (type_id))
+	for (struct why_range r_ = why_range((a)->list, (type_id));                                \
+		r_.n > 0 && ((variable) = (const void *)r_.messages[0]) != NULL;                   \
+		r_.messages++, r_.n--)
 
 /* The longest prefix that any peer may send from and that holds the address; 0 = none. */
 static uint32_t longest_owner(const struct asking *a, const struct addr *addr, uint32_t peer)
 {
-	const struct api_allowed_set *message, *best = NULL;
+	const struct why_prefixes *allowed = &a->index->allowed;
+	const struct api_allowed_set *message;
+	int length = 129;
 
-	FOR_EACH(a, message, API_ALLOWED_SET)
-	{
-		if (!prefix_contains(&message->prefix, addr))
-			continue;
-		if (best == NULL || message->prefix.length > best->prefix.length ||
-			(message->prefix.length == best->prefix.length && message->peer == peer))
-			best = message;
+	while ((length = why_next_length(allowed, addr, length)) >= 0) {
+		size_t count, place = why_find(allowed, addr, length, &count);
+
+		for (size_t i = 0; i < count; i++) {
+			message = (const void *)allowed->range.messages[place + i];
+			if (message->peer == peer)
+				return peer;
+		}
+		if (count > 0)
+			return ((const struct api_allowed_set *)allowed->range.messages[place])
+				->peer;
 	}
-	return best == NULL ? 0 : best->peer;
+	return 0;
 }
 
 static const struct model_peer *peer_of_id(const struct asking *a, uint32_t id)
 {
-	const struct model *m = a->compiled->model;
-
-	for (size_t i = 0; id != 0 && i < m->tables[MODEL_PEER].n; i++) {
-		if (a->compiled->peer_ids[i] == id)
-			return model_peer_at(m, i);
-	}
-	return NULL;
+	return compile_peer_of_id(a->compiled, id);
 }
 
 static const struct compile_set *set_of_port(const struct asking *a, const struct model_port *port)
@@ -71,16 +73,21 @@ static const struct model_port *port_of_id(const struct asking *a, uint16_t id)
 /* Somebody beyond a router: the port by which he is reached. */
 static const struct model_port *uplink_of(const struct asking *a, const struct addr *addr)
 {
-	const struct api_route_set *message, *best = NULL;
+	const struct why_prefixes *routes = &a->index->underlay;
+	int length = 129;
 
-	FOR_EACH(a, message, API_ROUTE_SET)
-	{
-		if (message->table == API_TABLE_UNDERLAY && message->next == API_NEXT_PORT &&
-			prefix_contains(&message->prefix, addr) &&
-			(best == NULL || message->prefix.length > best->prefix.length))
-			best = message;
+	while ((length = why_next_length(routes, addr, length)) >= 0) {
+		size_t count, place = why_find(routes, addr, length, &count);
+
+		for (size_t i = 0; i < count; i++) {
+			const struct api_route_set *message =
+				(const void *)routes->range.messages[place + i];
+
+			if (message->next == API_NEXT_PORT)
+				return port_of_id(a, message->port);
+		}
 	}
-	return best == NULL ? NULL : port_of_id(a, best->port);
+	return NULL;
 }
 
 static bool is_local(const struct asking *a, const struct addr *addr)
@@ -98,13 +105,14 @@ static bool is_local(const struct asking *a, const struct addr *addr)
 /* Of the overlay, given out or not: nobody's on a plain port. */
 static bool is_overlay(const struct asking *a, const struct addr *addr)
 {
-	const struct api_route_set *message;
+	const struct why_prefixes *routes = &a->index->overlay;
+	int length = 129;
 
-	FOR_EACH(a, message, API_ROUTE_SET)
-	{
-		if (message->table == API_TABLE_OVERLAY && message->set_id == 0 &&
-			(message->flags & API_ROUTE_OVERLAY) != 0 &&
-			prefix_contains(&message->prefix, addr))
+	while ((length = why_next_length(routes, addr, length)) >= 0) {
+		size_t count, place = why_find(routes, addr, length, &count);
+		const struct api_route_set *message = why_find_set(routes, place, count, 0);
+
+		if (message != NULL && (message->flags & API_ROUTE_OVERLAY) != 0)
 			return true;
 	}
 	return false;
@@ -152,22 +160,30 @@ static bool is_unsolicited(const struct asking *a)
 	return false;
 }
 
-static bool pool_has(const struct asking *a, uint16_t id, const struct addr *addr)
+static const struct api_egress_pool_set *find_pool(const struct asking *a, uint16_t id)
 {
 	const struct api_egress_pool_set *pool;
+
+	FOR_EACH(a, pool, API_EGRESS_POOL_SET)
+	{
+		if (pool->pool == id)
+			return pool;
+	}
+	return NULL;
+}
+
+static bool pool_has(const struct asking *a, uint16_t id, const struct addr *addr)
+{
+	const struct api_egress_pool_set *pool = find_pool(a, id);
 	const struct api_egress_addr_set *address;
 
-	for (size_t i = 0; i < a->list->n; i++) {
-		pool = (const void *)a->list->messages[i];
-		if (pool->header.type != API_EGRESS_POOL_SET || pool->pool != id)
+	FOR_EACH(a, address, API_EGRESS_ADDR_SET)
+	{
+		if (pool == NULL || !addr_equal(&address->addr, addr))
 			continue;
-		FOR_EACH(a, address, API_EGRESS_ADDR_SET)
-		{
-			for (uint16_t k = 0; k < pool->count && addr_equal(&address->addr, addr);
-				k++) {
-				if (pool->egress[k] == address->egress)
-					return true;
-			}
+		for (uint16_t k = 0; k < pool->count; k++) {
+			if (pool->egress[k] == address->egress)
+				return true;
 		}
 	}
 	return false;
@@ -198,21 +214,23 @@ static bool is_link_local(const struct addr *addr)
 /* The longest entry shorter than `below` that holds the destination. Of two with one prefix the
  * set's own; one that is another set's closes, so it counts too. */
 static const struct api_route_set *longest_route(
-	const struct asking *a, enum api_route_table table, uint32_t set, int below)
+	const struct asking *a, const struct why_prefixes *routes, uint32_t set, int below)
 {
-	const struct api_route_set *message, *best = NULL;
+	const struct addr *dst = &a->query->dst;
+	int length = below;
 
-	FOR_EACH(a, message, API_ROUTE_SET)
-	{
-		if (message->table != table || message->prefix.length >= below ||
-			!prefix_contains(&message->prefix, &a->query->dst))
+	while ((length = why_next_length(routes, dst, length)) >= 0) {
+		size_t count, place = why_find(routes, dst, length, &count);
+		const struct api_route_set *found;
+
+		if (count == 0)
 			continue;
-		if (best == NULL || message->prefix.length > best->prefix.length ||
-			(message->prefix.length == best->prefix.length && best->set_id != set &&
-				(message->set_id == set || message->set_id == 0)))
-			best = message;
+		found = why_find_set(routes, place, count, set);
+		if (found == NULL)
+			found = why_find_set(routes, place, count, 0);
+		return found != NULL ? found : (const void *)routes->range.messages[place];
 	}
-	return best;
+	return NULL;
 }
 
 /* What a longer prefix closes is not for an exit node, but a shorter route may lead there. */
@@ -223,7 +241,7 @@ static enum why_verdict find_route(struct asking *a)
 	const struct api_route_set *entry;
 	int below = 129;
 
-	while ((entry = longest_route(a, API_TABLE_OVERLAY, set, below)) != NULL) {
+	while ((entry = longest_route(a, &a->index->overlay, set, below)) != NULL) {
 		below = entry->prefix.length;
 		if (entry->next == API_NEXT_CLOSED ||
 			(entry->set_id != set && entry->set_id != 0)) {
@@ -241,7 +259,7 @@ static enum why_verdict find_route(struct asking *a)
 		return WHY_NO_ROUTE;
 	if (answer->route != NULL && answer->route->next != API_NEXT_UNDERLAY)
 		return WHY_ALLOWED;
-	answer->underlay = longest_route(a, API_TABLE_UNDERLAY, 0, 129);
+	answer->underlay = longest_route(a, &a->index->underlay, 0, 129);
 	return answer->underlay == NULL ? WHY_NO_ROUTE : WHY_ALLOWED;
 }
 
@@ -264,20 +282,34 @@ static bool rule_matches(
 	       (rule->dst.family == ADDR_NONE || prefix_contains(&rule->dst, &q->dst));
 }
 
+/* The first of a source set's rules that matches; NULL = none. */
+static const struct why_rule *first_match(
+	const struct asking *a, uint32_t set, bool to_host, bool to_exit)
+{
+	size_t count;
+	const struct why_rule *rule = why_rules(a->index, set, &count);
+
+	for (; count > 0 && rule->set_id == set; rule++, count--) {
+		if (rule_matches(a, rule->message, to_host, to_exit))
+			return rule;
+	}
+	return NULL;
+}
+
 static enum why_verdict ask_policy(struct asking *a, bool to_host, bool to_exit)
 {
-	const struct api_policy_set *rule, *best = NULL;
+	uint32_t set = a->answer->set == NULL ? 0 : a->answer->set->id;
+	const struct why_rule *best = first_match(a, 0, to_host, to_exit), *own = NULL;
 
-	a->answer->to_host = to_host;
+	if (set != 0)
+		own = first_match(a, set, to_host, to_exit);
 	/* The list is sorted by id, which decides between equal priorities. */
-	FOR_EACH(a, rule, API_POLICY_SET)
-	{
-		if ((best == NULL || rule->priority < best->priority) &&
-			rule_matches(a, rule, to_host, to_exit))
-			best = rule;
-	}
-	a->answer->rule = best;
-	return best != NULL && best->verdict == API_ALLOW ? WHY_ALLOWED : WHY_POLICY;
+	if (own != NULL && (best == NULL || own->priority < best->priority ||
+				   (own->priority == best->priority && own->place < best->place)))
+		best = own;
+	a->answer->to_host = to_host;
+	a->answer->rule = best == NULL ? NULL : best->message;
+	return best != NULL && best->message->verdict == API_ALLOW ? WHY_ALLOWED : WHY_POLICY;
 }
 
 static void collect_candidates(struct asking *a)
@@ -300,7 +332,6 @@ static enum why_verdict ask_egress(struct asking *a)
 	struct why_answer *answer = a->answer;
 	uint32_t set = answer->set == NULL ? 0 : answer->set->id;
 	const struct api_egress_rule_set *rule;
-	const struct api_egress_pool_set *pool;
 
 	FOR_EACH(a, rule, API_EGRESS_RULE_SET)
 	{
@@ -310,11 +341,8 @@ static enum why_verdict ask_egress(struct asking *a)
 			(answer->egress == NULL || rule->priority < answer->egress->priority))
 			answer->egress = rule;
 	}
-	FOR_EACH(a, pool, API_EGRESS_POOL_SET)
-	{
-		if (answer->egress != NULL && pool->pool == answer->egress->pool)
-			answer->pool = pool;
-	}
+	if (answer->egress != NULL)
+		answer->pool = find_pool(a, answer->egress->pool);
 	if (answer->pool != NULL)
 		collect_candidates(a);
 	return answer->n_candidates == 0 ? WHY_EGRESS_REFUSED : WHY_ALLOWED;
@@ -372,7 +400,7 @@ static enum why_verdict judge_inside(struct asking *a, const struct api_forward_
 	a->answer->inside_peer = peer_of_id(a, longest_owner(a, &forward->inside, 0));
 	if (a->answer->inside_peer != NULL)
 		return WHY_ALLOWED;
-	a->answer->underlay = longest_route(&inside, API_TABLE_UNDERLAY, 0, 129);
+	a->answer->underlay = longest_route(&inside, &a->index->underlay, 0, 129);
 	return a->answer->underlay == NULL || a->answer->underlay->next != API_NEXT_PORT
 		       ? WHY_NO_ROUTE
 		       : WHY_ALLOWED;
@@ -515,11 +543,13 @@ static enum why_verdict judge(struct asking *a)
 	return ask_egress(a);
 }
 
-void why_judge(const struct compiled *compiled, const struct desired *list,
-	const struct why_query *query, struct why_answer *answer)
+void why_judge(
+	const struct why_index *index, const struct why_query *query, struct why_answer *answer)
 {
+	const struct compiled *compiled = index->compiled;
+	const struct desired *list = index->list;
 	struct why_query seen = *query;
-	struct asking asking = {compiled, list, &seen, answer, false};
+	struct asking asking = {index, compiled, list, &seen, answer, false};
 
 	memset(answer, 0, sizeof(*answer));
 	if (query->as != NULL && !query->seen)
@@ -532,6 +562,18 @@ void why_judge(const struct compiled *compiled, const struct desired *list,
 	answer->real = query->dst;
 	if (!why_turn(list, answer->route->peer, &answer->real))
 		answer->real = (struct addr){0};
+}
+
+bool why_is_egress_address(const struct why_index *index, const struct addr *addr)
+{
+	const struct api_egress_addr_set *message;
+
+	FOR_EACH(index, message, API_EGRESS_ADDR_SET)
+	{
+		if (addr_equal(&message->addr, addr))
+			return true;
+	}
+	return false;
 }
 
 const char *why_drop_name(const struct why_answer *answer)

@@ -220,6 +220,7 @@ static void compare(uint16_t number, unsigned count[2])
 	const char *words[4], *wrong, *drop;
 	struct why_query query;
 	struct why_answer answer;
+	struct why_index *index;
 	struct packet_out out;
 	uint32_t ingress;
 
@@ -227,7 +228,9 @@ static void compare(uint16_t number, unsigned count[2])
 	wrong = api_why_read(compiled, words, &query);
 	if (wrong != NULL)
 		return; /* a peer without an address of that family */
-	why_judge(compiled, &compiled->desired, &query, &answer);
+	index = why_index_create(compiled, &compiled->desired);
+	why_judge(index, &query, &answer);
+	why_index_destroy(&index);
 	ingress = find_ingress(&query, &answer);
 	if (ingress == 0)
 		return;
