@@ -21,6 +21,11 @@ static const struct prefix *prefix_of(const struct api_header *message)
 					      : &((const struct api_allowed_set *)message)->prefix;
 }
 
+static void note_length(struct why_lengths *lengths, const struct prefix *prefix)
+{
+	lengths->bits[prefix->family != ADDR_V4][prefix->length / 32] |= 1u << prefix->length % 32;
+}
+
 static void index_prefixes(struct pool *pool, struct why_prefixes *prefixes)
 {
 	prefixes->items = pool_alloc(pool, (prefixes->range.n + 1) * sizeof(*prefixes->items));
@@ -31,8 +36,7 @@ static void index_prefixes(struct pool *pool, struct why_prefixes *prefixes)
 		item->prefix = *prefix_of(message);
 		if (message->type == API_ROUTE_SET)
 			item->set_id = ((const struct api_route_set *)message)->set_id;
-		prefixes->lengths[item->prefix.family != ADDR_V4][item->prefix.length / 32] |=
-			1u << item->prefix.length % 32;
+		note_length(&prefixes->lengths, &item->prefix);
 	}
 }
 
@@ -48,15 +52,25 @@ static void split_routes(struct why_index *index, const struct why_range *routes
 	index->underlay.range = (struct why_range){routes->messages + n, routes->n - n};
 }
 
+static int compare_places(uint32_t set_id, const struct prefix *dst, const struct why_rule *rule)
+{
+	if (set_id != rule->set_id)
+		return set_id < rule->set_id ? -1 : 1;
+	return memcmp(dst, &rule->dst, sizeof(*dst));
+}
+
+bool why_outranks(const struct why_rule *rule, const struct why_rule *other)
+{
+	return other == NULL || rule->priority < other->priority ||
+	       (rule->priority == other->priority && rule->place < other->place);
+}
+
 static int compare_rules(const void *left, const void *right)
 {
 	const struct why_rule *a = left, *b = right;
+	int order = compare_places(a->set_id, &a->dst, b);
 
-	if (a->set_id != b->set_id)
-		return a->set_id < b->set_id ? -1 : 1;
-	if (a->priority != b->priority)
-		return a->priority < b->priority ? -1 : 1;
-	return a->place < b->place ? -1 : 1;
+	return order != 0 ? order : why_outranks(a, b) ? -1 : 1;
 }
 
 static void index_rules(struct why_index *index)
@@ -68,8 +82,13 @@ static void index_rules(struct why_index *index)
 	for (size_t i = 0; i < range.n; i++) {
 		const struct api_policy_set *rule = (const void *)range.messages[i];
 
-		index->rules[i] =
-			(struct why_rule){rule->src_set, rule->priority, (uint32_t)i, rule};
+		index->rules[i] = (struct why_rule){.set_id = rule->src_set,
+			.dst = rule->dst,
+			.priority = rule->priority,
+			.place = (uint32_t)i,
+			.message = rule};
+		if (rule->dst.family != ADDR_NONE)
+			note_length(&index->rule_lengths, &rule->dst);
 	}
 	qsort(index->rules, range.n, sizeof(*index->rules), compare_rules);
 }
@@ -103,16 +122,25 @@ void why_index_destroy(struct why_index **index)
 	*index = NULL;
 }
 
-int why_next_length(const struct why_prefixes *prefixes, const struct addr *addr, int below)
+int why_next_length(const struct why_lengths *lengths, const struct addr *addr, int below)
 {
-	const uint32_t *lengths = prefixes->lengths[addr->family != ADDR_V4];
+	const uint32_t *bits = lengths->bits[addr->family != ADDR_V4];
 	int length = addr_bits(addr->family);
 
 	for (length = below - 1 < length ? below - 1 : length; length >= 0; length--) {
-		if ((lengths[length / 32] & 1u << length % 32) != 0)
+		if ((bits[length / 32] & 1u << length % 32) != 0)
 			return length;
 	}
 	return -1;
+}
+
+struct prefix why_prefix_of(const struct addr *addr, int length)
+{
+	struct prefix prefix = prefix_of_addr(addr);
+
+	prefix.length = (uint8_t)length;
+	prefix_mask(&prefix);
+	return prefix;
 }
 
 /* The first item that is not before the prefix. */
@@ -153,12 +181,9 @@ static size_t upper_bound(
 size_t why_find(
 	const struct why_prefixes *prefixes, const struct addr *addr, int length, size_t *count)
 {
-	struct prefix prefix = prefix_of_addr(addr);
-	size_t place;
+	struct prefix prefix = why_prefix_of(addr, length);
+	size_t place = lower_bound(prefixes, &prefix);
 
-	prefix.length = (uint8_t)length;
-	prefix_mask(&prefix);
-	place = lower_bound(prefixes, &prefix);
 	*count = 0;
 	if (place < prefixes->range.n && prefix_equal(&prefixes->items[place].prefix, &prefix))
 		*count = upper_bound(prefixes, &prefix, place) - place;
@@ -185,18 +210,24 @@ const struct api_route_set *why_find_set(
 	return NULL;
 }
 
-const struct why_rule *why_rules(const struct why_index *index, uint32_t set_id, size_t *count)
+const struct why_rule *why_find_rule(const struct why_index *index, uint32_t set_id,
+	const struct prefix *dst, bool (*matches)(const struct why_rule *rule, const void *arg),
+	const void *arg)
 {
 	size_t low = 0, high = index->n_rules;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (index->rules[middle].set_id < set_id)
+		if (compare_places(set_id, dst, &index->rules[middle]) > 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	*count = index->n_rules - low;
-	return &index->rules[low];
+	for (; low < index->n_rules && compare_places(set_id, dst, &index->rules[low]) == 0;
+		low++) {
+		if (matches(&index->rules[low], arg))
+			return &index->rules[low];
+	}
+	return NULL;
 }

@@ -28,7 +28,7 @@ static uint32_t longest_owner(const struct asking *a, const struct addr *addr, u
 	const struct api_allowed_set *message;
 	int length = 129;
 
-	while ((length = why_next_length(allowed, addr, length)) >= 0) {
+	while ((length = why_next_length(&allowed->lengths, addr, length)) >= 0) {
 		size_t count, place = why_find(allowed, addr, length, &count);
 
 		for (size_t i = 0; i < count; i++) {
@@ -76,7 +76,7 @@ static const struct model_port *uplink_of(const struct asking *a, const struct a
 	const struct why_prefixes *routes = &a->index->underlay;
 	int length = 129;
 
-	while ((length = why_next_length(routes, addr, length)) >= 0) {
+	while ((length = why_next_length(&routes->lengths, addr, length)) >= 0) {
 		size_t count, place = why_find(routes, addr, length, &count);
 
 		for (size_t i = 0; i < count; i++) {
@@ -108,7 +108,7 @@ static bool is_overlay(const struct asking *a, const struct addr *addr)
 	const struct why_prefixes *routes = &a->index->overlay;
 	int length = 129;
 
-	while ((length = why_next_length(routes, addr, length)) >= 0) {
+	while ((length = why_next_length(&routes->lengths, addr, length)) >= 0) {
 		size_t count, place = why_find(routes, addr, length, &count);
 		const struct api_route_set *message = why_find_set(routes, place, count, 0);
 
@@ -219,7 +219,7 @@ static const struct api_route_set *longest_route(
 	const struct addr *dst = &a->query->dst;
 	int length = below;
 
-	while ((length = why_next_length(routes, dst, length)) >= 0) {
+	while ((length = why_next_length(&routes->lengths, dst, length)) >= 0) {
 		size_t count, place = why_find(routes, dst, length, &count);
 		const struct api_route_set *found;
 
@@ -282,30 +282,49 @@ static bool rule_matches(
 	       (rule->dst.family == ADDR_NONE || prefix_contains(&rule->dst, &q->dst));
 }
 
-/* The first of a source set's rules that matches; NULL = none. */
-static const struct why_rule *first_match(
-	const struct asking *a, uint32_t set, bool to_host, bool to_exit)
-{
-	size_t count;
-	const struct why_rule *rule = why_rules(a->index, set, &count);
+/* What is asked of the policies. */
+struct passage {
+	const struct asking *asking;
+	bool to_host, to_exit;
+};
 
-	for (; count > 0 && rule->set_id == set; rule++, count--) {
-		if (rule_matches(a, rule->message, to_host, to_exit))
-			return rule;
+static bool lets_through(const struct why_rule *rule, const void *arg)
+{
+	const struct passage *passage = arg;
+
+	return rule_matches(passage->asking, rule->message, passage->to_host, passage->to_exit);
+}
+
+/* The first of a source set's rules that matches, NULL = none: of those to everywhere, and of
+ * those to each prefix that the destination is in. */
+static const struct why_rule *first_match(const struct passage *passage, uint32_t set)
+{
+	const struct why_index *index = passage->asking->index;
+	const struct addr *to = &passage->asking->query->dst;
+	struct prefix dst = {0};
+	const struct why_rule *best = why_find_rule(index, set, &dst, lets_through, passage);
+	int length = 129;
+
+	while ((length = why_next_length(&index->rule_lengths, to, length)) >= 0) {
+		const struct why_rule *rule;
+
+		dst = why_prefix_of(to, length);
+		rule = why_find_rule(index, set, &dst, lets_through, passage);
+		if (rule != NULL && why_outranks(rule, best))
+			best = rule;
 	}
-	return NULL;
+	return best;
 }
 
 static enum why_verdict ask_policy(struct asking *a, bool to_host, bool to_exit)
 {
+	const struct passage passage = {a, to_host, to_exit};
 	uint32_t set = a->answer->set == NULL ? 0 : a->answer->set->id;
-	const struct why_rule *best = first_match(a, 0, to_host, to_exit), *own = NULL;
+	const struct why_rule *best = first_match(&passage, 0), *own = NULL;
 
 	if (set != 0)
-		own = first_match(a, set, to_host, to_exit);
-	/* The list is sorted by id, which decides between equal priorities. */
-	if (own != NULL && (best == NULL || own->priority < best->priority ||
-				   (own->priority == best->priority && own->place < best->place)))
+		own = first_match(&passage, set);
+	if (own != NULL && why_outranks(own, best))
 		best = own;
 	a->answer->to_host = to_host;
 	a->answer->rule = best == NULL ? NULL : best->message;
