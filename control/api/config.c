@@ -13,7 +13,8 @@
 #include "control/store/store.h"
 
 enum {
-	JUDGE_MS_MAX = 1000, /* the loop has other things to do as well */
+	JUDGE_S_MAX = 20,          /* who plans waits for it; the loop does not (link's turns) */
+	JUDGE_FLOWS_MAX = 1000000, /* some 10 us each */
 	CUT_SHOWN_MAX = 200,
 };
 
@@ -112,16 +113,38 @@ static void judge_flow(const struct api_header *message, void *arg)
 	json_array_append_new(planning->cut, flow);
 }
 
+/* As the data plane's workers count them. */
+static size_t count_flows(struct api *api)
+{
+	size_t sum = 0;
+	uint32_t n;
+	struct api_count_worker *rows = api_read_rows(api, API_SECTION_WORKERS, sizeof(*rows), &n);
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += rows[i].flows;
+	free(rows);
+	return sum;
+}
+
+static json_t *flows_json(const struct planning *planning)
+{
+	size_t running = planning->running, judged = running - planning->unjudged;
+
+	/* The list ended where it was to: there may be more than were looked at. */
+	if (running >= JUDGE_FLOWS_MAX && count_flows(planning->api) > running)
+		running = count_flows(planning->api);
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:O}", "running", api_json_count(running),
+		"judged", api_json_count(judged), "unjudged", api_json_count(running - judged),
+		"complete", running == judged, "cut", api_json_count(planning->n_cut), "list",
+		planning->cut);
+}
+
 static void finish_plan(const struct api_reply *reply, void *arg)
 {
 	struct planning *planning = arg;
 
 	if (reply->code == 0)
-		json_object_set_new(planning->json, "flows",
-			json_pack("{s:o, s:o, s:o, s:O}", "running",
-				api_json_count(planning->running), "cut",
-				api_json_count(planning->n_cut), "unjudged",
-				api_json_count(planning->unjudged), "list", planning->cut));
+		json_object_set_new(planning->json, "flows", flows_json(planning));
 	http_reply(planning->request, 200, planning->json);
 	json_decref(planning->cut);
 	plan_flows_destroy(&planning->flows);
@@ -186,10 +209,10 @@ static void plan(struct http_request *request, struct api *api, struct model *mo
 	planning->flows =
 		plan_flows_create(planning->preview->compiled, &planning->preview->desired);
 	clock_gettime(CLOCK_MONOTONIC, &planning->end);
-	planning->end.tv_sec += JUDGE_MS_MAX / 1000;
+	planning->end.tv_sec += JUDGE_S_MAX;
 	/* Without a data plane nothing runs. */
 	api_message_init(&dump, API_FLOW_DUMP, sizeof(dump));
-	dump.max = API_FLOWS_MAX;
+	dump.max = JUDGE_FLOWS_MAX;
 	if (link_ask(program_link(api->program), &question) < 0)
 		finish_plan(&(struct api_reply){.code = -1}, planning);
 }

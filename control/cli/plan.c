@@ -164,7 +164,8 @@ static void print_tunnels(const json_t *part)
 
 static void print_flows(const json_t *flows)
 {
-	json_int_t cut = cli_int(flows, "cut"), unjudged = cli_int(flows, "unjudged");
+	json_int_t cut = cli_int(flows, "cut"), running = cli_int(flows, "running");
+	json_int_t judged = cli_int(flows, "judged");
 	json_t *flow;
 	size_t i;
 
@@ -172,9 +173,8 @@ static void print_flows(const json_t *flows)
 		puts("Running flows are unknown: there is no data plane.");
 		return;
 	}
-	printf("%lld of %lld running flow%s would be cut%s\n", (long long)cut,
-		(long long)cli_int(flows, "running"), plural(cli_int(flows, "running")),
-		cut == 0 ? "." : ":");
+	printf("%lld of %lld running flow%s would be cut%s\n", (long long)cut, (long long)judged,
+		plural(judged), cut == 0 ? "." : ":");
 	json_array_foreach(json_object_get(flows, "list"), i, flow)
 	{
 		printf("  %s: %s %s %lld -> %s %lld: %s\n", cli_text(flow, "from"),
@@ -182,8 +182,14 @@ static void print_flows(const json_t *flows)
 			(long long)cli_int(flow, "sport"), cli_text(flow, "dst"),
 			(long long)cli_int(flow, "dport"), cli_text(flow, "why"));
 	}
-	if (unjudged > 0)
-		printf("  (%lld more were not judged: there are too many)\n", (long long)unjudged);
+	if (cut > (json_int_t)json_array_size(json_object_get(flows, "list")))
+		printf("  and %lld more\n",
+			(long long)cut -
+				(long long)json_array_size(json_object_get(flows, "list")));
+	if (judged < running)
+		printf("Cut short: %lld of %lld running flows were judged, in the order of the "
+		       "data plane's tables.\n",
+			(long long)judged, (long long)running);
 }
 
 static void print_plan(const json_t *json)

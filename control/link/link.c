@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/api/table.h"
@@ -26,9 +27,11 @@
 LOG_TYPE(link);
 
 enum {
-	MESSAGES_PER_TURN = 4096, /* received in one turn of the loop: about a millisecond */
-	PACKETS_PER_TURN = 64,    /* of the socket */
-	GREETING_MS = 5000,       /* a data plane that applies a transaction answers after it */
+	MESSAGES_PER_TURN = 4096, /* received in one turn of the loop: about a millisecond, */
+	TURN_NS = 5000000,        /* but there are receivers that take their time */
+	CLOCK_EVERY = 64,
+	PACKETS_PER_TURN = 64, /* of the socket */
+	GREETING_MS = 5000,    /* a data plane that applies a transaction answers after it */
 };
 
 static void schedule(struct link *link, unsigned ms)
@@ -153,6 +156,14 @@ static void dispatch(struct link *link, struct api_header *message)
 	}
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* 0: all received; 1: there is more; -EPROTO. */
 static int receive(struct link *link)
 {
@@ -160,12 +171,15 @@ static int receive(struct link *link)
 		struct api_header header;
 		uint8_t bytes[API_MESSAGE_MAX];
 	} message;
+	uint64_t end = now_ns() + TURN_NS;
 	int rc = 1;
 
 	for (unsigned i = 0; rc > 0 && i < MESSAGES_PER_TURN; i++) {
 		rc = ring_get(&link->channel.in, &message);
 		if (rc > 0)
 			dispatch(link, &message.header);
+		if (i % CLOCK_EVERY == CLOCK_EVERY - 1 && now_ns() > end)
+			break;
 	}
 	ring_release(&link->channel.in);
 	return rc > 0 ? 1 : rc;
