@@ -20,9 +20,10 @@ lint=(gcovr clang clang-format clang-tidy libclang-rt-14-dev cppcheck codespell 
 lab=(wireguard-go wireguard-tools runit iproute2 nftables ethtool iperf3 iputils-ping iputils-tracepath curl
 	tcpdump tshark traceroute procps util-linux dnsmasq-base faketime)
 docs=(scdoc bash-completion)
+shells=(zsh fish) # with bash: completion is tried in each of them
 packaging=(debhelper lintian systemd)
 vm=(qemu-system-x86 busybox-static) # only with --vm: tests without it are skipped
-packages=("${build[@]}" "${tests[@]}" "${lint[@]}" "${lab[@]}" "${docs[@]}" "${packaging[@]}")
+packages=("${build[@]}" "${tests[@]}" "${lint[@]}" "${lab[@]}" "${docs[@]}" "${shells[@]}" "${packaging[@]}")
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }

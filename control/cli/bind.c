@@ -9,7 +9,7 @@
 
 enum { CONFIRM_MIN_S = 10, CONFIRM_MAX_S = 86400 };
 
-static struct bind_place here(void)
+struct bind_place cli_bind_place(void)
 {
 	return (struct bind_place){
 		.root = "",
@@ -25,7 +25,7 @@ static json_t *text_or_null(const char *text)
 
 static void add_card(const struct bind_card *card, void *arg)
 {
-	const struct bind_place place = here();
+	const struct bind_place place = cli_bind_place();
 	char why[BIND_TEXT_MAX] = "";
 
 	bind_is_needed(&place, card, why);
@@ -39,7 +39,7 @@ static void add_card(const struct bind_card *card, void *arg)
 static int list_cards(struct cli *cli)
 {
 	static const char *const headers[] = {"ADDRESS", "DRIVER", "INTERFACE", "ID", "NOTE", NULL};
-	const struct bind_place place = here();
+	const struct bind_place place = cli_bind_place();
 	json_t *cards = json_array(), *card, *all;
 	struct cli_table *table;
 	size_t i;
@@ -155,7 +155,7 @@ static int move(const struct cli *cli, const struct bind_place *place, const str
 
 int cli_run_bind(struct cli *cli)
 {
-	const struct bind_place place = here();
+	const struct bind_place place = cli_bind_place();
 	const char *driver = cli->driver == NULL ? "vfio-pci" : cli->driver;
 	char why[BIND_TEXT_MAX];
 	struct bind_card card;
@@ -190,7 +190,7 @@ int cli_run_bind(struct cli *cli)
 
 int cli_run_bind_confirm(struct cli *cli)
 {
-	const struct bind_place place = here();
+	const struct bind_place place = cli_bind_place();
 	char address[BIND_ADDRESS_MAX];
 	int n;
 

@@ -223,7 +223,8 @@ const struct cli_command cli_commands[] = {
 	{"version", "", 0, 0, 0, "print the version", "", cli_run_version},
 	{"completion", "bash|zsh|fish", 1, 1, 0, "print a completion script for a shell",
 		"The script asks this program, and so the running daemon, for the names of peers, "
-		"exit nodes, routes, pools and policies. For bash: "
+		"exit nodes, routes, pools, policies and ports, and sysfs for network cards. For "
+		"bash: "
 		"`sallyport completion bash >/etc/bash_completion.d/sallyport`.",
 		cli_run_completion},
 	{"complete", "[WORD ...]", 0, 64, 0, "what could follow these words",

@@ -84,7 +84,8 @@ struct cli {
 
 /*
  * The words that stand for arguments and values say what is completed there: PEER, EXIT-NODE,
- * ROUTE, POOL, POLICY, CODE, COMMAND, FILE, DIR, or the choices themselves ("bash|zsh|fish").
+ * ROUTE, POOL, POLICY, PORT, PCI-ADDRESS, CODE, COMMAND, FILE, DIR, or the choices themselves
+ * ("bash|zsh|fish").
  */
 struct cli_command {
 	const char *words; /* "peer export"; NULL ends the table */
@@ -221,6 +222,10 @@ int cli_run_status(struct cli *cli);
 int cli_run_peers(struct cli *cli);
 int cli_run_routes(struct cli *cli);
 int cli_run_exit_nodes(struct cli *cli);
+struct bind_place;
+/* This machine's. */
+struct bind_place cli_bind_place(void);
+
 int cli_run_bind(struct cli *cli);
 int cli_run_bind_confirm(struct cli *cli);
 int cli_run_select(struct cli *cli);

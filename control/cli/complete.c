@@ -7,27 +7,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/bind/bind.h"
 #include "control/cli/cli.h"
 #include "control/diag/diag.h"
 
-enum { WORD_MAX = 64, DAEMON_TIMEOUT_S = 2 };
+enum { WORD_MAX = 64, ABOUT_MAX = 128, DAEMON_TIMEOUT_S = 2 };
 
+/*
+ * Readline cuts words at colons and equal signs too (COMP_WORDBREAKS), so PCI and IPv6 addresses
+ * come in pieces: what has no blank between it is put together again, and of what is offered only
+ * the piece after the last cut goes back.
+ */
 static const char bash_script[] =
 	"# bash completion of sallyport; made by `sallyport completion bash`\n"
 	"_sallyport()\n"
 	"{\n"
-	"\tlocal current=${COMP_WORDS[COMP_CWORD]} word about lines=()\n"
+	"\tlocal i cut word about rest=${COMP_LINE:0:COMP_POINT} words=() lines=()\n"
 	"\tCOMPREPLY=()\n"
-	"\tmapfile -t lines < <(\"${COMP_WORDS[0]}\" complete -- "
-	"\"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
+	"\tfor ((i = 0; i <= COMP_CWORD; i++)); do\n"
+	"\t\tword=${COMP_WORDS[i]}\n"
+	"\t\tif [[ ${#words[@]} -eq 0 || $rest == [[:blank:]]* ]]; then\n"
+	"\t\t\twords+=(\"$word\")\n"
+	"\t\telse\n"
+	"\t\t\twords[-1]+=$word\n"
+	"\t\tfi\n"
+	"\t\trest=${rest#*\"$word\"}\n"
+	"\tdone\n"
+	"\tmapfile -t lines < <(\"${words[0]}\" complete -- "
+	"\"${words[@]:1}\" 2>/dev/null)\n"
+	"\tcut=${words[-1]%\"${words[-1]##*[:=]}\"}\n"
 	"\tif [[ ${lines[0]-} == :files ]]; then\n"
 	"\t\tcompopt -o default -o filenames 2>/dev/null\n"
-	"\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
+	"\t\tmapfile -t COMPREPLY < <(compgen -f -- \"${words[-1]#\"$cut\"}\")\n"
 	"\t\treturn\n"
 	"\tfi\n"
 	"\tfor word in \"${lines[@]}\"; do\n"
 	"\t\tabout=${word#*$'\\t'}\n"
 	"\t\tword=${word%%$'\\t'*}\n"
+	"\t\tword=${word#\"$cut\"}\n"
 	"\t\t# a list after a second tab shows what each word means\n"
 	"\t\tif [[ ${COMP_TYPE-} == 63 && ${#lines[@]} -gt 1 && -n $about ]]; then\n"
 	"\t\t\tprintf -v word '%-22s (%s)' \"$word\" \"$about\"\n"
@@ -47,6 +64,7 @@ static const char zsh_script[] =
 	"\tlines=(\"${(@f)$(\"${words[1]}\" complete -- \"${(@)words[2,CURRENT]}\" "
 	"2>/dev/null)}\")\n"
 	"\tif [[ ${lines[1]} == :files ]]; then\n"
+	"\t\tcompset -P '*='\n"
 	"\t\t_files\n"
 	"\t\treturn\n"
 	"\tfi\n"
@@ -94,16 +112,19 @@ int cli_run_completion(struct cli *cli)
 	return CLI_USAGE;
 }
 
-/* What is typed of a word, and where what fits it goes. */
+/* What is typed of a word; of "--peer=an" the option stays before what is offered. */
 struct completion {
 	struct cli *cli;
 	const char *typed;
+	const char *option; /* "--peer=an", not terminated after option_length; or NULL */
+	int option_length;
 };
 
 static void offer(const struct completion *c, const char *word, const char *about)
 {
 	if (strncmp(word, c->typed, strlen(c->typed)) == 0)
-		printf("%s\t%s\n", word, about);
+		printf("%.*s%s\t%s\n", c->option_length, c->option == NULL ? "" : c->option, word,
+			about);
 }
 
 /* Names of objects, from the daemon; none without it. */
@@ -116,6 +137,7 @@ static const struct {
 	{"ROUTE", "/api/routes", "routes", "description"},
 	{"POOL", "/api/egress", "pools", "description"},
 	{"POLICY", "/api/policies", "policies", "action"},
+	{"PORT", "/api/status", "ports", "device"},
 };
 
 static bool offer_objects(const struct completion *c, const char *placeholder)
@@ -140,6 +162,30 @@ static bool offer_objects(const struct completion *c, const char *placeholder)
 		return true;
 	}
 	return false;
+}
+
+/* Without the domain if that is how it is being typed: "3b:". */
+static void offer_card(const struct bind_card *card, void *arg)
+{
+	static const char usual[] = "0000:";
+	const struct completion *c = arg;
+	const char *typed = c->typed, *address = card->address;
+	char about[2 * BIND_NAME_MAX + BIND_TEXT_MAX];
+
+	if (strlen(typed) > 2 && typed[2] == ':' && strncmp(address, usual, strlen(usual)) == 0)
+		address += strlen(usual);
+	snprintf(about, sizeof(about), "%s %s %s", card->ids,
+		card->driver[0] == '\0' ? "no driver" : card->driver, card->interfaces);
+	offer(c, address, about);
+}
+
+/* Network cards, from sysfs. */
+static void offer_cards(struct completion *c)
+{
+	const struct bind_place place = cli_bind_place();
+
+	if (bind_each(&place, offer_card, c) < 0)
+		return; /* no names is no error of what is being typed */
 }
 
 static void offer_codes(const struct completion *c)
@@ -167,32 +213,60 @@ static void offer_choices(const struct completion *c, const char *placeholder)
 	}
 }
 
-/* The words that may stand after `first` (NULL: at the beginning), each once. */
-static void offer_commands(const struct completion *c, const char *first)
+static bool begins_with(const struct cli_command *command, const char *word, size_t length)
 {
-	const char *last = "";
+	return strncmp(command->words, word, length) == 0 &&
+	       (command->words[length] == ' ' || command->words[length] == '\0');
+}
 
+/* What a first word is for: its own summary, or else the words that may follow. */
+static void describe_word(const char *word, size_t length, char about[ABOUT_MAX])
+{
+	size_t used = 0;
+
+	about[0] = '\0';
 	for (const struct cli_command *k = cli_commands; k->words != NULL; k++) {
-		const char *space = strchr(k->words, ' ');
-		size_t length = strcspn(k->words, " ");
-		char word[WORD_MAX];
-
-		if (first != NULL) {
-			if (space != NULL && strlen(first) == length &&
-				strncmp(k->words, first, length) == 0)
-				offer(c, space + 1, k->summary);
+		if (!begins_with(k, word, length))
 			continue;
+		if (k->words[length] == '\0') {
+			snprintf(about, ABOUT_MAX, "%s", k->summary);
+			return;
 		}
-		if (strlen(last) >= length && strncmp(last, k->words, length) == 0 &&
-			strchr(" ", last[length]) != NULL)
-			continue; /* `peer add` and `peer remove` share theirs */
-		snprintf(word, sizeof(word), "%.*s", (int)length, k->words);
-		offer(c, word, space == NULL ? k->summary : "");
-		last = k->words;
+		if (used < ABOUT_MAX)
+			used += (size_t)snprintf(about + used, ABOUT_MAX - used, "%s%s",
+				used == 0 ? "" : ", ", k->words + length + 1);
 	}
 }
 
-static void offer_placeholder(const struct completion *c, const char *placeholder)
+/* All words that a command can begin with, each once. */
+static void offer_first_words(const struct completion *c)
+{
+	for (const struct cli_command *k = cli_commands; k->words != NULL; k++) {
+		const struct cli_command *first = cli_commands;
+		size_t length = strcspn(k->words, " ");
+		char word[WORD_MAX], about[ABOUT_MAX];
+
+		while (!begins_with(first, k->words, length))
+			first++;
+		if (first != k)
+			continue;
+		snprintf(word, sizeof(word), "%.*s", (int)length, k->words);
+		describe_word(k->words, length, about);
+		offer(c, word, about);
+	}
+}
+
+static void offer_second_words(const struct completion *c, const char *first)
+{
+	size_t length = strlen(first);
+
+	for (const struct cli_command *k = cli_commands; k->words != NULL; k++) {
+		if (begins_with(k, first, length) && k->words[length] == ' ')
+			offer(c, k->words + length + 1, k->summary);
+	}
+}
+
+static void offer_placeholder(struct completion *c, const char *placeholder)
 {
 	if (strchr(placeholder, '|') != NULL)
 		offer_choices(c, placeholder);
@@ -201,7 +275,9 @@ static void offer_placeholder(const struct completion *c, const char *placeholde
 	else if (strcmp(placeholder, "CODE") == 0)
 		offer_codes(c);
 	else if (strcmp(placeholder, "COMMAND") == 0)
-		offer_commands(c, NULL);
+		offer_first_words(c);
+	else if (strcmp(placeholder, "PCI-ADDRESS") == 0)
+		offer_cards(c);
 	else
 		offer_objects(c, placeholder);
 }
@@ -229,18 +305,36 @@ static void offer_options(const struct completion *c, const struct cli_command *
 	}
 }
 
-/* The option that a word is, if it takes its value from the next word; or NULL. */
-static const struct cli_option_row *option_with_value(const char *word)
+/* The option that the first `length` characters are, if it takes a value; or NULL. */
+static const struct cli_option_row *option_with_value(const char *word, size_t length)
 {
 	for (const struct cli_option_row *o = cli_options; o->name != NULL; o++) {
 		if (o->value == NULL)
 			continue;
-		if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, o->name) == 0)
+		if (strncmp(word, "--", 2) == 0 && strlen(o->name) == length - 2 &&
+			strncmp(word + 2, o->name, length - 2) == 0)
 			return o;
 		if (o->letter == 'o' && strcmp(word, "-o") == 0)
 			return o;
 	}
 	return NULL;
+}
+
+/* Of "--peer=an" the option, and what is left to be completed is "an"; NULL otherwise. */
+static const struct cli_option_row *take_option_before(struct completion *c)
+{
+	size_t length = strcspn(c->typed, "=");
+	const struct cli_option_row *option;
+
+	if (c->typed[length] == '\0' || length < 3)
+		return NULL;
+	option = option_with_value(c->typed, length);
+	if (option != NULL) {
+		c->option = c->typed;
+		c->option_length = (int)length + 1;
+		c->typed += length + 1;
+	}
+	return option;
 }
 
 int cli_run_complete(struct cli *cli)
@@ -261,20 +355,22 @@ int cli_run_complete(struct cli *cli)
 		if (pending != NULL)
 			pending = NULL;
 		else if (word[0] == '-')
-			pending = option_with_value(word);
+			pending = option_with_value(word, strlen(word));
 		else if (n_plain < WORD_MAX)
 			plain[n_plain++] = word;
 	}
+	if (pending == NULL)
+		pending = take_option_before(&c);
 	command = n_plain == 0 ? NULL : cli_find_command(plain, n_plain, &words);
 	if (pending != NULL) {
 		offer_placeholder(&c, pending->value);
 	} else if (c.typed[0] == '-' && command != NULL) {
 		offer_options(&c, command);
 	} else if (n_plain == 0) {
-		offer_commands(&c, NULL);
+		offer_first_words(&c);
 	} else {
 		if (n_plain == 1)
-			offer_commands(&c, plain[0]);
+			offer_second_words(&c, plain[0]);
 		if (command != NULL) {
 			find_placeholder(command->args, n_plain - words, placeholder);
 			offer_placeholder(&c, placeholder);

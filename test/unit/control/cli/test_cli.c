@@ -327,6 +327,9 @@ static void test_completion(void **state)
 		const char *shown;
 	} cases[] = {
 		{{"sta"}, "status\tthe gateway on one screen\n"},
+		{{"pee"}, "peers\tpeers, their endpoints, handshakes and traffic\n"
+			  "peer\texport, add, remove\n"},
+		{{"egr"}, "egress\tegress pools, addresses and rules\n"},
 		{{"peer", "exp"}, "export\tthe wg-quick file of a peer\n"},
 		{{"peer", "export", ""}, "anna\tlive\nno\t1.5\n"}, /* the daemon's names */
 		{{"peer", "export", "--full", "a"}, "anna\tlive\n"},
@@ -337,6 +340,8 @@ static void test_completion(void **state)
 		{{"drops", "--al"}, "--all\talso what has counted nothing\n"},
 		{{"status", "--al"}, ""}, /* not an option of this command */
 		{{"status", "-o", "y"}, "yaml\t\n"},
+		{{"flows", "--peer=a"}, "--peer=anna\tlive\n"},
+		{{"status", "--nonsense=a"}, ""},
 		{{"check", ""}, ":files\n"},
 		{{"completion", "b"}, "bash\t\n"},
 		{{"explain", "SP0201"}, "SP0201\tunknown key\n"},
@@ -369,9 +374,9 @@ static void test_completion_in_bash(void **state)
 	fputs(output, out);
 	fclose(out);
 	snprintf(command, sizeof(command),
-		". %s; COMP_WORDS=(" PROGRAM " --socket %s peer export a); COMP_CWORD=5; "
-		"_sallyport; echo \"${COMPREPLY[@]}\"; COMP_WORDS=(" PROGRAM " exi); COMP_CWORD=1; "
-		"_sallyport; echo \"${COMPREPLY[@]}\"",
+		". %s; ask() { COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMP_LINE=\"$*\"; "
+		"COMP_POINT=${#COMP_LINE}; _sallyport; echo \"${COMPREPLY[@]}\"; }; "
+		"ask " PROGRAM " --socket %s peer export a; ask " PROGRAM " exi",
 		script, socket_path);
 	setenv("SCRIPT", command, 1);
 	out = popen("bash -c \"$SCRIPT\"", "re");
