@@ -33,7 +33,7 @@
 	X(FRAGMENT_OVERLAP, "fragment_overlap", "bytes that another fragment had brought")         \
 	X(PROTOCOL, "protocol", "a protocol that cannot be masqueraded")                           \
 	X(TCP_NO_FLOW, "tcp_no_flow", "TCP in the middle of an unknown connection")                \
-	X(ICMP_NO_QUERY, "icmp_no_query", "ICMP that neither asks nor belongs to a flow")          \
+	X(ICMP_NO_QUERY, "icmp_no_query", "ICMP that neither asks nor reports about a flow")       \
 	X(ICMP_ERROR_UNMATCHED, "icmp_error_unmatched", "ICMP error about no flow of ours")        \
 	X(ICMP_ERROR_BAD, "icmp_error_bad", "malformed ICMP error")                                \
 	X(ANSWER_TAKEN, "answer_taken",                                                            \

@@ -294,8 +294,10 @@ struct flow_worker {
 	uint32_t owner_half_open_max; /* ... half-open ones: a flood leaves others room */
 	uint32_t port_owned[64];      /* by port id; of peers it is peers[].flows */
 	uint32_t port_half_open[64];
-	struct flow_tokens icmp, resets; /* of messages of our own */
-	struct flow_tokens sweeps;       /* of long searches for a shared port */
+	struct flow_tokens icmp, resets;  /* of messages of our own */
+	struct flow_tokens port_icmp[64]; /* the same about what came from one port */
+	struct flow_tokens *peer_icmp;    /* ... or from one peer */
+	struct flow_tokens sweeps;        /* of long searches for a shared port */
 	struct flow_peer_count *peers;
 	struct flow_pair_count *rules;
 	struct flow_pair_count *routes;

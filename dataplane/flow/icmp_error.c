@@ -19,8 +19,12 @@ enum {
 	ICMP_HEADER = 8,
 	QUOTE4_MAX = 548,  /* RFC 1812 4.3.2.3: the message is at most 576 bytes */
 	QUOTE6_MAX = 1232, /* RFC 4443 2.4 (c): at most 1,280 */
-	RATE_PER_S = 100,  /* of one worker */
-	BURST = 50,
+	/* Of one worker, and of one sender on it, so that one who asks for many leaves others
+	   theirs. */
+	RATE_PER_S = 500,
+	BURST = 250,
+	SENDER_RATE_PER_S = 100,
+	SENDER_BURST = 50,
 	/* After a restart every connection of every peer needs one. */
 	RESETS_PER_S = 1000,
 	RESET_BURST = 500,
@@ -50,6 +54,28 @@ static bool take_token(struct flow_tokens *bucket, uint64_t now_ms, uint64_t cos
 		return false;
 	bucket->tokens -= cost;
 	return true;
+}
+
+/* Whose bucket it is: a peer's, a port's; what comes from the kernel has none of its own. */
+static struct flow_tokens *bucket_of(struct flow_worker *w, uint32_t ident)
+{
+	if ((ident & API_IDENT_HAIRPIN) != 0)
+		ident &= FLOW_IDENT_MASK & ~(uint32_t)API_IDENT_HAIRPIN;
+	if ((ident & API_IDENT_HOST) != 0)
+		return NULL;
+	if ((ident & API_IDENT_PORT) != 0)
+		return &w->port_icmp[ident & (API_PORT_MAX - 1)];
+	return ident < w->peers_max ? &w->peer_icmp[ident] : NULL;
+}
+
+/* The sender's own rate is asked first: what it may not have takes nothing from the others. */
+static bool may_tell(struct flow_worker *w, uint32_t ident)
+{
+	struct flow_tokens *own = bucket_of(w, ident);
+
+	return (own == NULL ||
+		       take_token(own, w->now_ms, 1000 / SENDER_RATE_PER_S, SENDER_BURST)) &&
+	       take_token(&w->icmp, w->now_ms, 1000 / RATE_PER_S, BURST);
 }
 
 /* A source that is one host's, and can be answered. */
@@ -143,7 +169,18 @@ static void write_icmp(uint8_t *icmp, uint8_t family, uint32_t what)
 	memcpy(icmp + 6, &argument, 2); /* v4: next-hop MTU; v6: low half of the MTU */
 }
 
-static void finish4(struct rte_mbuf *mbuf, const struct addr *from, const struct addr *to)
+/* The class of the packet that is told about, without its ECN bits (RFC 5508 7.7). */
+static uint8_t class_of(struct rte_mbuf *mbuf)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	uint8_t octet =
+		packet_of(mbuf)->family == ADDR_V4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
+
+	return octet & (uint8_t)~RTE_IPV4_HDR_ECN_MASK;
+}
+
+static void finish4(
+	struct rte_mbuf *mbuf, const struct addr *from, const struct addr *to, uint8_t class)
 {
 	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(mbuf, struct rte_ipv4_hdr *);
 	uint8_t *icmp = (uint8_t *)(ip + 1);
@@ -153,7 +190,7 @@ static void finish4(struct rte_mbuf *mbuf, const struct addr *from, const struct
 	memcpy(icmp + 2, &checksum, 2);
 	memset(ip, 0, sizeof(*ip));
 	ip->version_ihl = 0x45;
-	ip->type_of_service = 0xc0; /* RFC 1812 4.3.2.5: internetwork control */
+	ip->type_of_service = class;
 	ip->total_length = rte_cpu_to_be_16(length);
 	ip->time_to_live = TTL;
 	ip->next_proto_id = IPPROTO_ICMP;
@@ -162,7 +199,8 @@ static void finish4(struct rte_mbuf *mbuf, const struct addr *from, const struct
 	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, sizeof(*ip));
 }
 
-static void finish6(struct rte_mbuf *mbuf, const struct addr *from, const struct addr *to)
+static void finish6(
+	struct rte_mbuf *mbuf, const struct addr *from, const struct addr *to, uint8_t class)
 {
 	struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod(mbuf, struct rte_ipv6_hdr *);
 	uint8_t *icmp = (uint8_t *)(ip + 1);
@@ -171,7 +209,7 @@ static void finish6(struct rte_mbuf *mbuf, const struct addr *from, const struct
 	uint16_t checksum;
 
 	memset(ip, 0, sizeof(*ip));
-	ip->vtc_flow = rte_cpu_to_be_32(6u << 28);
+	ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t) class << RTE_IPV6_HDR_TC_SHIFT);
 	ip->payload_len = rte_cpu_to_be_16(length);
 	ip->proto = IPPROTO_ICMPV6;
 	ip->hop_limits = TTL;
@@ -241,7 +279,7 @@ struct rte_mbuf *flow_tell(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t
 		   !local_source(w->copy, port, packet->family, &from)) {
 		return NULL;
 	}
-	if (!take_token(&w->icmp, w->now_ms, 1000 / RATE_PER_S, BURST))
+	if (!may_tell(w, packet->ingress))
 		return NULL;
 	reply = quote(mbuf, header);
 	if (reply == NULL)
@@ -250,8 +288,8 @@ struct rte_mbuf *flow_tell(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t
 	write_icmp(rte_pktmbuf_mtod_offset(reply, uint8_t *, header), packet->family,
 		packet->scratch[0]);
 	if (v4)
-		finish4(reply, &from, &to);
+		finish4(reply, &from, &to, class_of(mbuf));
 	else
-		finish6(reply, &from, &to);
+		finish6(reply, &from, &to, class_of(mbuf));
 	return reply;
 }

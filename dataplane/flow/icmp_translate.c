@@ -20,6 +20,8 @@ enum {
 	ICMP_HEADER = 8,
 	PORTS = 8, /* an error quotes at least eight bytes of layer 4 */
 	EXTENSIONS_MAX = 4,
+	ICMP4_SOURCE_QUENCH = 4,
+	ICMP4_REDIRECT = 5,
 };
 
 /* Places in the quoted packet. */
@@ -35,6 +37,24 @@ static uint16_t load_be(const uint8_t *byte)
 	return (uint16_t)(byte[0] << 8 | byte[1]);
 }
 
+/* Would reveal addresses of the inside (RFC 5508 7.3); and we carry no packet with one. */
+static bool has_source_route(const uint8_t *options, const uint8_t *end)
+{
+	enum { END = 0, NOP = 1, LOOSE = 131, STRICT = 137 };
+
+	while (options < end && *options != END) {
+		if (*options == LOOSE || *options == STRICT)
+			return true;
+		if (*options == NOP)
+			options++;
+		else if (end - options < 2 || options[1] < 2)
+			return false;
+		else
+			options += options[1];
+	}
+	return false;
+}
+
 static bool find_quoted4(uint8_t *ip, uint8_t *end, struct quoted *quoted)
 {
 	uint8_t length;
@@ -46,7 +66,8 @@ static bool find_quoted4(uint8_t *ip, uint8_t *end, struct quoted *quoted)
 		return false;
 	if ((load_be(ip + 6) & 0x1fff) != 0) /* a later fragment has no ports */
 		return false;
-	if (rte_raw_cksum(ip, length) != 0xffff)
+	if (rte_raw_cksum(ip, length) != 0xffff ||
+		has_source_route(ip + sizeof(struct rte_ipv4_hdr), ip + length))
 		return false;
 	*quoted = (struct quoted){
 		.ip = ip,
@@ -300,6 +321,17 @@ static uint8_t send_error(struct flow_worker *w, struct rte_mbuf *mbuf, struct f
 	return action->role;
 }
 
+/*
+ * Deprecated (RFC 6633; RFC 5508 REQ-10c), and for the hosts of one link only (RFC 792): whoever
+ * is beyond us can do nothing with a redirect but harm. The gateway's own kernel may have either.
+ */
+static bool is_for_nobody(const struct packet *packet, const struct flow *flow, unsigned dir)
+{
+	return packet->family == ADDR_V4 &&
+	       (packet->icmp_type == ICMP4_SOURCE_QUENCH || packet->icmp_type == ICMP4_REDIRECT) &&
+	       (flow->dir[1 - dir].key.ident & API_IDENT_HOST) == 0;
+}
+
 uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf)
 {
 	struct packet *packet = packet_of(mbuf);
@@ -326,6 +358,8 @@ uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf)
 		return flow_drop(mbuf, DROP(flow, ICMP_ERROR_UNMATCHED));
 	if (sum_message(mbuf) != 0)
 		return flow_drop(mbuf, DROP(flow, ICMP_ERROR_BAD));
+	if (is_for_nobody(packet, flow, slot & 1))
+		return flow_drop(mbuf, DROP(flow, ICMP_NO_QUERY));
 	if (flow->dir[slot & 1].action.generation != w->generation &&
 		flow_rejudge(w, flow, &reason) != FLOW_STANDS)
 		return flow_drop(mbuf, reason); /* its own next packet will end the flow */

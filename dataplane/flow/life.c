@@ -409,12 +409,13 @@ int flow_worker_create(
 	w->wheel = take_zeroes(FLOW_WHEEL_SLOTS * sizeof(*w->wheel));
 	w->touched = take_zeroes(touched * sizeof(*w->touched));
 	w->peers = take_zeroes(w->peers_max * sizeof(*w->peers));
+	w->peer_icmp = take_zeroes(w->peers_max * sizeof(*w->peer_icmp));
 	w->rules = take_zeroes(w->rules_max * sizeof(*w->rules));
 	w->routes = take_zeroes(w->routes_max * sizeof(*w->routes));
 	w->egress = take_zeroes(API_EGRESS_ADDR_MAX * sizeof(*w->egress));
 	w->forwards = take_zeroes(API_FORWARD_MAX * sizeof(*w->forwards));
-	if (w->wheel == NULL || w->touched == NULL || w->peers == NULL || w->rules == NULL ||
-		w->routes == NULL || w->egress == NULL || w->forwards == NULL)
+	if (w->wheel == NULL || w->touched == NULL || w->peers == NULL || w->peer_icmp == NULL ||
+		w->rules == NULL || w->routes == NULL || w->egress == NULL || w->forwards == NULL)
 		return -ENOMEM;
 	if (nat_worker_create(&w->nat, id, capacity) != 0 ||
 		flow_fragments_create(&w->fragments) != 0)
@@ -427,6 +428,7 @@ void flow_worker_destroy(struct flow_worker *w)
 	munmap(w->wheel, FLOW_WHEEL_SLOTS * sizeof(*w->wheel));
 	munmap(w->touched, (w->touched_mask + 1) * sizeof(*w->touched));
 	munmap(w->peers, w->peers_max * sizeof(*w->peers));
+	munmap(w->peer_icmp, w->peers_max * sizeof(*w->peer_icmp));
 	munmap(w->rules, w->rules_max * sizeof(*w->rules));
 	munmap(w->routes, w->routes_max * sizeof(*w->routes));
 	munmap(w->egress, API_EGRESS_ADDR_MAX * sizeof(*w->egress));

@@ -28,21 +28,32 @@ static bool may_sweep(struct flow_worker *w)
 	return true;
 }
 
+/* Notes whom the flow sends to. False: no memory; then it has no mapping either. */
+static bool note_contact(struct flow_worker *w, struct flow *flow, const struct addr *remote)
+{
+	flow->cold.contact = nat_contact_add(w->nat, flow->cold.mapping, remote);
+	if (flow->cold.contact == 0)
+		flow_unmap(w, flow);
+	return flow->cold.contact != 0;
+}
+
 /*
- * A port that no other flow to this destination has. The table itself says which are taken: the
- * key of the way back has to be a new one. At random first; where nearly all are taken, in a
- * row. Somebody who keeps asking for what is all taken must not keep the worker busy.
+ * A port that no other flow to this address has: neither a shared one, nor whatever else the table
+ * knows, since the key of the way back has to be a new one. At random first; where nearly all are
+ * taken, in a row. Somebody who keeps asking for what is all taken must not keep the worker busy.
  */
 static uint16_t share_port(
 	struct flow_worker *w, struct flow *flow, const struct nat_wanted *wanted)
 {
 	struct flow_key *back = &flow->dir[1].key;
+	struct addr remote;
 
+	flow_key_src(back, &remote);
 	for (unsigned attempt = 0; attempt < NAT_ATTEMPTS + NAT_SWEEP; attempt++) {
 		if (attempt == NAT_ATTEMPTS && !may_sweep(w))
 			break;
 		back->dport = nat_offer(w->nat, wanted, attempt);
-		if (back->dport == 0)
+		if (back->dport == 0 || nat_shared_to(w->nat, wanted, back->dport, &remote))
 			continue;
 		back->hash = flow_hash(&w->table, back);
 		if (flow_table_find(&w->table, back) != 0)
@@ -51,7 +62,7 @@ static uint16_t share_port(
 		break;
 	}
 	if (flow->cold.mapping != 0)
-		return 0;
+		return note_contact(w, flow, &remote) ? 0 : DROP(flow, TABLE_FULL);
 	nat_count_refused(wanted->address);
 	return DROP(flow, PORTS_EXHAUSTED);
 }
@@ -69,11 +80,7 @@ static uint16_t map_port(struct flow_worker *w, struct flow *flow, const struct 
 	if ((wanted->options & API_EGRESS_BY_ADDR) == 0)
 		return 0;
 	flow_key_src(back, &remote);
-	flow->cold.contact = nat_contact_add(w->nat, flow->cold.mapping, &remote);
-	if (flow->cold.contact != 0)
-		return 0;
-	flow_unmap(w, flow);
-	return DROP(flow, TABLE_FULL);
+	return note_contact(w, flow, &remote) ? 0 : DROP(flow, TABLE_FULL);
 }
 
 uint16_t flow_masquerade(struct flow_worker *w, struct flow *flow, uint32_t set_id)

@@ -253,15 +253,30 @@ uint16_t nat_offer(struct nat_worker *nat, const struct nat_wanted *wanted, unsi
 	return nat_port_offer(&nat->ports, wanted->address, nat_class(wanted->proto), attempt);
 }
 
-uint32_t nat_share(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t port)
+/* The mapping of a shared port: of no inside, which the family tells from others. */
+static struct nat_mapping shared_probe(const struct nat_wanted *wanted, uint16_t port)
 {
-	struct nat_mapping probe = {
-		.inside_port = port, /* of no inside: the family tells it from others */
+	return (struct nat_mapping){
+		.inside_port = port,
 		.egress = wanted->address->id,
 		.proto = wanted->proto,
 		.port = port,
 		.address = wanted->address,
 	};
+}
+
+bool nat_shared_to(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t port,
+	const struct addr *remote)
+{
+	struct nat_mapping probe = shared_probe(wanted, port);
+	uint32_t chain, index = find(nat, &probe, &chain);
+
+	return index != 0 && nat_contact_has(nat, index, remote);
+}
+
+uint32_t nat_share(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t port)
+{
+	struct nat_mapping probe = shared_probe(wanted, port);
 	uint32_t chain, index = find(nat, &probe, &chain);
 
 	if (index != 0) {

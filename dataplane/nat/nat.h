@@ -95,12 +95,16 @@ void nat_unmap(struct nat_worker *nat, uint32_t mapping);
 
 /*
  * With API_EGRESS_SHARED the flow's owner looks for a port that no other flow to this destination
- * has: offered is one at random (0: none), attempt counts from 0. From NAT_ATTEMPTS on, which is
- * for the few that found none, they are offered in a row, block by block. nat_share
- * takes it, and may fail (0) for want of memory; nat_unmap gives it back. Worker.
+ * address has (RFC 7857 section 3, and section 13: addresses have to differ): offered is one at
+ * random (0: none), attempt counts from 0. From NAT_ATTEMPTS on, which is for the few that found
+ * none, they are offered in a row, block by block. nat_shared_to says whether a flow with a contact
+ * (below) to this address has the port. nat_share takes it, and may fail (0) for want of memory;
+ * nat_unmap gives it back. Worker.
  */
 enum { NAT_ATTEMPTS = 128, NAT_SWEEP = 1024 };
 uint16_t nat_offer(struct nat_worker *nat, const struct nat_wanted *wanted, unsigned attempt);
+bool nat_shared_to(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t port,
+	const struct addr *remote);
 uint32_t nat_share(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t port);
 
 /* One more flow refused for want of a port, which nat_map() counts by itself. Worker. */
@@ -117,8 +121,8 @@ bool nat_find_inside(struct nat_worker *nat, const struct nat_address *address, 
 	uint16_t port, struct nat_inside *inside);
 
 /*
- * With API_EGRESS_BY_ADDR: the addresses that an inside host sends to from a mapping. Returns an
- * index to give back, or 0 for want of memory. Worker.
+ * With API_EGRESS_BY_ADDR or API_EGRESS_SHARED: the addresses that are sent to from a mapping.
+ * Returns an index to give back, or 0 for want of memory. Worker.
  */
 uint32_t nat_contact_add(struct nat_worker *nat, uint32_t mapping, const struct addr *remote);
 void nat_contact_drop(struct nat_worker *nat, uint32_t contact);

@@ -692,30 +692,105 @@ static void icmp_error_is_well_formed(void **state)
 	}
 }
 
-static void icmp_errors_are_limited(void **state)
+/* I10d: in the class of what it is about, and without its congestion bits. */
+static void icmp_error_has_the_class(void **state)
 {
+	enum { CLASS = 0xb8, CE = 3 }; /* expedited forwarding */
+	const struct packet_spec specs[] = {
+		udp(1, "100.64.0.1", "100.64.0.2"),
+		udp(1, "fd00::1", "fd00::2"),
+	};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct rte_mbuf *mbuf = fake_packet(&specs[i]), *reply;
+		uint8_t *ip = rte_pktmbuf_mtod(mbuf, uint8_t *), role;
+
+		assert_int_equal(fake_forward(w, mbuf), GRAPH_ICMP);
+		if (i == 0) {
+			ip[1] = CLASS | CE;
+		} else {
+			ip[0] = 0x60 | CLASS >> 4;
+			ip[1] = (uint8_t)((CLASS | CE) << 4);
+		}
+		reply = flow_tell(w, mbuf, &role);
+		assert_non_null(reply);
+		ip = rte_pktmbuf_mtod(reply, uint8_t *);
+		assert_int_equal(i == 0 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4), CLASS);
+		assert_int_equal(packet_parse(reply), 0);
+		assert_true(fake_checksums_right(reply));
+		rte_pktmbuf_free(reply);
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+/* I10e: nor about later fragments, nor what was not sent by or to one host. */
+static void icmp_errors_are_not_about_everything(void **state)
+{
+	static const struct {
+		uint8_t at, byte; /* of the header */
+	} rows[] = {{12, 0}, {12, 127}, {12, 224}, {12, 240}, {16, 224}, {16, 255}};
 	struct packet_spec spec = udp(1, "100.64.0.1", "100.64.0.2");
-	struct rte_mbuf *mbuf = fake_packet(&spec);
+	struct rte_mbuf *mbuf = fake_packet(&spec), *reply;
+	uint8_t *ip = rte_pktmbuf_mtod(mbuf, uint8_t *), role;
+
+	assert_int_equal(fake_forward(w, mbuf), GRAPH_ICMP);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t was = ip[rows[i].at];
+
+		ip[rows[i].at] = rows[i].byte;
+		assert_null(flow_tell(w, mbuf, &role));
+		ip[rows[i].at] = was;
+	}
+	packet_of(mbuf)->flags |= PACKET_FRAGMENT;
+	assert_null(flow_tell(w, mbuf, &role));
+	packet_of(mbuf)->flags &= (uint16_t)~PACKET_FRAGMENT;
+	reply = flow_tell(w, mbuf, &role);
+	assert_non_null(reply);
+	rte_pktmbuf_free(reply);
+	rte_pktmbuf_free(mbuf);
+}
+
+/* How many errors about one packet of this sender's are sent, of 300 that are asked for. */
+static unsigned count_errors(const struct packet_spec *spec)
+{
+	struct rte_mbuf *mbuf = fake_packet(spec);
 	unsigned sent = 0;
 	uint8_t role;
 
-	fake_forward(w, mbuf);
-	for (unsigned i = 0; i < 200; i++) {
+	assert_int_equal(fake_forward(w, mbuf), GRAPH_ICMP);
+	for (unsigned i = 0; i < 300; i++) {
 		struct rte_mbuf *reply = flow_tell(w, mbuf, &role);
 
 		sent += reply != NULL;
 		rte_pktmbuf_free(reply);
 	}
-	assert_int_equal(sent, 50);
-	w->now_ms += 100;
-	for (unsigned i = 0; i < 200; i++) {
-		struct rte_mbuf *reply = flow_tell(w, mbuf, &role);
-
-		sent += reply != NULL;
-		rte_pktmbuf_free(reply);
-	}
-	assert_int_equal(sent, 60);
 	rte_pktmbuf_free(mbuf);
+	return sent;
+}
+
+/* I10f: one sender has its own rate, and all of a worker's together have one. */
+static void icmp_errors_are_limited(void **state)
+{
+	struct packet_spec spec = udp(1, "100.64.0.1", "100.64.0.2");
+	struct packet_spec other = udp(2, "100.64.0.2", "100.64.0.1");
+	unsigned sent = 0;
+
+	assert_int_equal(count_errors(&spec), 50);
+	assert_int_equal(count_errors(&spec), 0);
+	assert_int_equal(count_errors(&other), 50);
+	w->now_ms += 100;
+	assert_int_equal(count_errors(&spec), 10);
+	w->now_ms += 10000;
+	for (uint32_t peer = 3; peer < 11; peer++) {
+		char addr[16];
+
+		snprintf(addr, sizeof(addr), "100.64.0.%u", peer);
+		fake_peer(peer, 1, addr, NULL);
+		spec.ingress = peer;
+		spec.src = addr;
+		sent += count_errors(&spec);
+	}
+	assert_int_equal(sent, 250);
 }
 
 /* Sequence numbers as RFC 9293 3.10.7.1 says, whatever the segment carries. */
@@ -798,6 +873,8 @@ int main(void)
 		cmocka_unit_test_setup(burst_of_many_flows, setup),
 		cmocka_unit_test_setup(dump_shows_flows, setup),
 		cmocka_unit_test_setup(icmp_error_is_well_formed, setup),
+		cmocka_unit_test_setup(icmp_error_has_the_class, setup),
+		cmocka_unit_test_setup(icmp_errors_are_not_about_everything, setup),
 		cmocka_unit_test_setup(icmp_errors_are_limited, setup),
 		cmocka_unit_test_setup(reset_is_well_formed, setup),
 	};

@@ -66,20 +66,27 @@ static struct out run_mbuf(unsigned worker, struct rte_mbuf *mbuf)
 	return out;
 }
 
-static struct out run(uint32_t peer, uint16_t sport, const char *dst, uint16_t dport)
+static struct out run_proto(
+	uint8_t proto, uint32_t peer, uint16_t sport, const char *dst, uint16_t dport)
 {
 	struct packet_spec spec = {.ingress = peer,
 		.src = peer == 1 ? A : B,
 		.dst = dst,
 		.sport = sport,
 		.dport = dport,
-		.proto = IPPROTO_UDP,
+		.proto = proto,
+		.tcp_flags = RTE_TCP_SYN_FLAG,
 		.payload = 11};
 	struct rte_mbuf *mbuf = fake_packet(&spec);
 	struct out out = run_mbuf(peer % WORKERS, mbuf);
 
 	rte_pktmbuf_free(mbuf);
 	return out;
+}
+
+static struct out run(uint32_t peer, uint16_t sport, const char *dst, uint16_t dport)
+{
+	return run_proto(IPPROTO_UDP, peer, sport, dst, dport);
 }
 
 /* Both learn their outside ports from a stranger, then send to each other's (UDP hole punching). */
@@ -143,17 +150,17 @@ static void exit_policy_holds(void **state)
 	assert_string_equal(run(1, 4000, OUTSIDE, 40000).drop, "policy");
 }
 
-/* T8: TCP to a forwarded port of ours; the server sees the client's outside address. */
-static void t8_forwards_hairpin(void **state)
+/* To a forwarded port of ours; the server sees the client's outside address. */
+static void hairpin_to_forward(uint8_t proto)
 {
 	struct packet_spec back;
 	struct rte_mbuf *mbuf;
 	struct out in, out;
 
-	fake_forward_set(1, IPPROTO_UDP, OUTSIDE, 8080, 8080, B, 80, NULL);
-	assert_string_equal(run(1, 4000, OUTSIDE, 8080).drop, "policy");
+	fake_forward_set(1, proto, OUTSIDE, 8080, 8080, B, 80, NULL);
+	assert_string_equal(run_proto(proto, 1, 4000, OUTSIDE, 8080).drop, "policy");
 	fake_policy(6, 10, 0, B "/32", API_PROTO_ANY, API_POLICY_FORWARDED, API_ALLOW);
-	in = run(1, 4000, OUTSIDE, 8080);
+	in = run_proto(proto, 1, 4000, OUTSIDE, 8080);
 	assert_int_equal(in.role, GRAPH_SEAL);
 	assert_int_equal(in.peer, 2);
 	assert_string_equal(in.dst, B);
@@ -166,7 +173,8 @@ static void t8_forwards_hairpin(void **state)
 		.dst = OUTSIDE,
 		.sport = 80,
 		.dport = in.seen.sport,
-		.proto = IPPROTO_UDP};
+		.proto = proto,
+		.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG};
 	for (unsigned worker = 0; worker < WORKERS; worker++) {
 		mbuf = fake_packet(&back);
 		out = run_mbuf(worker, mbuf);
@@ -180,10 +188,21 @@ static void t8_forwards_hairpin(void **state)
 		rte_pktmbuf_free(mbuf);
 	}
 	/* the server itself, by its own outside address */
-	in = run(2, 4000, OUTSIDE, 8080);
+	in = run_proto(proto, 2, 4000, OUTSIDE, 8080);
 	assert_int_equal(in.role, GRAPH_SEAL);
 	assert_int_equal(in.peer, 2);
 	assert_string_equal(in.src, OUTSIDE);
+}
+
+/* U9, T8. */
+static void u9_forwards_hairpin(void **state)
+{
+	hairpin_to_forward(IPPROTO_UDP);
+}
+
+static void t8_forwards_hairpin(void **state)
+{
+	hairpin_to_forward(IPPROTO_TCP);
 }
 
 /* A forward to a plain host: its answers meet the peer's flow wherever they arrive. */
@@ -307,6 +326,7 @@ int main(void)
 		cmocka_unit_test_setup(u9_mappings_reach_each_other, setup),
 		cmocka_unit_test_setup(policy_holds, setup),
 		cmocka_unit_test_setup(exit_policy_holds, setup),
+		cmocka_unit_test_setup(u9_forwards_hairpin, setup),
 		cmocka_unit_test_setup(t8_forwards_hairpin, setup),
 		cmocka_unit_test_setup(forwards_to_plain_hosts_hairpin, setup),
 		cmocka_unit_test_setup(i7_errors_are_hairpinned, setup),

@@ -392,6 +392,7 @@ static void i4_i6_error_from_outside(void **state)
 		assert_string_equal(first.src, "192.0.2.77");
 		assert_string_equal(first.dst, "100.64.0.1");
 		assert_int_equal(first.seen.icmp_type, 3);
+		assert_int_equal(rte_pktmbuf_mtod(error, uint8_t *)[20 + 1], 1);
 		/* what it quotes is what the peer had sent, with right checksums */
 		inner_packet = *packet_of(error);
 		rte_pktmbuf_adj(error, 28);
@@ -433,9 +434,9 @@ static void i4_error_from_outside_v6(void **state)
 	rte_pktmbuf_free(sent);
 }
 
-/* Rewrites the quotation of an error: options between its header and layer 4, whose checksum is
+/* Rewrites the quotation of an error: an option between its header and layer 4, whose checksum is
  * made wrong, and bytes behind it as RFC 4884 puts them there. Returns the new error. */
-static struct rte_mbuf *quote_oddly(struct rte_mbuf *about)
+static struct rte_mbuf *quote_oddly(struct rte_mbuf *about, const char option[4])
 {
 	struct rte_mbuf *error = fake_error(WAN, "203.0.113.1", V4, 3, 3, about);
 	uint8_t *ip = rte_pktmbuf_mtod(error, uint8_t *), *quoted = ip + 28;
@@ -444,7 +445,7 @@ static struct rte_mbuf *quote_oddly(struct rte_mbuf *about)
 
 	rte_pktmbuf_append(error, 4 + 12);
 	memmove(quoted + 24, quoted + 20, l4_bytes);
-	memcpy(quoted + 20, "\x94\4\0\0", 4); /* router alert */
+	memcpy(quoted + 20, option, 4);
 	quoted[0] = 0x46;
 	quoted[10] = quoted[11] = 0;
 	for (unsigned i = 0; i < 24; i += 2)
@@ -487,7 +488,7 @@ static void i3b_i3d_odd_quotations(void **state)
 
 	packet.payload = 21;
 	assert_int_equal(fake_forward(w, about), GRAPH_SEND);
-	error = quote_oddly(about);
+	error = quote_oddly(about, "\x94\4\0\0"); /* router alert */
 	out.role = fake_forward(w, error);
 	assert_int_equal(out.role, GRAPH_SEAL);
 	assert_true(fake_checksums_right(error));
@@ -498,6 +499,24 @@ static void i3b_i3d_odd_quotations(void **state)
 	assert_memory_equal(quoted + 24 + 8 + 21, "\x20\0\0\0\0\x0c\1\1extn", 12);
 	rte_pktmbuf_free(about);
 	rte_pktmbuf_free(error);
+}
+
+/* I10b, RFC 5508 7.3: a quoted source route would show addresses of the inside. */
+static void i10b_no_source_routes_quoted(void **state)
+{
+	static const char *const options[] = {"\x83\3\4\0", "\x89\3\4\0", "\1\x83\3\4"};
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
+	struct rte_mbuf *about = fake_packet(&packet);
+
+	assert_int_equal(fake_forward(w, about), GRAPH_SEND);
+	for (unsigned i = 0; i < 3; i++) {
+		struct rte_mbuf *error = quote_oddly(about, options[i]);
+
+		assert_int_equal(fake_forward(w, error), GRAPH_DROP);
+		assert_string_equal(fake_drop_name(packet_of(error)->drop), "icmp_error_bad");
+		rte_pktmbuf_free(error);
+	}
+	rte_pktmbuf_free(about);
 }
 
 /* I5: an error from inside leaves with the egress address, and quotes what came from outside. */
@@ -526,8 +545,8 @@ static void i5_error_from_inside(void **state)
 	rte_pktmbuf_free(got);
 }
 
-/* I3, I4, I5: bad checksums, and errors about nothing of ours. I6: no refresh. */
-static void i3_i6_bad_and_unmatched_errors(void **state)
+/* I3, I3a, I4, I5: bad checksums, and errors about nothing of ours. */
+static void i3_i5_bad_and_unmatched_errors(void **state)
 {
 	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 80);
 	struct rte_mbuf *sent = fake_packet(&packet), *error;
@@ -551,12 +570,51 @@ static void i3_i6_bad_and_unmatched_errors(void **state)
 	error = fake_error(2, "100.64.0.2", V4, 3, 1, sent);
 	assert_int_equal(fake_forward(w, error), GRAPH_DROP);
 	rte_pktmbuf_free(error);
-	pass_time(299 * 1000);
-	error = fake_error(WAN, "192.0.2.77", V4, 3, 1, sent);
-	assert_int_equal(fake_forward(w, error), GRAPH_SEAL);
-	rte_pktmbuf_free(error);
-	pass_time(4 * 1000);
-	assert_int_equal(w->table.live, 0);
+	rte_pktmbuf_free(sent);
+}
+
+/* I6: an error shortly before the end of a flow, of a query's as well, does not put it off. */
+static void i6_errors_refresh_nothing(void **state)
+{
+	static const struct {
+		uint8_t proto;
+		uint32_t timer_s;
+	} rows[] = {{IPPROTO_UDP, 300}, {IPPROTO_ICMP, 60}, {IPPROTO_TCP, 240}};
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct packet_spec packet = from_peer(rows[i].proto, 4000, REMOTE, 80);
+		struct rte_mbuf *sent = fake_packet(&packet), *error;
+
+		assert_int_equal(fake_forward(w, sent), GRAPH_SEND);
+		pass_time((rows[i].timer_s - 1) * 1000);
+		error = fake_error(WAN, "192.0.2.77", V4, 3, 1, sent);
+		assert_int_equal(fake_forward(w, error), GRAPH_SEAL);
+		pass_time(4 * 1000);
+		assert_int_equal(w->table.live, 0);
+		rte_pktmbuf_free(error);
+		rte_pktmbuf_free(sent);
+	}
+}
+
+/* I10c: source quench, and redirects of another link, reach no peer; I10b: the others do. */
+static void i10c_quench_and_redirect_end_here(void **state)
+{
+	static const struct {
+		uint8_t type, role;
+	} rows[] = {{4, GRAPH_DROP}, {5, GRAPH_DROP}, {12, GRAPH_SEAL}, {3, GRAPH_SEAL}};
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 80);
+	struct rte_mbuf *sent = fake_packet(&packet);
+
+	assert_int_equal(fake_forward(w, sent), GRAPH_SEND);
+	for (unsigned i = 0; i < 4; i++) {
+		struct rte_mbuf *error = fake_error(WAN, "192.0.2.77", V4, rows[i].type, 0, sent);
+
+		assert_int_equal(fake_forward(w, error), rows[i].role);
+		if (rows[i].role == GRAPH_DROP)
+			assert_string_equal(
+				fake_drop_name(packet_of(error)->drop), "icmp_no_query");
+		rte_pktmbuf_free(error);
+	}
 	rte_pktmbuf_free(sent);
 }
 
@@ -988,7 +1046,10 @@ int main(void)
 		cmocka_unit_test_setup(i4_error_from_outside_v6, setup),
 		cmocka_unit_test_setup(i5_error_from_inside, setup),
 		cmocka_unit_test_setup(i3b_i3d_odd_quotations, setup),
-		cmocka_unit_test_setup(i3_i6_bad_and_unmatched_errors, setup),
+		cmocka_unit_test_setup(i10b_no_source_routes_quoted, setup),
+		cmocka_unit_test_setup(i3_i5_bad_and_unmatched_errors, setup),
+		cmocka_unit_test_setup(i6_errors_refresh_nothing, setup),
+		cmocka_unit_test_setup(i10c_quench_and_redirect_end_here, setup),
 		cmocka_unit_test_setup(t5_b2_tcp_timers, setup),
 		cmocka_unit_test_setup(t2a_simultaneous_open, setup),
 		cmocka_unit_test_setup(b3_rst_keeps_state, setup),

@@ -190,6 +190,53 @@ static void u8_open_to_those_sent_to(void **state)
 	assert_string_equal(let_in(IPPROTO_UDP, REMOTE, 80, port, 0).drop, "unsolicited");
 }
 
+/* B6, B7: what one protocol opened is neither used by another one nor open to it. */
+static void b6_b7_protocols_are_apart(void **state)
+{
+	unsigned same = 0;
+
+	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_OPEN);
+	for (uint16_t i = 0; i < 32; i++) {
+		uint16_t port =
+			let_out(IPPROTO_TCP, 1, (uint16_t)(4000 + i), REMOTE, 80).seen.sport;
+
+		assert_string_equal(let_in(IPPROTO_UDP, OTHER, 5, port, 0).drop, "unsolicited");
+		assert_int_equal(
+			let_in(IPPROTO_TCP, OTHER, 5, port, RTE_TCP_SYN_FLAG).role, GRAPH_SEAL);
+	}
+	/* one state for both would give the same ports */
+	for (uint16_t i = 0; i < 32; i++)
+		same += let_out(IPPROTO_TCP, 1, (uint16_t)(4000 + i), REMOTE, 81).seen.sport ==
+			let_out(IPPROTO_UDP, 1, (uint16_t)(4000 + i), REMOTE, 81).seen.sport;
+	assert_in_range(same, 0, 16);
+}
+
+/* B8: a packet that fits an open mapping, but may not come in, does not keep it; one that may,
+ * does. TCP, too. */
+static void b8_refused_packets_refresh_nothing(void **state)
+{
+	static const struct {
+		uint8_t proto, flags;
+		uint32_t step_ms; /* a bit less than half of the timer */
+	} rows[] = {{IPPROTO_UDP, 0, 140 * 1000}, {IPPROTO_TCP, RTE_TCP_SYN_FLAG, 110 * 1000}};
+
+	fake_policy(4, 5, 0, OTHER "/32", API_PROTO_ANY, 0, API_DENY);
+	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_OPEN);
+	for (unsigned i = 0; i < 2; i++) {
+		uint16_t port = let_out(rows[i].proto, 1, 4000, REMOTE, 80).seen.sport;
+
+		for (unsigned n = 0; n < 2; n++) {
+			pass_time(rows[i].step_ms);
+			assert_int_equal(w->table.live, 1);
+			assert_string_equal(
+				let_in(rows[i].proto, OTHER, 5, port, rows[i].flags).drop,
+				"unsolicited");
+		}
+		pass_time(40 * 1000);
+		assert_int_equal(w->table.live, 0);
+	}
+}
+
 /* Nobody comes in to whom the inside may not send, and a rule that closes closes. */
 static void policy_and_rules_hold(void **state)
 {
@@ -294,6 +341,22 @@ static void b4_ports_are_shared(void **state)
 		assert_int_equal(
 			let_out(IPPROTO_UDP, 1, (uint16_t)(1000 + i), REMOTE, 80).role, GRAPH_SEND);
 	assert_string_equal(let_out(IPPROTO_UDP, 1, 5000, REMOTE, 80).drop, "ports_exhausted");
+}
+
+/* Another port of the same address is no other destination (RFC 7857 section 13). */
+static void b4_addresses_have_to_differ(void **state)
+{
+	static const uint16_t ids[] = {1, 2};
+
+	fake_egress(1, V4, 1024, 1024);
+	fake_pool(1, ids, 2);
+	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_SHARED);
+	assert_int_equal(let_out(IPPROTO_UDP, 1, 3000, REMOTE, 80).role, GRAPH_SEND);
+	assert_string_equal(let_out(IPPROTO_UDP, 2, 3000, REMOTE, 81).drop, "ports_exhausted");
+	assert_int_equal(let_out(IPPROTO_UDP, 2, 3000, OTHER, 80).role, GRAPH_SEND);
+	assert_int_equal(let_out(IPPROTO_TCP, 2, 3000, REMOTE, 81).role, GRAPH_SEND);
+	pass_time(UDP_MS);
+	assert_int_equal(let_out(IPPROTO_UDP, 2, 3000, REMOTE, 81).role, GRAPH_SEND);
 }
 
 /* One destination has no more than the ports there are, and nobody is evicted. */
@@ -415,10 +478,13 @@ int main(void)
 		cmocka_unit_test_setup(u8_open_before_the_neighbour_is_known, setup),
 		cmocka_unit_test_setup(inbound_connections_have_states, setup),
 		cmocka_unit_test_setup(u8_open_to_those_sent_to, setup),
+		cmocka_unit_test_setup(b6_b7_protocols_are_apart, setup),
+		cmocka_unit_test_setup(b8_refused_packets_refresh_nothing, setup),
 		cmocka_unit_test_setup(policy_and_rules_hold, setup),
 		cmocka_unit_test_setup(u9_open_mappings_hairpin, setup),
 		cmocka_unit_test_setup(c8_ports_rest, setup),
 		cmocka_unit_test_setup(b4_ports_are_shared, setup),
+		cmocka_unit_test_setup(b4_addresses_have_to_differ, setup),
 		cmocka_unit_test_setup(b4_one_destination_is_bounded, setup),
 		cmocka_unit_test_setup(b4_the_last_ports_are_found, setup),
 		cmocka_unit_test_setup(b4_long_searches_are_rationed, setup),
