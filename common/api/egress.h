@@ -19,7 +19,7 @@ struct api_egress_addr_set {
 	struct api_header header;
 	struct addr addr;
 	uint16_t egress;     /* id */
-	uint16_t port_first; /* of the NAT's share, 1024..65535 */
+	uint16_t port_first; /* of the NAT's share; those below 1024 are for sources below 1024 */
 	uint16_t port_last;
 	uint16_t zero[3];
 };

@@ -24,7 +24,7 @@ enum {
 	 * the well-known ones and its ephemeral range (net.ipv4.ip_local_port_range). */
 	COMPILE_SHARED_PORT_FIRST = 16384,
 	COMPILE_SHARED_PORT_LAST = 32767,
-	COMPILE_PORT_FIRST = 1024,
+	COMPILE_PORT_FIRST = 1, /* of one that is not: below 1024 for sources below (RFC 4787) */
 	COMPILE_PORT_LAST = 65535,
 };
 

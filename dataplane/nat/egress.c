@@ -167,7 +167,7 @@ static int validate_addr_set(const void *message, uint32_t *detail)
 		return refuse(detail, offsetof(struct api_egress_addr_set, addr));
 	if (set->egress == 0 || set->egress >= API_EGRESS_ADDR_MAX)
 		return refuse(detail, offsetof(struct api_egress_addr_set, egress));
-	if (set->port_first < 1024 || set->port_first > set->port_last)
+	if (set->port_first == 0 || set->port_first > set->port_last)
 		return refuse(detail, offsetof(struct api_egress_addr_set, port_first));
 	return 0;
 }

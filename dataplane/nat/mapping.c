@@ -218,8 +218,8 @@ void nat_count_refused(struct nat_address *address)
 
 uint32_t nat_map(struct nat_worker *nat, const struct nat_wanted *wanted, uint16_t *port)
 {
-	uint32_t like = (wanted->options & API_EGRESS_ANY_PARITY) != 0 ? (uint32_t)NAT_ANY_PORT
-								       : wanted->port;
+	uint32_t like = wanted->port |
+			((wanted->options & API_EGRESS_ANY_PARITY) != 0 ? NAT_ANY_PARITY : 0u);
 	struct nat_mapping probe;
 	uint32_t chain, index;
 
@@ -404,5 +404,6 @@ bool nat_mapping_valid(const struct nat_worker *nat, unsigned copy, uint32_t map
 		nat_reserved(address, nat_class(record->proto), record->port / NAT_BLOCK_PORTS);
 
 	return nat_address_find(copy, &address->addr) == address &&
+	       nat_port_in_share(address, record->port) &&
 	       (reserved >> record->port % NAT_BLOCK_PORTS & 1) == 0;
 }

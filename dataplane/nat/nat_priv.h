@@ -65,6 +65,7 @@ struct nat_user {
 	uint16_t head; /* of the blocks with free ports; NAT_BLOCKS = none */
 	uint16_t blocks;
 	uint8_t class;
+	bool low;      /* for sources below 1024 */
 	uint32_t held; /* of the user of shared ports: how many are in use */
 };
 
@@ -103,8 +104,8 @@ int nat_ports_create(struct nat_ports *ports, unsigned worker, uint32_t capacity
 	__attribute__((warn_unused_result));
 void nat_ports_destroy(struct nat_ports *ports);
 
-/* A free port of the same parity if there is one; 0 = none. */
-enum { NAT_ANY_PORT = 1 << 16 }; /* like: the parity does not matter */
+/* A free port of the same parity and range (below 1024 or not) if there is one; 0 = none. */
+enum { NAT_ANY_PARITY = 1 << 16 }; /* with like */
 uint16_t nat_port_take(struct nat_ports *ports, struct nat_address *address, int class,
 	uint32_t subscriber, uint32_t like);
 

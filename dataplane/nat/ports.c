@@ -6,7 +6,9 @@
  * is left in this worker's other blocks is used, whosever they are.
  *
  * Ports are random within what a subscriber has (RFC 6056 3.3.1); a new block starts the search
- * at a random place. Parity is kept while a port of it can be had (RFC 4787 REQ-4).
+ * at a random place. Parity is kept while a port of it can be had (RFC 4787 REQ-4), and sources
+ * below 1024 are given such a port where the address has them (REQ-3a): they have blocks of their
+ * own, so that they use up nobody's ports but those.
  */
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -28,6 +30,7 @@ enum {
 	LOOK_MAX = 8,      /* blocks of one subscriber that are looked through for a parity */
 	SHARED_MIN = 16,   /* blocks of shared ports at least: so many are drawn from */
 	SHARED_TRIES = 16, /* after so many ports in vain another block */
+	LOW_PORTS = 1024,  /* the ports below, for those who ask from there */
 };
 
 #define SHARED API_BLOCK_OF_ALL /* the subscriber of blocks of shared ports: nobody's identity */
@@ -124,36 +127,34 @@ static unsigned draw_bit(struct nat_ports *ports, uint64_t bits)
 	return ((unsigned)__builtin_ctzll(bits) + turn) % NAT_BLOCK_PORTS;
 }
 
-static uint32_t *chain_of(
-	struct nat_ports *ports, const struct nat_address *address, int class, uint32_t subscriber)
+static uint32_t *chain_of(struct nat_ports *ports, const struct nat_user *user)
 {
-	uint64_t word = (uint64_t)address->serial << 34 ^ (uint64_t) class << 32 ^ subscriber;
+	uint64_t word = (uint64_t)user->address->serial << 35 ^ (uint64_t)user->low << 34 ^
+			(uint64_t)user->class << 32 ^ user->subscriber;
 
 	word *= 0x9e3779b97f4a7c15ull;
 	return &ports->chains[(uint32_t)(word >> 32) & ports->chain_mask];
 }
 
-/* The user's index, or 0. */
-static uint32_t find_user(
-	struct nat_ports *ports, const struct nat_address *address, int class, uint32_t subscriber)
+/* The index of whoever has this address, class, range and subscriber, or 0. */
+static uint32_t find_user(struct nat_ports *ports, const struct nat_user *wanted)
 {
-	uint32_t index = *chain_of(ports, address, class, subscriber);
+	uint32_t index = *chain_of(ports, wanted);
 
 	while (index != 0) {
 		const struct nat_user *user = &ports->users[index];
 
-		if (user->subscriber == subscriber && user->address == address &&
-			user->class == class)
+		if (user->subscriber == wanted->subscriber && user->address == wanted->address &&
+			user->class == wanted->class && user->low == wanted->low)
 			return index;
 		index = user->next;
 	}
 	return 0;
 }
 
-static uint32_t make_user(
-	struct nat_ports *ports, struct nat_address *address, int class, uint32_t subscriber)
+static uint32_t make_user(struct nat_ports *ports, const struct nat_user *wanted)
 {
-	uint32_t *chain = chain_of(ports, address, class, subscriber);
+	uint32_t *chain = chain_of(ports, wanted);
 	uint32_t index = ports->free;
 
 	if (index != 0) {
@@ -164,13 +165,9 @@ static uint32_t make_user(
 			return 0;
 		index = ++ports->users[0].next;
 	}
-	ports->users[index] = (struct nat_user){
-		.address = address,
-		.subscriber = subscriber,
-		.next = *chain,
-		.head = NAT_BLOCKS,
-		.class = (uint8_t) class,
-	};
+	ports->users[index] = *wanted;
+	ports->users[index].next = *chain;
+	ports->users[index].head = NAT_BLOCKS;
 	*chain = index;
 	return index;
 }
@@ -178,7 +175,7 @@ static uint32_t make_user(
 static void drop_user(struct nat_ports *ports, uint32_t index)
 {
 	struct nat_user *user = &ports->users[index];
-	uint32_t *link = chain_of(ports, user->address, user->class, user->subscriber);
+	uint32_t *link = chain_of(ports, user);
 
 	while (*link != index)
 		link = &ports->users[*link].next;
@@ -228,8 +225,9 @@ static bool claim_block(struct nat_ports *ports, uint32_t index)
 {
 	struct nat_user *user = &ports->users[index];
 	struct nat_address *address = user->address;
-	uint32_t first = address->port_first / NAT_BLOCK_PORTS;
-	uint32_t count = address->port_last / NAT_BLOCK_PORTS - first + 1;
+	uint32_t first = RTE_MAX(address->port_first, user->low ? 0 : LOW_PORTS) / NAT_BLOCK_PORTS;
+	uint32_t last = RTE_MIN(address->port_last, user->low ? LOW_PORTS - 1 : UINT16_MAX);
+	uint32_t count = last / NAT_BLOCK_PORTS - first + 1;
 	uint32_t start = (uint32_t)((uint64_t)draw(ports) * count >> 32);
 	uint8_t *owner = address->owner[user->class];
 
@@ -290,11 +288,15 @@ static uint16_t take_own(struct nat_ports *ports, uint32_t index, uint64_t wante
 	return 0;
 }
 
-/* The last resort: any free port in any block of this worker. */
-static uint16_t take_any(
-	struct nat_ports *ports, struct nat_address *address, int class, uint32_t subscriber)
+/* The last resort: any free port of the range in any block of this worker. */
+static uint16_t take_any(struct nat_ports *ports, const struct nat_user *wanted)
 {
-	for (uint16_t number = 0; number < NAT_BLOCKS; number++) {
+	struct nat_address *address = wanted->address;
+	int class = wanted->class;
+	uint16_t end = wanted->low ? LOW_PORTS / NAT_BLOCK_PORTS : NAT_BLOCKS;
+
+	for (uint16_t number = wanted->low ? 0 : LOW_PORTS / NAT_BLOCK_PORTS; number < end;
+		number++) {
 		const struct nat_block *block = &address->block[class][number];
 		uint16_t port;
 
@@ -305,36 +307,54 @@ static uint16_t take_any(
 		port = take_from(ports, address, class, number, ~0ull);
 		if (port == 0)
 			continue;
-		if (ports->users[block->user].subscriber != subscriber)
-			nat_log_put(ports, address, class, number, API_BLOCK_SHARED, subscriber);
+		if (ports->users[block->user].subscriber != wanted->subscriber)
+			nat_log_put(ports, address, class, number, API_BLOCK_SHARED,
+				wanted->subscriber);
 		return port;
 	}
 	return 0;
 }
 
-uint16_t nat_port_take(struct nat_ports *ports, struct nat_address *address, int class,
-	uint32_t subscriber, uint32_t like)
+static uint16_t take_for(struct nat_ports *ports, const struct nat_user *wanted, uint64_t parity)
 {
-	uint64_t parity = like == NAT_ANY_PORT ? ~0ull
-			  : (like & 1) != 0    ? ~PARITY_EVEN
-					       : PARITY_EVEN;
-	uint32_t index = find_user(ports, address, class, subscriber);
+	uint32_t index = find_user(ports, wanted);
 	uint16_t port;
 
 	if (index == 0)
-		index = make_user(ports, address, class, subscriber);
+		index = make_user(ports, wanted);
 	if (index == 0)
-		return take_any(ports, address, class, subscriber);
+		return take_any(ports, wanted);
 	port = take_own(ports, index, parity);
 	if (port == 0 && claim_block(ports, index))
 		port = take_own(ports, index, parity);
 	if (port == 0)
 		port = take_own(ports, index, ~0ull);
 	if (port == 0)
-		port = take_any(ports, address, class, subscriber);
+		port = take_any(ports, wanted);
 	if (ports->users[index].blocks == 0)
 		drop_user(ports, index);
 	return port;
+}
+
+uint16_t nat_port_take(struct nat_ports *ports, struct nat_address *address, int class,
+	uint32_t subscriber, uint32_t like)
+{
+	uint64_t parity = (like & NAT_ANY_PARITY) != 0 ? ~0ull
+			  : (like & 1) != 0            ? ~PARITY_EVEN
+						       : PARITY_EVEN;
+	struct nat_user wanted = {
+		.address = address,
+		.subscriber = subscriber,
+		.class = (uint8_t) class,
+	};
+	uint16_t port = 0;
+
+	wanted.low = (like & UINT16_MAX) < LOW_PORTS && address->port_first < LOW_PORTS &&
+		     class < NAT_FORWARD_CLASSES;
+	if (wanted.low)
+		port = take_for(ports, &wanted, parity);
+	wanted.low = false;
+	return port != 0 ? port : take_for(ports, &wanted, parity);
 }
 
 /* All blocks of a user, when none of their ports is in use. */
@@ -396,12 +416,14 @@ static uint16_t sweep_shared(
 uint16_t nat_port_offer(
 	struct nat_ports *ports, struct nat_address *address, int class, unsigned attempt)
 {
-	uint32_t index = find_user(ports, address, class, SHARED);
+	struct nat_user wanted = {
+		.address = address, .subscriber = SHARED, .class = (uint8_t) class};
+	uint32_t index = find_user(ports, &wanted);
 	uint16_t number;
 	uint64_t bits;
 
 	if (index == 0)
-		index = make_user(ports, address, class, SHARED);
+		index = make_user(ports, &wanted);
 	if (index == 0)
 		return 0;
 	if ((ports->users[index].blocks < SHARED_MIN ||

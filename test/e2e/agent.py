@@ -36,10 +36,13 @@ def echo(port):
     sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     sock.bind(("::", port))
     while True:
-        data, peer = sock.recvfrom(65535)
-        sock.sendto(data, peer)
+        data, about, _, peer = sock.recvmsg(65535, socket.CMSG_SPACE(20))
+        # from the address that was asked, by whatever way leads there
+        about = [(level, kind, value[:16] + bytes(4)) for level, kind, value in about]
+        sock.sendmsg([data], about, 0, peer)
 
 
 def stream(host, port, rate, seconds):

@@ -167,6 +167,96 @@ static void u3_u4_no_overloading_and_parity_kept(void **state)
 	}
 }
 
+/* U3a: sources below 1024 have such a port outside, as long as there are any, and nobody else has;
+ * identifiers of queries are no ports. */
+static void u3a_port_class_is_kept(void **state)
+{
+	static const uint16_t ids[] = {9};
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP};
+	static uint8_t taken[65536];
+	struct packet_spec last = from_peer(IPPROTO_UDP, 7, REMOTE, 2049);
+
+	fake_egress(9, "198.51.100.9", 1, 65535);
+	fake_pool(1, ids, 1);
+	w->owner_max = UINT32_MAX;
+	for (unsigned p = 0; p < 2; p++) {
+		unsigned low = 0;
+
+		memset(taken, 0, sizeof(taken));
+		for (uint16_t i = 1; i < 1024; i++) {
+			struct packet_spec packet = from_peer(protos[p], i, REMOTE, 2049), high;
+			struct out out = run(&packet);
+
+			assert_int_equal(out.role, GRAPH_SEND);
+			assert_in_range(out.seen.sport, 1, 1023);
+			assert_int_equal(taken[out.seen.sport]++, 0);
+			low += out.seen.sport % 2 == i % 2;
+			high = from_peer(protos[p], (uint16_t)(1023 + i), REMOTE, 2049);
+			out = run(&high);
+			assert_true(out.seen.sport >= 1024);
+			assert_int_equal(taken[out.seen.sport]++, 0);
+			w->now_ms += 1; /* room for half-open ones comes with their answers only */
+			w->half_open = w->peers[1].half_open = 0;
+		}
+		assert_int_equal(low, 1023);
+	}
+	last.ingress = 2;
+	last.src = "100.64.0.2";
+	assert_true(run(&last).seen.sport >= 1024); /* there are no more below */
+}
+
+/* A share without them gives the others. */
+static void u3a_no_low_ports_in_a_share(void **state)
+{
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 500, REMOTE, 500);
+
+	assert_in_range(run(&packet).seen.sport, 1024, 65535);
+}
+
+/* C13: when the blocks are all somebody's, what is left in them is given to others, to the last
+ * port: twice as many users as blocks, each with half a block. */
+static void c13_all_ports_are_used(void **state)
+{
+	enum { BLOCKS = 1008, EACH = 32, PORTS = BLOCKS * NAT_BLOCK_PORTS };
+	static uint32_t mapping[PORTS];
+	struct nat_asked asked = {.set_id = 1, .subscriber = 1};
+	struct nat_wanted wanted = {.proto = IPPROTO_UDP, .options = API_EGRESS_ANY_PARITY};
+	unsigned given = 0, users = 0;
+	struct nat_figures figures;
+	struct nat_worker *nat;
+	uint16_t options, port;
+
+	assert_int_equal(nat_worker_create(&nat, 0, 70000), 0);
+	assert_int_equal(addr_parse("100.64.0.1", &asked.src), 0);
+	assert_int_equal(addr_parse(REMOTE, &asked.dst), 0);
+	wanted.address = nat_select(fake_copy, &asked, &options);
+	wanted.inside = asked.src;
+	for (uint32_t user = 1; user <= 2 * BLOCKS; user++) {
+		unsigned before = given;
+
+		for (uint16_t i = 0; i < EACH; i++) {
+			wanted.subscriber = user;
+			wanted.inside.bytes[2] = (uint8_t)(user >> 8);
+			wanted.inside.bytes[3] = (uint8_t)user;
+			wanted.port = (uint16_t)(2000 + i);
+			mapping[given] = nat_map(nat, &wanted, &port);
+			given += mapping[given] != 0;
+		}
+		users += given - before == EACH;
+	}
+	assert_int_equal(given, PORTS);
+	assert_int_equal(users, 2 * BLOCKS);
+	wanted.port = 1999;
+	assert_int_equal(nat_map(nat, &wanted, &port), 0);
+	assert_true(nat_figures(1, &figures));
+	assert_int_equal(figures.blocks_used, BLOCKS);
+	for (unsigned i = 0; i < PORTS; i++)
+		nat_unmap(nat, mapping[i]);
+	assert_true(nat_figures(1, &figures));
+	assert_int_equal(figures.blocks_used, 0);
+	nat_worker_destroy(&nat);
+}
+
 /* B11, C15: ports are not handed out in order. */
 static void b11_ports_are_random(void **state)
 {
@@ -618,6 +708,27 @@ static void i10c_quench_and_redirect_end_here(void **state)
 	rte_pktmbuf_free(sent);
 }
 
+/* I11, I10c: what is neither an error nor a query that we carry: router discovery, information and
+ * address mask requests, and what no standard knows. */
+static void i11_other_icmp_ends_here(void **state)
+{
+	static const uint8_t types4[] = {1, 9, 10, 15, 16, 17, 18, 30, 40, 253};
+	static const uint8_t types6[] = {130, 131, 132, 138, 139, 140, 143, 200};
+
+	for (unsigned i = 0; i < sizeof(types4) + sizeof(types6); i++) {
+		bool v4 = i < sizeof(types4);
+		struct packet_spec packet = v4 ? from_peer(IPPROTO_ICMP, 0, REMOTE, 0)
+					       : from_peer(IPPROTO_ICMPV6, 0, "2001:db8:9::9", 0);
+		struct out out;
+
+		packet.icmp_type = v4 ? types4[i] : types6[i - sizeof(types4)];
+		out = run(&packet);
+		assert_int_equal(out.role, GRAPH_DROP);
+		assert_string_equal(out.drop, "icmp_no_query");
+	}
+	assert_int_equal(w->table.live, 0);
+}
+
 /* A TCP connection's way to established; returns the outbound and inbound packets. */
 static void open_tcp(struct packet_spec *out, struct packet_spec *in)
 {
@@ -945,6 +1056,24 @@ static void deleted_address_cuts_its_flows(void **state)
 	assert_int_equal(w->table.live, 0);
 }
 
+/* A share that becomes smaller, since the address is the host's now, cuts what is outside of it. */
+static void smaller_share_cuts_its_flows(void **state)
+{
+	static const uint16_t ids[] = {9};
+	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
+	struct out out;
+
+	fake_egress(9, "198.51.100.9", 40000, 40000);
+	fake_pool(1, ids, 1);
+	assert_int_equal(run(&packet).seen.sport, 40000);
+	fake_egress(9, "198.51.100.9", 16384, 40000);
+	assert_int_equal(run(&packet).seen.sport, 40000);
+	fake_egress(9, "198.51.100.9", 16384, 32767);
+	assert_string_equal(run(&packet).drop, "revoked");
+	out = run(&packet);
+	assert_in_range(out.seen.sport, 16384, 32767);
+}
+
 static void other_protocols_are_refused(void **state)
 {
 	struct packet_spec packet = from_peer(IPPROTO_GRE, 4000, REMOTE, 3478);
@@ -957,7 +1086,7 @@ static void bad_messages_are_refused(void **state)
 	struct api_egress_addr_set set = {
 		.header = {.type = API_EGRESS_ADDR_SET, .length = sizeof(set)},
 		.egress = 5,
-		.port_first = 1023,
+		.port_first = 0,
 		.port_last = 65535,
 	};
 	struct api_egress_pool_set pool = {
@@ -1033,6 +1162,9 @@ int main(void)
 		cmocka_unit_test_setup(u1_t1_mapping_is_endpoint_independent, setup),
 		cmocka_unit_test_setup(u2_pooling_is_paired, setup),
 		cmocka_unit_test_setup(u3_u4_no_overloading_and_parity_kept, setup),
+		cmocka_unit_test_setup(u3a_port_class_is_kept, setup),
+		cmocka_unit_test_setup(u3a_no_low_ports_in_a_share, setup),
+		cmocka_unit_test_setup(c13_all_ports_are_used, setup),
 		cmocka_unit_test_setup(b11_ports_are_random, setup),
 		cmocka_unit_test_setup(u5_u6_udp_timer, setup),
 		cmocka_unit_test_setup(u5a_dns_is_shorter, setup),
@@ -1050,6 +1182,7 @@ int main(void)
 		cmocka_unit_test_setup(i3_i5_bad_and_unmatched_errors, setup),
 		cmocka_unit_test_setup(i6_errors_refresh_nothing, setup),
 		cmocka_unit_test_setup(i10c_quench_and_redirect_end_here, setup),
+		cmocka_unit_test_setup(i11_other_icmp_ends_here, setup),
 		cmocka_unit_test_setup(t5_b2_tcp_timers, setup),
 		cmocka_unit_test_setup(t2a_simultaneous_open, setup),
 		cmocka_unit_test_setup(b3_rst_keeps_state, setup),
@@ -1063,6 +1196,7 @@ int main(void)
 		cmocka_unit_test_setup(refused_without_an_address, setup),
 		cmocka_unit_test_setup(masquerade_withdrawn_cuts_the_flow, setup),
 		cmocka_unit_test_setup(deleted_address_cuts_its_flows, setup),
+		cmocka_unit_test_setup(smaller_share_cuts_its_flows, setup),
 		cmocka_unit_test_setup(other_protocols_are_refused, setup),
 		cmocka_unit_test_setup(bad_messages_are_refused, setup),
 		cmocka_unit_test_setup(blocks_are_the_model, setup),
