@@ -28,7 +28,6 @@ enum {
 	FLOW_BYTES = 512,  /* upper estimates of one entry, index included */
 	PEER_BYTES = 8192, /* with three sessions */
 	WORKER_BYTES = 2 * MB,
-	ROUTE_BYTES = 512, /* three tables */
 	RULE_BYTES = 512,
 	MBUF_BYTES = 512, /* beside the frame: headers, private area, headroom */
 };
@@ -44,7 +43,6 @@ unsigned eal_memory_mb(const struct args *args)
 	bytes += (uint64_t)config->max_flows * FLOW_BYTES;
 	bytes += (uint64_t)config->max_peers * PEER_BYTES;
 	bytes += (uint64_t)config->workers * WORKER_BYTES;
-	bytes += (uint64_t)config->max_routes * 2 * ROUTE_BYTES;
 	bytes += (uint64_t)config->max_rules * 2 * RULE_BYTES;
 	return bytes / MB + 1 < LEAST_MB ? LEAST_MB : (unsigned)(bytes / MB + 1);
 }

@@ -90,7 +90,7 @@ uint32_t allowed_owner(unsigned copy, const struct addr *addr)
 
 	if (!prefix_table_longest(tables[copy], addr, &match))
 		return 0;
-	if (prefix_match_first(&match)->prefix.length <= HALF_INTERNET)
+	if (prefix_match_first(&match)->hop.length <= HALF_INTERNET)
 		return 0;
 	return prefix_match_first(&match)->holder;
 }

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/route/prefix_table.h"
 
+#include <sys/mman.h>
+
 #include <assert.h>
 #include <errno.h>
 #include <rte_common.h>
-#include <rte_malloc.h>
+#include <rte_branch_prediction.h>
 #include <string.h>
 
+#include "dataplane/route/prefix_bits.h"
 #include "dataplane/route/prefix_tree.h"
+#include "dataplane/route/prefix_trie.h"
 
-enum { NONE = 0 }; /* index 0 is never an entry */
+enum {
+	NONE = 0,       /* index 0 is never an entry */
+	MANY = 1 << 17, /* routes for which large pages are worth asking */
+};
 
 struct prefix_table {
-	struct prefix_tree tree; /* from a prefix to its first entry */
+	struct prefix_tree tree; /* from a prefix to its first entry, which stays the same one */
+	struct prefix_trie trie; /* from an address to that of the longest prefix */
+	size_t bytes;            /* of all this */
 	uint32_t max;
 	uint32_t count;
 	uint32_t high; /* entries 1..high have been in use */
@@ -41,33 +50,41 @@ static uint32_t entry_take(struct prefix_table *table)
 
 static void entry_give(struct prefix_table *table, uint32_t index)
 {
-	table->entries[index].prefix.family = ADDR_NONE;
 	table->entries[index].next = table->free;
 	table->free = index;
 	table->count--;
 }
 
+/*
+ * One piece of memory, outside of EAL's: what was never used takes none, and the kernel is asked
+ * for large pages where a table may have so many routes that lookups would wait for translations.
+ */
 struct prefix_table *prefix_table_create(uint32_t max, int *error)
 {
-	size_t bytes =
+	size_t trie_at =
 		sizeof(struct prefix_table) + ((size_t)max + 1) * sizeof(struct prefix_entry);
-	size_t nodes_at = RTE_CACHE_LINE_ROUNDUP(bytes);
-	/* Not written, other than what is in use: what was never used takes no memory. */
-	struct prefix_table *table =
-		rte_zmalloc("prefix_table", nodes_at + prefix_tree_bytes(max), RTE_CACHE_LINE_SIZE);
+	size_t tree_at = trie_at + prefix_trie_bytes(max);
+	size_t bytes = tree_at + prefix_tree_bytes(max);
+	struct prefix_table *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (table == NULL) {
+	if (table == MAP_FAILED) {
 		*error = -ENOMEM;
 		return NULL;
 	}
+	if (max >= MANY)
+		(void)madvise(table, bytes, MADV_HUGEPAGE);
+	table->bytes = bytes;
 	table->max = max;
-	prefix_tree_init(&table->tree, RTE_PTR_ADD(table, nodes_at), max);
+	prefix_trie_init(&table->trie, RTE_PTR_ADD(table, trie_at), max, table->entries);
+	prefix_tree_init(&table->tree, RTE_PTR_ADD(table, tree_at), max);
 	return table;
 }
 
 void prefix_table_destroy(struct prefix_table **table)
 {
-	rte_free(*table);
+	if (*table != NULL)
+		munmap(*table, (*table)->bytes);
 	*table = NULL;
 }
 
@@ -81,52 +98,83 @@ uint32_t prefix_table_max(const struct prefix_table *table)
 	return table->max;
 }
 
-/* The link (in the node or in an entry) that points, or would point, to this holder. */
-static uint32_t *find_link(struct prefix_table *table, uint32_t *head, uint32_t holder)
+/* An entry of its own in front of, or behind, one of the same prefix. The first one keeps its
+ * place, by which tree and trie know the prefix. */
+static struct prefix_entry *entry_insert(
+	struct prefix_table *table, struct prefix_entry *at, bool in_front)
 {
-	uint32_t *link = head;
+	uint32_t index = entry_take(table);
 
-	while (*link != NONE && table->entries[*link].holder < holder)
-		link = &table->entries[*link].next;
-	return link;
+	table->entries[index] = *at;
+	at->next = index;
+	return in_front ? at : &table->entries[index];
+}
+
+/* The first entry of a prefix that had none. */
+static struct prefix_entry *entry_begin(
+	struct prefix_table *table, const struct prefix *prefix, uint32_t node)
+{
+	uint32_t index = entry_take(table);
+	struct prefix_entry *entry = &table->entries[index];
+
+	*entry = (struct prefix_entry){.node = node, .hop.length = prefix->length};
+	bits_of(prefix->family, prefix->bytes, entry->bits);
+	table->tree.nodes[node].value = index;
+	prefix_trie_add(&table->trie, prefix->family == ADDR_V6, index);
+	return entry;
 }
 
 void prefix_table_set(struct prefix_table *table, const struct prefix *prefix, uint32_t holder,
 	const struct route_hop *hop)
 {
-	uint32_t head = find_head(table, prefix);
-	uint32_t *link = find_link(table, &head, holder);
-	struct prefix_entry *entry;
+	uint32_t node = prefix_tree_add(&table->tree, prefix);
+	uint32_t first = table->tree.nodes[node].value;
+	struct prefix_entry *entry = &table->entries[first];
 
-	if (*link == NONE || table->entries[*link].holder != holder) {
-		uint32_t index = entry_take(table);
-
-		entry = &table->entries[index];
-		entry->prefix = *prefix;
-		entry->holder = holder;
-		entry->next = *link;
-		*link = index;
-	}
-	entry = &table->entries[*link];
+	while (first != NONE && entry->holder < holder && entry->next != NONE &&
+		table->entries[entry->next].holder <= holder)
+		entry = &table->entries[entry->next];
+	if (first == NONE)
+		entry = entry_begin(table, prefix, node);
+	else if (entry->holder != holder)
+		entry = entry_insert(table, entry, entry->holder > holder);
+	entry->holder = holder;
 	entry->hop = *hop;
 	entry->hop.length = prefix->length;
-	table->tree.nodes[prefix_tree_add(&table->tree, prefix)].value = head;
+}
+
+/* The last entry of a prefix goes. */
+static void entry_end(struct prefix_table *table, unsigned family, uint32_t index)
+{
+	uint32_t node = table->entries[index].node;
+	uint32_t shorter = prefix_tree_shorter(&table->tree, node);
+
+	prefix_trie_remove(&table->trie, family, index, table->tree.nodes[shorter].value);
+	prefix_tree_remove(&table->tree, node);
+	entry_give(table, index);
 }
 
 bool prefix_table_remove(struct prefix_table *table, const struct prefix *prefix, uint32_t holder)
 {
-	uint32_t node = prefix_tree_get(&table->tree, prefix);
-	uint32_t head = table->tree.nodes[node].value;
-	uint32_t *link = find_link(table, &head, holder);
-	uint32_t index = *link;
+	uint32_t first = find_head(table, prefix), index = first, before = NONE;
+	struct prefix_entry *entry;
 
-	if (index == NONE || table->entries[index].holder != holder)
+	for (; index != NONE && table->entries[index].holder != holder; index = entry->next) {
+		entry = &table->entries[index];
+		before = index;
+	}
+	if (index == NONE)
 		return false;
-	*link = table->entries[index].next;
-	if (head == NONE)
-		prefix_tree_remove(&table->tree, node);
-	else
-		table->tree.nodes[node].value = head;
+	entry = &table->entries[index];
+	if (before != NONE) {
+		table->entries[before].next = entry->next;
+	} else if (entry->next != NONE) { /* the next one takes the first one's place */
+		index = entry->next;
+		*entry = table->entries[index];
+	} else {
+		entry_end(table, prefix->family == ADDR_V6, index);
+		return true;
+	}
 	entry_give(table, index);
 	return true;
 }
@@ -144,29 +192,33 @@ const struct prefix_entry *prefix_table_get(
 void prefix_table_clear(struct prefix_table *table)
 {
 	prefix_tree_clear(&table->tree);
+	prefix_trie_clear(&table->trie);
 	memset(&table->entries[1], 0, table->high * sizeof(table->entries[0]));
 	table->count = 0;
 	table->high = 0;
 	table->free = NONE;
 }
 
-static bool found(struct prefix_match *match, uint32_t node)
-{
-	match->node = node;
-	match->first = match->table->tree.nodes[node].value;
-	return node != 0;
-}
-
 bool prefix_table_longest(
 	const struct prefix_table *table, const struct addr *addr, struct prefix_match *match)
 {
+	uint64_t bits[2];
+
+	bits_of(addr->family, addr->bytes, bits);
 	match->table = table;
-	return found(match, prefix_tree_longest(&table->tree, addr));
+	match->first = prefix_trie_longest(&table->trie, addr->family == ADDR_V6, bits);
+	if (unlikely(match->first == PREFIX_TRIE_UNKNOWN))
+		match->first = table->tree.nodes[prefix_tree_longest(&table->tree, addr)].value;
+	return match->first != NONE;
 }
 
 bool prefix_match_shorter(struct prefix_match *match)
 {
-	return found(match, prefix_tree_shorter(&match->table->tree, match->node));
+	const struct prefix_table *table = match->table;
+	uint32_t node = prefix_tree_shorter(&table->tree, table->entries[match->first].node);
+
+	match->first = table->tree.nodes[node].value;
+	return match->first != NONE;
 }
 
 const struct prefix_entry *prefix_match_first(const struct prefix_match *match)

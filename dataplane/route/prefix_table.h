@@ -4,9 +4,8 @@
  * hold one prefix. Two of them make a left-right table (worker.h): the main thread writes one
  * while every reader uses the other, so nothing in here is atomic.
  *
- * A binary tree (prefix_tree.h) rather than DIR-24-8: it is asked once per flow, not per packet, a
- * match must be able to climb to the next shorter prefix, and it costs memory by the route rather
- * than 64 MiB at once.
+ * A trie (prefix_trie.h) finds the longest prefix in few steps; a binary tree (prefix_tree.h) knows
+ * the next shorter ones. Both cost memory by the route, and only for routes that are there.
  */
 #pragma once
 
@@ -18,17 +17,20 @@
 
 struct prefix_table;
 
+/* A cache line: all that a match reads behind the trie. */
 struct prefix_entry {
-	struct prefix prefix;
-	uint32_t holder; /* source set or peer; entries of one prefix are sorted by it */
-	uint32_t next;   /* index of the next entry of the same prefix; 0 = none */
+	uint64_t bits[2]; /* the prefix (prefix_bits.h), */
+	uint32_t node;    /* and its node in the tree */
+	uint32_t holder;  /* source set or peer; entries of one prefix are sorted by it */
+	uint32_t next;    /* index of the next entry of the same prefix; 0 = none */
 	struct route_hop hop;
-};
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct prefix_entry) == 64, "one cache line");
 
 /* A match and the way to the next shorter one; valid until the reader's next quiescent state. */
 struct prefix_match {
 	const struct prefix_table *table;
-	uint32_t node;
 	uint32_t first; /* index of the first entry */
 };
 

@@ -2,9 +2,10 @@
 #include "dataplane/route/prefix_tree.h"
 
 #include <assert.h>
-#include <rte_byteorder.h>
 #include <rte_common.h>
 #include <string.h>
+
+#include "dataplane/route/prefix_bits.h"
 
 struct key {
 	uint64_t bits[2];
@@ -15,16 +16,8 @@ struct key {
 static struct key key_of(uint8_t family, const uint8_t *bytes, uint32_t length)
 {
 	struct key key = {.length = length, .root = family == ADDR_V6};
-	uint32_t v4;
 
-	if (family == ADDR_V4) {
-		memcpy(&v4, bytes, sizeof(v4));
-		key.bits[0] = (uint64_t)rte_be_to_cpu_32(v4) << 32;
-	} else {
-		memcpy(key.bits, bytes, sizeof(key.bits));
-		key.bits[0] = rte_be_to_cpu_64(key.bits[0]);
-		key.bits[1] = rte_be_to_cpu_64(key.bits[1]);
-	}
+	bits_of(family, bytes, key.bits);
 	return key;
 }
 
@@ -34,25 +27,9 @@ static unsigned bit_at(const uint64_t bits[2], uint32_t n)
 	return bits[n / 64] >> (63 - n % 64) & 1;
 }
 
-/* How many bits are the same from the first on; 128 if all are. */
-static uint32_t common_bits(const uint64_t a[2], const uint64_t b[2])
-{
-	if (a[0] != b[0])
-		return (uint32_t)__builtin_clzll(a[0] ^ b[0]);
-	return a[1] != b[1] ? 64 + (uint32_t)__builtin_clzll(a[1] ^ b[1]) : 128;
-}
-
-static void cut(uint64_t bits[2], uint32_t length)
-{
-	if (length < 64)
-		bits[0] &= length == 0 ? 0 : ~0ULL << (64 - length);
-	if (length < 128)
-		bits[1] &= length <= 64 ? 0 : ~0ULL << (128 - length);
-}
-
 static bool covers(const struct prefix_tree_node *node, const struct key *key)
 {
-	return node->length <= key->length && common_bits(node->bits, key->bits) >= node->length;
+	return node->length <= key->length && bits_agree(node->bits, key->bits, node->length);
 }
 
 static uint32_t node_take(struct prefix_tree *tree, const struct key *key, uint32_t length)
@@ -67,7 +44,7 @@ static uint32_t node_take(struct prefix_tree *tree, const struct key *key, uint3
 	assert(index <= tree->max);
 	node = &tree->nodes[index];
 	*node = (struct prefix_tree_node){.bits = {key->bits[0], key->bits[1]}, .length = length};
-	cut(node->bits, length);
+	bits_cut(node->bits, length);
 	return index;
 }
 
@@ -141,7 +118,7 @@ uint32_t prefix_tree_add(struct prefix_tree *tree, const struct prefix *prefix)
 		return index;
 	}
 	node = &tree->nodes[below];
-	same = RTE_MIN(common_bits(node->bits, key.bits), RTE_MIN(node->length, key.length));
+	same = RTE_MIN(bits_common(node->bits, key.bits), RTE_MIN(node->length, key.length));
 	if (same == key.length) { /* it comes between the two */
 		put_under(tree, above, key.root, index);
 		put_under(tree, index, key.root, below);

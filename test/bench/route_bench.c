@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the longest match for one address costs, and a route in memory, in a small table and in one
- * of the internet's size and more:
+ * What the longest match for one address costs, a change of one route, and a route in memory, in a
+ * small table and in one of the internet's size and more:
  *
  *	route_bench [V4 V6 [SMALL_V4 SMALL_V6]]    (1000000 200000 1000 200)
  *
- * Lengths are spread as in the internet's tables. Addresses asked for lie in random routes, so that
- * the tree's nodes come from memory. Rounds alternate between the tables; TSC cycles.
+ * Lengths are spread as in the internet's tables; IPv4 prefixes lie anywhere, IPv6 ones in some
+ * blocks of 12 to 16 bits, and the longer ones share networks of 32. Addresses asked for lie in
+ * random routes, so that what is read comes from memory; the entry found is read, too. Rounds
+ * alternate between the tables; TSC cycles. Memory is what the process has more.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +16,7 @@
 
 #include <rte_byteorder.h>
 #include <rte_cycles.h>
-#include <rte_malloc.h>
-#include <rte_memory.h>
+#include <unistd.h>
 
 #include "dataplane/route/prefix_table.h"
 
@@ -23,16 +24,18 @@ enum {
 	ROUNDS = 21,
 	ASKED = 1 << 16, /* addresses, of each family; asked for once per round */
 	HOLDER = 1,
-	MEMORY_MB = 512,
+	CHANGED = 4096,        /* routes taken out and entered again */
+	NETWORKS_V6 = 1 << 15, /* of 32 bits, that have longer prefixes */
 };
 
 struct table {
 	struct prefix_table *routes;
 	uint32_t v4, v6;
-	double bytes;  /* per route, all told */
-	double insert; /* cycles per route */
+	double bytes;                /* per route, all told */
+	struct prefix *routes_of[2]; /* some of them, ASKED per family */
 	struct addr *asked[2];
 	double cycles[2][ROUNDS];
+	double remove[2], set[2]; /* one route, when all are there */
 };
 
 static uint64_t seed = 0x9e3779b97f4a7c15;
@@ -44,23 +47,6 @@ static uint64_t draw(void)
 	seed ^= seed << 25;
 	seed ^= seed >> 27;
 	return seed * 0x2545f4914f6cdd1d;
-}
-
-static void start_eal(void)
-{
-	static char memory[16];
-	static const char *const arguments[] = {"route_bench", "--no-huge", "-m", memory,
-		"--no-pci", "--no-shconf", "--no-telemetry", "--iova-mode=va", "--lcores=0",
-		"--log-level=error"};
-	char *argv[sizeof(arguments) / sizeof(arguments[0]) + 1];
-	int argc = 0;
-
-	snprintf(memory, sizeof(memory), "%d", MEMORY_MB);
-	for (; argc < (int)(sizeof(arguments) / sizeof(arguments[0])); argc++)
-		argv[argc] = (char *)(uintptr_t)arguments[argc];
-	argv[argc] = NULL;
-	if (rte_eal_init(argc, argv) < 0)
-		exit(EXIT_FAILURE);
 }
 
 /* Per cent of routes, roughly as in 2026's tables of the internet. */
@@ -83,6 +69,23 @@ static uint8_t draw_length(uint8_t family)
 	}
 }
 
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 31) * 0x9e3779b97f4a7c15;
+	return x ^ x >> 29;
+}
+
+/* The first 32 bits of an IPv6 prefix. */
+static void draw_network(uint8_t bytes[4], bool shared)
+{
+	static const uint8_t blocks[] = {0x24, 0x26, 0x28, 0x2a}; /* 12 bits each */
+	uint64_t bits = mix(shared ? draw() % NETWORKS_V6 : draw());
+
+	memcpy(bytes, &bits, 4);
+	bytes[1] &= 0x0f;
+	bytes[0] = blocks[bits >> 62];
+}
+
 static struct prefix draw_prefix(uint8_t family)
 {
 	struct prefix prefix = {.family = family, .length = draw_length(family)};
@@ -92,7 +95,7 @@ static struct prefix draw_prefix(uint8_t family)
 	if (family == ADDR_V4)
 		prefix.bytes[0] = (uint8_t)(1 + prefix.bytes[0] % 223);
 	else
-		prefix.bytes[0] = (uint8_t)(0x20 | (prefix.bytes[0] & 0x1f));
+		draw_network(prefix.bytes, prefix.length > 32);
 	prefix_mask(&prefix);
 	return prefix;
 }
@@ -113,48 +116,62 @@ static struct addr draw_behind(const struct prefix *prefix)
 	return addr;
 }
 
+static void *take(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	if (memory == NULL)
+		exit(EXIT_FAILURE);
+	memset(memory, 0xff, count * size); /* so that it is there before anything is measured */
+	return memory;
+}
+
 static void add_routes(struct table *table, uint8_t family, uint32_t count)
 {
-	struct addr *asked = calloc(ASKED, sizeof(*asked));
+	struct prefix *some = table->routes_of[family == ADDR_V6];
 	uint32_t before = prefix_table_count(table->routes), n = 0;
 	struct route_hop hop = {.next = 1};
-	uint64_t cycles = 0;
 
-	if (asked == NULL)
-		exit(EXIT_FAILURE);
-	table->asked[family == ADDR_V6] = asked;
 	while (prefix_table_count(table->routes) - before < count) {
 		struct prefix prefix = draw_prefix(family);
-		uint64_t start = rte_rdtsc();
 
 		prefix_table_set(table->routes, &prefix, HOLDER, &hop);
-		cycles += rte_rdtsc() - start;
-		/* of more routes than are asked for, each has the same chance */
+		/* of more routes than are kept, each has the same chance */
 		if (n < ASKED)
-			asked[n] = draw_behind(&prefix);
+			some[n] = prefix;
 		else if (draw() % n < ASKED)
-			asked[draw() % ASKED] = draw_behind(&prefix);
+			some[draw() % ASKED] = prefix;
 		n++;
 	}
 	for (uint32_t i = n; i < ASKED; i++)
-		asked[i] = asked[draw() % n];
-	table->insert += (double)cycles / (table->v4 + table->v6);
+		some[i] = some[draw() % n];
+	for (uint32_t i = 0; i < ASKED; i++)
+		table->asked[family == ADDR_V6][i] = draw_behind(&some[i]);
 }
 
-static size_t heap_bytes(void)
+/* Bytes of memory that this process has now. */
+static double resident(void)
 {
-	struct rte_malloc_socket_stats stats;
+	unsigned long all, here = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
 
-	if (rte_malloc_get_socket_stats((int)rte_socket_id(), &stats) != 0)
-		return 0;
-	return stats.heap_allocsz_bytes;
+	if (file == NULL || fscanf(file, "%lu %lu", &all, &here) != 2)
+		here = 0;
+	if (file != NULL)
+		fclose(file);
+	return (double)here * (double)sysconf(_SC_PAGESIZE);
 }
 
 static void fill(struct table *table)
 {
-	size_t before = heap_bytes();
+	double before;
 	int error = 0;
 
+	for (unsigned family = 0; family < 2; family++) {
+		table->asked[family] = take(ASKED, sizeof(struct addr));
+		table->routes_of[family] = take(ASKED, sizeof(struct prefix));
+	}
+	before = resident();
 	table->routes = prefix_table_create(table->v4 + table->v6, &error);
 	if (table->routes == NULL) {
 		fprintf(stderr, "route_bench: %s\n", strerror(-error));
@@ -162,7 +179,7 @@ static void fill(struct table *table)
 	}
 	add_routes(table, ADDR_V4, table->v4);
 	add_routes(table, ADDR_V6, table->v6);
-	table->bytes = (double)(heap_bytes() - before) / (table->v4 + table->v6);
+	table->bytes = (resident() - before) / (table->v4 + table->v6);
 }
 
 static double ask(const struct table *table, unsigned family)
@@ -173,7 +190,8 @@ static double ask(const struct table *table, unsigned family)
 	uint64_t start = rte_rdtsc();
 
 	for (uint32_t i = 0; i < ASKED; i++)
-		missed += !prefix_table_longest(table->routes, &asked[i], &match);
+		missed += !prefix_table_longest(table->routes, &asked[i], &match) ||
+			  prefix_match_first(&match)->hop.next == 0;
 	start = rte_rdtsc() - start;
 	if (missed != 0)
 		abort();
@@ -187,18 +205,41 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Takes routes out one by one and enters them again. */
+static void change(struct table *table, unsigned family)
+{
+	static double removed[CHANGED], set[CHANGED];
+	struct route_hop hop = {.next = 1};
+
+	for (unsigned i = 0; i < CHANGED; i++) {
+		const struct prefix *prefix = &table->routes_of[family][i];
+		uint64_t start = rte_rdtsc();
+
+		prefix_table_remove(table->routes, prefix, HOLDER);
+		removed[i] = (double)(rte_rdtsc() - start);
+		start = rte_rdtsc();
+		prefix_table_set(table->routes, prefix, HOLDER, &hop);
+		set[i] = (double)(rte_rdtsc() - start);
+	}
+	qsort(removed, CHANGED, sizeof(*removed), compare);
+	qsort(set, CHANGED, sizeof(*set), compare);
+	table->remove[family] = removed[CHANGED / 2];
+	table->set[family] = set[CHANGED / 2];
+}
+
 static void print(struct table *table)
 {
-	printf("%8u + %7u routes: %.0f bytes and %.0f cycles to enter per route", table->v4,
-		table->v6, table->bytes, table->insert);
+	printf("%8u + %7u routes, %.0f bytes each", table->v4, table->v6, table->bytes);
 	for (unsigned family = 0; family < 2; family++) {
 		double *cycles = table->cycles[family];
 
 		qsort(cycles, ROUNDS, sizeof(*cycles), compare);
-		printf("; IPv%u %.0f (%.0f .. %.0f)", family == 0 ? 4 : 6, cycles[ROUNDS / 2],
-			cycles[0], cycles[ROUNDS - 1]);
+		printf("; IPv%u: %.0f (%.0f .. %.0f) cycles per match, %.0f to take one out, %.0f "
+		       "to enter it",
+			family == 0 ? 4 : 6, cycles[ROUNDS / 2], cycles[0], cycles[ROUNDS - 1],
+			table->remove[family], table->set[family]);
 	}
-	puts(" cycles per match");
+	puts("");
 }
 
 int main(int argc, char **argv)
@@ -212,7 +253,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: route_bench [V4 V6 [SMALL_V4 SMALL_V6]]\n");
 		return 2;
 	}
-	start_eal();
 	large.v4 = counts[0];
 	large.v6 = counts[1];
 	small.v4 = counts[2];
@@ -224,6 +264,10 @@ int main(int argc, char **argv)
 			small.cycles[family][round] = ask(&small, family);
 			large.cycles[family][round] = ask(&large, family);
 		}
+	}
+	for (unsigned family = 0; family < 2; family++) {
+		change(&small, family);
+		change(&large, family);
 	}
 	print(&small);
 	print(&large);
