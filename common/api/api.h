@@ -18,7 +18,7 @@
 
 enum {
 	API_MAJOR = 1,
-	API_MINOR = 2,
+	API_MINOR = 3,
 	API_MESSAGE_MAX = 512, /* bytes of the largest message */
 	API_ALIGN = 8,         /* every message's length is a multiple of this */
 };

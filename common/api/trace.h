@@ -13,6 +13,20 @@ enum {
 	API_TRACE_STAGES = 16,
 	API_TRACE_COUNT_MAX = 1000,
 	API_TRACE_PATIENCE_MS = 2000,
+	API_TRACE_WAIT_MS =
+		3000, /* a packet that no node has seen for so long is told of as it is */
+};
+
+/* What became of a packet. */
+enum api_trace_end {
+	API_TRACE_UNTOLD = 0, /* the data plane is older than this */
+	API_TRACE_WAITS,      /* for a neighbour, a session or its other fragments */
+	API_TRACE_DROPPED,
+	API_TRACE_SENT,      /* a port's device has taken it */
+	API_TRACE_HOST,      /* the host's kernel has it */
+	API_TRACE_HANDSHAKE, /* a handshake message: it has been read */
+	API_TRACE_KEEPALIVE, /* it has done its work */
+	API_TRACE_JOINED,    /* a fragment: what it was put together with goes on */
 };
 
 struct api_trace_start {
@@ -33,7 +47,7 @@ struct api_trace_stage {
 	uint32_t at_ns;  /* when the call began, from the first stage's beginning */
 };
 
-/* The answer to TRACE_READ: one per packet whose way has ended, then API_REPLY. */
+/* The answer to TRACE_READ: one per packet whose way has ended or that waits, then API_REPLY. */
 struct api_trace_entry {
 	struct api_header header;
 	uint64_t time_ns; /* Unix time of the first stage */
@@ -48,6 +62,10 @@ struct api_trace_entry {
 	uint32_t followed; /* packets of this trace so far, this one included */
 	uint32_t hz_mhz;   /* cycles per microsecond */
 	struct api_trace_stage stage[API_TRACE_STAGES];
+	uint8_t end; /* enum api_trace_end */
+	uint8_t zero;
+	uint16_t port; /* that sent it, or as whose the host has it; 0 = none, or the overlay */
+	uint32_t zero2;
 };
 
 _Static_assert(sizeof(struct api_trace_entry) <= API_MESSAGE_MAX, "a message");

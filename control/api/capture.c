@@ -345,12 +345,36 @@ static json_t *stages_json(struct api *api, const struct api_trace_entry *entry)
 	return list;
 }
 
+static const char *const ends[] = {
+	[API_TRACE_WAITS] = "waits",
+	[API_TRACE_DROPPED] = "dropped",
+	[API_TRACE_SENT] = "sent",
+	[API_TRACE_HOST] = "host",
+	[API_TRACE_HANDSHAKE] = "handshake",
+	[API_TRACE_KEEPALIVE] = "keepalive",
+	[API_TRACE_JOINED] = "joined",
+};
+
+/* What became of it, and where. */
+static void end_json(struct api *api, const struct api_trace_entry *entry, json_t *json)
+{
+	const struct compiled *c = program_compiled(api->program);
+	const char *end = entry->end < sizeof(ends) / sizeof(ends[0]) ? ends[entry->end] : NULL;
+	char drop[API_COUNTER_NAME_MAX + 1];
+
+	if (entry->reason != 0)
+		drop_name(api, entry->reason, drop);
+	json_object_set_new(json, "end", api_json_text(end));
+	json_object_set_new(
+		json, "port", api_json_text(entry->port == 0 ? NULL : port_name(c, entry->port)));
+	json_object_set_new(json, "drop", api_json_text(entry->reason != 0 ? drop : NULL));
+}
+
 static void on_way(const struct api_trace_entry *entry, void *arg)
 {
 	struct api_stream *stream = arg;
 	const struct compiled *c = program_compiled(stream->api->program);
 	const char *from = peer_name(c, entry->ingress), *to = peer_name(c, entry->peer);
-	char drop[API_COUNTER_NAME_MAX + 1];
 	json_t *json = json_object();
 	char *text;
 
@@ -366,9 +390,7 @@ static void on_way(const struct api_trace_entry *entry, void *arg)
 	json_object_set_new(json, "proto", json_integer(entry->proto));
 	json_object_set_new(json, "stages", stages_json(stream->api, entry));
 	json_object_set_new(json, "cycles_per_us", json_integer(entry->hz_mhz));
-	if (entry->reason != 0)
-		drop_name(stream->api, entry->reason, drop);
-	json_object_set_new(json, "drop", api_json_text(entry->reason != 0 ? drop : NULL));
+	end_json(stream->api, entry, json);
 	text = json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	json_decref(json);
 	if (text != NULL) {

@@ -117,9 +117,10 @@ const struct cli_command cli_commands[] = {
 		cli_run_capture},
 	{"trace", "", 0, 0, CLI_PEER | CLI_COUNT, "the way of packets through the data plane",
 		"Follows --count packets (1), of one peer with --peer, and prints the nodes that "
-		"each went through, with cycles per packet, and why it was dropped if it was. "
-		"Waits "
-		"for packets until Ctrl-C. With -j one JSON object per line.",
+		"each went through, with cycles per packet, and what became of it: sent, dropped "
+		"and why, "
+		"given to the host, or waiting. Waits for packets until Ctrl-C. With -j one JSON "
+		"object per line.",
 		cli_run_trace},
 	{"top", "", 0, 0, CLI_BATCH | CLI_COUNT, "what is busy now, refreshed each second",
 		"Workers, ports, peers by rate, drops by reason and the use of egress ports, all "

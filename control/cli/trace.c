@@ -22,6 +22,31 @@ static void print_side(const char *address, json_int_t port)
 		printf(":%" JSON_INTEGER_FORMAT, port);
 }
 
+/* What became of it: the last line. */
+static void print_end(const json_t *way)
+{
+	static const struct {
+		const char *end, *text, *detail; /* which member says more */
+	} texts[] = {
+		{"waits", "waits: no node has had it for three seconds", NULL},
+		{"dropped", "dropped: ", "drop"},
+		{"sent", "sent by port ", "port"},
+		{"host", "given to the host, as from port ", "port"},
+		{"handshake", "read as a handshake message", NULL},
+		{"keepalive", "a keepalive: it ends here", NULL},
+		{"joined", "a fragment, put together with the others", NULL},
+	};
+	const char *end = cli_text(way, "end");
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const char *detail = texts[i].detail;
+
+		if (strcmp(end, texts[i].end) == 0)
+			printf("   %s%s\n", texts[i].text,
+				detail == NULL ? "" : cli_text(way, detail));
+	}
+}
+
 static void print_way(unsigned long number, const json_t *way)
 {
 	const json_t *stages = json_object_get(way, "stages"), *stage;
@@ -47,8 +72,7 @@ static void print_way(unsigned long number, const json_t *way)
 		cycles += cli_int(stage, "cycles");
 	}
 	printf("   %-30s %10" JSON_INTEGER_FORMAT "\n", "total", cycles);
-	if (json_is_string(json_object_get(way, "drop")))
-		printf("   dropped: %s\n", cli_text(way, "drop"));
+	print_end(way);
 }
 
 static void take_line(struct tracer *t)

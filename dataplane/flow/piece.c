@@ -12,6 +12,7 @@
 #include "common/base/addr.h"
 #include "dataplane/flow/flow_priv.h"
 #include "dataplane/flow/fragment_priv.h"
+#include "dataplane/graph/follow.h"
 
 enum {
 	V4_MORE = 0x2000,
@@ -151,6 +152,6 @@ struct rte_mbuf *fragment_piece_join(struct rte_mbuf **pieces, unsigned n, uint1
 	if (*reason != DROP_NONE)
 		return NULL;
 	pieces[first] = pieces[n - 1];
-	rte_pktmbuf_free_bulk(pieces, n - 1);
+	follow_free(pieces, n - 1, API_TRACE_JOINED, 0);
 	return whole;
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "common/api/counters.h"
+#include "dataplane/graph/follow.h"
 #include "dataplane/graph/handoff.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/graph/tap.h"
@@ -64,6 +65,8 @@ void drop_free(unsigned thread, uint16_t reason, struct rte_mbuf **mbufs, unsign
 		return;
 	for (unsigned i = 0; tap_wants(API_CAPTURE_DROP) && i < n; i++)
 		tap_drop(thread, reason, mbufs[i]);
+	if (follow_wanted())
+		follow_end(mbufs, n, API_TRACE_DROPPED, reason);
 	drop_count(thread, reason, n);
 	rte_pktmbuf_free_bulk(mbufs, n);
 }

@@ -80,7 +80,7 @@ struct packet {
 
 _Static_assert(sizeof(struct packet) == 64 || sizeof(struct packet) <= 64, "one cache line");
 
-enum { PACKET_PRIVATE_SIZE = 64 }; /* the last two bytes are the tracer's (dataplane/trace) */
+enum { PACKET_PRIVATE_SIZE = 64 }; /* the last eight bytes are graph/follow.c's */
 
 static inline struct packet *packet_of(struct rte_mbuf *mbuf)
 {

@@ -188,7 +188,7 @@ static int create_all(void)
 
 bool tap_is_idle(void)
 {
-	if (tap_points != 0)
+	if ((tap_points & API_CAPTURE_POINTS) != 0)
 		return false;
 	if (grace != GRACE_NONE && grace_over(grace))
 		grace = GRACE_NONE;
@@ -212,16 +212,22 @@ int tap_start(const struct tap_setup *wanted)
 		taps[thread].lost_before = taps[thread].lost;
 	setup = *wanted;
 	setup.snap = RTE_MIN(setup.snap, room);
-	__atomic_store_n(&tap_points, wanted->points, __ATOMIC_RELEASE);
+	__atomic_store_n(&tap_points, (tap_points & TAP_FOLLOW) | wanted->points, __ATOMIC_RELEASE);
 	return 0;
 }
 
 void tap_stop(void)
 {
-	if (tap_points == 0)
+	if ((tap_points & API_CAPTURE_POINTS) == 0)
 		return;
-	__atomic_store_n(&tap_points, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&tap_points, tap_points & TAP_FOLLOW, __ATOMIC_RELEASE);
 	grace = grace_start();
+}
+
+void tap_follow(bool on)
+{
+	__atomic_store_n(&tap_points, (tap_points & API_CAPTURE_POINTS) | (on ? TAP_FOLLOW : 0),
+		__ATOMIC_RELEASE);
 }
 
 struct tap_slot *tap_take(void)

@@ -37,7 +37,9 @@ struct tap_slot {
 	uint8_t data[];
 };
 
-extern uint32_t tap_points; /* what is captured now; 0 = nothing */
+enum { TAP_FOLLOW = 1 << 30 }; /* no point: packets are followed (graph/follow.h) */
+
+extern uint32_t tap_points; /* what is captured or followed now; 0 = nothing */
 
 static inline bool tap_wants(uint32_t points)
 {
@@ -72,5 +74,8 @@ void tap_give(struct tap_slot *slot);
 
 /* Packets of this capture that found no slot. */
 uint64_t tap_lost(void);
+
+/* Sets or clears TAP_FOLLOW. */
+void tap_follow(bool on);
 
 void tap_destroy(void); /* threads have ended */

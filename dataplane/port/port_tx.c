@@ -15,6 +15,7 @@
 
 #include "common/base/addr.h"
 #include "dataplane/graph/enqueue.h"
+#include "dataplane/graph/follow.h"
 #include "dataplane/graph/graph.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/graph/tap.h"
@@ -48,12 +49,36 @@ void port_tx_init(void)
 	graph_edge("port_tx", GRAPH_HANDOFF, &edge_handoff);
 }
 
+static uint16_t prepare(
+	const struct port *port, uint16_t queue, struct tx_buffer *buffer, uint16_t n)
+{
+	return port->tx_checksums ? rte_eth_tx_prepare(port->dpdk, queue, buffer->mbufs, n) : n;
+}
+
+/* Somebody captures or follows packets: once the device has them they are no longer ours. */
+static __attribute__((noinline, cold)) uint16_t send_watched(
+	unsigned worker, const struct port *port, struct tx_buffer *buffer, uint16_t n)
+{
+	uint16_t queue = port->tx_queue[worker], sent;
+	struct follow_record *records[BURST];
+	bool followed = follow_wanted();
+
+	if (tap_wants(API_CAPTURE_PORT_OUT))
+		tap_frames(worker, API_CAPTURE_PORT_OUT, port->id, buffer->mbufs, n);
+	if (followed)
+		follow_sending(buffer->mbufs, n, records);
+	sent = rte_eth_tx_burst(port->dpdk, queue, buffer->mbufs, prepare(port, queue, buffer, n));
+	if (followed)
+		follow_sent(records, n, sent, port->id, DROP(port, TX_FULL));
+	return sent;
+}
+
 static void flush(unsigned worker, uint16_t id)
 {
 	struct tx_state *state = &states[worker];
 	struct tx_buffer *buffer = &state->buffers[id];
 	const struct port *port = port_get(id);
-	uint16_t n = buffer->count, ready = n, sent;
+	uint16_t n = buffer->count, sent;
 
 	buffer->count = 0;
 	state->filled &= ~(UINT64_C(1) << id);
@@ -61,11 +86,14 @@ static void flush(unsigned worker, uint16_t id)
 		drop_free(worker, DROP(port, GONE), buffer->mbufs, n);
 		return;
 	}
-	if (tap_wants(API_CAPTURE_PORT_OUT))
-		tap_frames(worker, API_CAPTURE_PORT_OUT, id, buffer->mbufs, n);
-	if (port->tx_checksums)
-		ready = rte_eth_tx_prepare(port->dpdk, port->tx_queue[worker], buffer->mbufs, n);
-	sent = rte_eth_tx_burst(port->dpdk, port->tx_queue[worker], buffer->mbufs, ready);
+	if (tap_wants(API_CAPTURE_PORT_OUT | TAP_FOLLOW)) {
+		sent = send_watched(worker, port, buffer, n);
+	} else {
+		uint16_t queue = port->tx_queue[worker];
+
+		sent = rte_eth_tx_burst(
+			port->dpdk, queue, buffer->mbufs, prepare(port, queue, buffer, n));
+	}
 	drop_free(worker, DROP(port, TX_FULL), &buffer->mbufs[sent], n - sent);
 }
 

@@ -17,6 +17,7 @@
 
 #include "common/api/flow.h"
 #include "common/base/addr.h"
+#include "dataplane/graph/follow.h"
 #include "dataplane/graph/handoff.h"
 #include "dataplane/main/worker.h"
 #include "dataplane/port/port.h"
@@ -59,7 +60,7 @@ void punt_to_kernel(struct rte_mbuf **mbufs, unsigned n)
 		else if (write(fd, rte_pktmbuf_mtod(mbuf, void *), (size_t)length) != length)
 			drop(mbuf, DROP(punt, WRITE));
 		else
-			rte_pktmbuf_free(mbuf);
+			follow_free(&mbuf, 1, API_TRACE_HOST, port);
 	}
 }
 

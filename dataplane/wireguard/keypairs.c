@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "dataplane/flow/icmp_error.h"
+#include "dataplane/graph/follow.h"
 #include "dataplane/graph/handoff.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/port/port.h"
@@ -163,11 +164,14 @@ void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf)
 {
 	/* A keepalive that found no key has done its work: the handshake begins. */
 	if (rte_pktmbuf_data_len(mbuf) == 0) {
-		rte_pktmbuf_free(mbuf);
+		follow_free(&mbuf, 1, API_TRACE_KEEPALIVE, 0);
 		return;
 	}
-	if (peer->staged_count == WG_STAGED_MAX)
-		rte_pktmbuf_free(staged_take(peer));
+	if (peer->staged_count == WG_STAGED_MAX) {
+		struct rte_mbuf *oldest = staged_take(peer);
+
+		drop_free(HANDOFF_HANDSHAKE, DROP(wireguard, STAGED_FULL), &oldest, 1);
+	}
 	link_set(mbuf, NULL);
 	if (peer->staged_count == 0)
 		peer->staged_first = mbuf;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "dataplane/aead/aead.h"
+#include "dataplane/graph/follow.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/graph/tap.h"
 #include "dataplane/route/route.h"
@@ -376,7 +377,9 @@ static inline uint16_t finish(const struct opening *opening, const struct aead_p
 	received->any = true;
 	roam_check(keypair->peer, opening->mbuf);
 	if (aead->length == 0) {
-		rte_pktmbuf_free(opening->mbuf);
+		struct rte_mbuf *mbuf = opening->mbuf;
+
+		follow_free(&mbuf, 1, API_TRACE_KEEPALIVE, 0);
 		return GRAPH_GONE;
 	}
 	received->data = true;

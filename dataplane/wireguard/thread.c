@@ -16,6 +16,8 @@
 #include <time.h>
 
 #include "common/base/log.h"
+#include "dataplane/graph/follow.h"
+#include "dataplane/graph/handoff.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/main/watchdog.h"
 #include "dataplane/wireguard/index.h"
@@ -485,7 +487,8 @@ static unsigned commands_run(void)
 
 static void message_run(const struct wg_event *event)
 {
-	struct packet *packet = packet_of(event->mbuf);
+	struct rte_mbuf *mbuf = event->mbuf;
+	struct packet *packet = packet_of(mbuf);
 	size_t offset = packet->l4 + sizeof(struct rte_udp_hdr);
 	struct wg_interface *interface = wg_interface_by_port(packet->dport);
 	enum handshake_result result;
@@ -501,7 +504,7 @@ static void message_run(const struct wg_event *event)
 	log_debug(wireguard, "interface %u: message: %s", interface->id,
 		handshake_result_name(result));
 out:
-	rte_pktmbuf_free(event->mbuf);
+	follow_free(&mbuf, 1, API_TRACE_HANDSHAKE, 0);
 }
 
 static void stage_run(struct wg_peer *peer, const struct wg_event *event)
@@ -527,7 +530,10 @@ static void event_run(const struct wg_event *event)
 	}
 	peer = wg_peer_get(event->peer);
 	if (peer == NULL || !peer->listed) {
-		rte_pktmbuf_free(event->mbuf);
+		struct rte_mbuf *mbuf = event->mbuf;
+
+		if (mbuf != NULL)
+			drop_free(HANDOFF_HANDSHAKE, DROP(wireguard, NO_PEER), &mbuf, 1);
 		return;
 	}
 	switch ((enum wg_event_kind)event->kind) {

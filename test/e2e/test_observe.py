@@ -278,11 +278,13 @@ def test_trace(world):
     assert all(n[-2:] == ["wg_seal", "port_tx"] for n in back), nodes
     for way in ways:
         assert way["drop"] is None and way["cycles_per_us"] > 100
+        assert way["end"] == "sent"
+        assert way["port"] == ("inet" if way["from"] == "client1" else "wan"), way
         assert all(stage["cycles"] > 0 for stage in way["stages"])
         assert [s["at_ns"] for s in way["stages"]] == sorted(s["at_ns"] for s in way["stages"])
     ways = trace(world, 1, lambda: world.clients["client1"].pings(LAN_HOST, 1, 1))
     assert ways[0]["drop"] == "flow.exit_closed" and ways[0]["dst"] == LAN_HOST
-    assert ways[0]["stages"][-1]["node"] == "drop"
+    assert ways[0]["stages"][-1]["node"] == "drop" and ways[0]["end"] == "dropped"
     # Afterwards nodes run as before.
     assert world.clients["client1"].pings(INTERNET, 3, 1)
 

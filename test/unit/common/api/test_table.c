@@ -9,7 +9,7 @@
 #include "common/api/table.h"
 
 /*
- * Frozen: what API 1.1 looks like on the rings. A struct may only grow at its end (raise its size
+ * Frozen: what API 1.3 looks like on the rings. A struct may only grow at its end (raise its size
  * here and API_MINOR); anything else is another major version.
  */
 static const struct {
@@ -63,7 +63,7 @@ static const struct {
 	{0x0a04, 8, "capture.stop"},
 	{0x0b00, 16, "trace.start"},
 	{0x0b01, 8, "trace.read"},
-	{0x0b02, 272, "trace.entry"},
+	{0x0b02, 280, "trace.entry"},
 };
 
 static void sizes_are_the_frozen_ones(void **state)

@@ -13,6 +13,7 @@
 #include "common/api/forward.h"
 #include "common/api/map.h"
 #include "common/api/policy.h"
+#include "dataplane/graph/follow.h"
 #include "dataplane/main/handler.h"
 #include "dataplane/main/txn.h"
 #include "dataplane/main/worker.h"
@@ -76,6 +77,12 @@ void drop_free(unsigned thread, uint16_t reason, struct rte_mbuf **mbufs, unsign
 	fake_drops[reason] += n;
 	for (unsigned i = 0; i < n; i++)
 		rte_pktmbuf_free(mbufs[i]);
+}
+
+uint32_t tap_points;
+
+void follow_end(struct rte_mbuf *const *mbufs, unsigned n, enum api_trace_end end, uint16_t detail)
+{
 }
 
 struct rte_mempool *packet_pool(void)

@@ -28,6 +28,7 @@
 
 #include "common/api/flow.h"
 #include "common/base/addr.h"
+#include "dataplane/graph/follow.h"
 #include "dataplane/graph/handoff.h"
 #include "dataplane/main/feature.h"
 #include "dataplane/main/worker.h"
@@ -98,6 +99,12 @@ unsigned port_sender(const struct port *p)
 }
 
 RTE_DEFINE_PER_LCORE(struct worker *, worker);
+
+uint32_t tap_points;
+
+void follow_end(struct rte_mbuf *const *mbufs, unsigned n, enum api_trace_end end, uint16_t detail)
+{
+}
 
 uint64_t clock_ms(void)
 {
