@@ -13,6 +13,7 @@ const struct http_route api_routes[] = {
 	{"GET", "/startupz", api_get_startupz},
 	{"POST", "/api/capture", api_post_capture},
 	{"GET", "/api/trace", api_get_trace},
+	{"GET", "/api/progress", api_get_progress},
 	{"GET", "/api/status", api_get_status},
 	{"GET", "/api/peers", api_get_peers},
 	{"GET", "/api/routes", api_get_routes},

@@ -61,6 +61,7 @@ void api_get_metrics(struct http_request *request, void *arg);
 void api_get_livez(struct http_request *request, void *arg);
 void api_get_readyz(struct http_request *request, void *arg);
 void api_get_startupz(struct http_request *request, void *arg);
+void api_get_progress(struct http_request *request, void *arg);
 void api_get_status(struct http_request *request, void *arg);
 void api_get_drops(struct http_request *request, void *arg);
 void api_get_flows(struct http_request *request, void *arg);

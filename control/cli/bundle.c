@@ -10,6 +10,7 @@
 
 #include "control/bundle/bundle.h"
 #include "control/cli/cli.h"
+#include "control/progress/progress.h"
 
 enum { LOG_BYTES_MAX = 4 << 20 };
 
@@ -52,13 +53,17 @@ static const struct {
 	{"/api/config/history", "history.json"},
 };
 
-enum { ANSWERS = sizeof(answers) / sizeof(answers[0]) };
+enum {
+	ANSWERS = sizeof(answers) / sizeof(answers[0]),
+	STEPS = 2 * ANSWERS + 4, /* asked for and written; metrics, doctor, log, the machine */
+};
 
 struct making {
 	struct cli *cli;
 	struct bundle *bundle;
 	json_t *answers[ANSWERS]; /* NULL = none */
 	json_t *files;            /* of the configuration */
+	unsigned steps;           /* of STEPS */
 	FILE *missing;            /* what is not in it, and why, for the README */
 };
 
@@ -218,20 +223,31 @@ static int add_doctor(struct making *m)
 	return rc;
 }
 
+/* One more of what goes in. */
+static void step(struct making *m)
+{
+	progress_step("collecting", PROGRESS_ITEMS, m->steps < STEPS ? m->steps++ : STEPS, STEPS);
+}
+
 static int add_all(struct making *m)
 {
 	int rc = add_files(m);
 
 	for (size_t i = 0; rc == 0 && i < ANSWERS; i++) {
+		step(m);
 		if (m->answers[i] != NULL)
 			rc = bundle_add_json(m->bundle, answers[i].name, m->answers[i]);
 	}
+	step(m);
 	if (rc == 0 && m->files != NULL)
 		rc = add_metrics(m);
+	step(m);
 	if (rc == 0)
 		rc = add_doctor(m);
+	step(m);
 	if (rc == 0)
 		rc = add_log(m);
+	step(m);
 	if (rc == 0 && m->cli->given & CLI_SYSTEM_INFO)
 		rc = bundle_add_system(m->bundle, "");
 	return rc;
@@ -264,8 +280,10 @@ static int make(struct cli *cli, struct bundle *bundle, enum bundle_anonymity an
 	if (m.missing == NULL)
 		return -ENOMEM;
 	if (cli_is_reachable(cli)) {
-		for (size_t i = 0; i < ANSWERS; i++)
+		for (size_t i = 0; i < ANSWERS; i++) {
+			step(&m);
 			m.answers[i] = ask(&m, answers[i].path);
+		}
 		m.files = ask_for_files(&m, m.answers[ANSWERS - 1]);
 		hide_names(&m);
 	} else {

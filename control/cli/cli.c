@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/cli/cli.h"
+#include "control/progress/progress.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -482,8 +483,10 @@ int cli_main(int argc, char **argv)
 		return refuse(command, "too many arguments");
 	if (cli.given & ~command->options)
 		return refuse(command, "an option that this command does not take");
+	cli_progress_start();
 	pager = command->options & CLI_PAGED ? cli_pager_start(&cli) : -1;
 	code = command->run(&cli);
+	progress_end();
 	cli_pager_end(pager);
 	return code;
 }

@@ -122,6 +122,17 @@ int cli_main(int argc, char **argv);
 int cli_request(struct cli *cli, const char *method, const char *path, const char *type,
 	const char *content, size_t size, char **body) __attribute__((warn_unused_result));
 
+/* A connection to the daemon, or -errno. */
+int cli_connect(const struct cli *cli);
+
+/* watch.c: returns when the answer on this connection begins, and shows until then how far the
+ * daemon is. */
+void cli_watch(struct cli *cli, int fd);
+
+/* progress.c: what takes long (control/progress) is shown from now on, if stderr is a terminal. */
+void cli_progress_start(void);
+bool cli_progress_is_shown(void);
+
 /* True if somebody listens on the socket. */
 bool cli_is_reachable(const struct cli *cli);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "control/cli/cli.h"
+#include "control/progress/progress.h"
 
 enum { TIMEOUT_S = 60 };
 
@@ -83,6 +84,11 @@ static char *receive_all(int fd)
 	return text;
 }
 
+int cli_connect(const struct cli *cli)
+{
+	return connect_to(cli->socket, cli->timeout_s);
+}
+
 bool cli_is_reachable(const struct cli *cli)
 {
 	int fd = connect_to(cli->socket, cli->timeout_s);
@@ -97,6 +103,7 @@ int cli_request(struct cli *cli, const char *method, const char *path, const cha
 {
 	char *head = NULL, *answer = NULL, *end;
 	int fd = connect_to(cli->socket, cli->timeout_s), status = 0;
+	struct progress now;
 
 	*body = NULL;
 	if (fd < 0)
@@ -106,8 +113,12 @@ int cli_request(struct cli *cli, const char *method, const char *path, const cha
 		    "Content-Length: %zu\r\n\r\n",
 		    method, path, type, size) < 0)
 		head = NULL;
-	if (head != NULL && send_all(fd, head, strlen(head)) && send_all(fd, content, size))
+	if (head != NULL && send_all(fd, head, strlen(head)) && send_all(fd, content, size)) {
+		/* One of many requests is a step of the work that makes them. */
+		if (cli_progress_is_shown() && !progress_look(&now))
+			cli_watch(cli, fd);
 		answer = receive_all(fd);
+	}
 	close(fd);
 	free(head);
 	end = answer == NULL ? NULL : strstr(answer, "\r\n\r\n");

@@ -5,6 +5,7 @@
  * findings end in one report. The model exists for the caller only if there was no error at all.
  */
 #include "control/conf/conf_priv.h"
+#include "control/progress/progress.h"
 
 #include <string.h>
 
@@ -64,6 +65,7 @@ struct model *conf_files_parse(
 	}
 	conf_tree_release(reader.root);
 	pool_destroy(&pool);
+	progress_end();
 	return model;
 }
 

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "control/conf/conf_priv.h"
+#include "control/progress/progress.h"
+
+enum { MANY_FILES = 1000 }; /* peers of their own in peers.d: less is read in no time */
 
 struct merging {
 	struct pool *pool;
@@ -96,6 +99,9 @@ struct conf_node *conf_merge(struct pool *pool, const struct conf_files *files, 
 			i == 0 ? 0 : diag_add_source(diag, file->path, file->text, file->size);
 		struct conf_node *root = read_one(&m, file, source);
 
+		if (files->n >= MANY_FILES)
+			progress_step("reading the configuration's files", PROGRESS_ITEMS, i + 1,
+				files->n);
 		if (root == NULL) {
 			whole = false;
 		} else if (m.root == NULL) {

@@ -4,6 +4,7 @@
  * document has already resolved aliases and kept the last of two equal keys in silence.
  */
 #include "control/conf/tree.h"
+#include "control/progress/progress.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 enum {
 	DEPTH_MAX = 16,
 	TEXT_BYTES_MAX = 256 << 20,
+	LARGE_BYTES = 1 << 20, /* it takes some time to read */
 };
 
 struct builder {
@@ -263,6 +265,9 @@ static void read_events(struct builder *b)
 			return;
 		}
 		done = event.type == YAML_STREAM_END_EVENT;
+		if (event.type == YAML_MAPPING_END_EVENT && b->size >= LARGE_BYTES)
+			progress_step("reading the configuration", PROGRESS_BYTES,
+				event.end_mark.index, b->size);
 		read_event(b, &event);
 		yaml_event_delete(&event);
 	}

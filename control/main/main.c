@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <sodium.h>
@@ -33,6 +34,7 @@
 #include "control/main/kernel.h"
 #include "control/main/supervisor.h"
 #include "control/main/withdraw.h"
+#include "control/progress/progress.h"
 #include "control/revision/revision.h"
 #include "control/traffic/traffic.h"
 #include "control/uapi/uapi.h"
@@ -233,6 +235,20 @@ static void tell(struct daemon *d, int error, const char *text)
 		supervisor_ready(d->status);
 }
 
+/* Also before the loop turns: a large configuration is read then. */
+static void on_progress(const struct progress *now, void *arg)
+{
+	const struct daemon *d = arg;
+	char text[sizeof(d->status)];
+
+	if (now != NULL && now->total != 0)
+		snprintf(text, sizeof(text), "%s: %" PRIu64 " of %" PRIu64 " %s", now->what,
+			now->done, now->total, now->unit == PROGRESS_BYTES ? "bytes" : "objects");
+	else
+		snprintf(text, sizeof(text), "%s", now != NULL ? now->what : d->status);
+	supervisor_say(text);
+}
+
 static void start_done(const struct program_result *result, void *arg)
 {
 	if (result->error != 0 && result->error != -EINPROGRESS)
@@ -413,6 +429,7 @@ static void start_uapi(struct daemon *d)
 
 static void stop(struct daemon *d)
 {
+	progress_listen(NULL, NULL);
 	supervisor_destroy(&d->supervisor);
 	http_destroy(&d->http);
 	door_destroy(&d->door);
@@ -462,6 +479,7 @@ int main(int argc, char **argv)
 	d.base = event_base_new();
 	if (d.base == NULL || watch_signals(&d) < 0 || open_store(&d) < 0 || start_program(&d) < 0)
 		goto out;
+	progress_listen(on_progress, &d);
 	error = revision_start(d.revision, isatty(STDERR_FILENO) == 1, start_done, &d);
 	if (error < 0) {
 		code = error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;

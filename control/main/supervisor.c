@@ -62,3 +62,8 @@ void supervisor_ready(const char *status)
 {
 	notify_send("READY=1\nSTATUS=%s", status);
 }
+
+void supervisor_say(const char *status)
+{
+	notify_send("STATUS=%s", status);
+}

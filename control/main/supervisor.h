@@ -18,5 +18,8 @@ void supervisor_destroy(struct supervisor **supervisor);
 /* A configuration is being read again; supervisor_ready() must follow, also if it is refused. */
 void supervisor_reloading(void);
 
+/* One line for people, and nothing else. */
+void supervisor_say(const char *status);
+
 /* Ready, or ready again; status: one line for people, what is in force or what is waited for. */
 void supervisor_ready(const char *status);

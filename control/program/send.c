@@ -13,6 +13,9 @@
 #include <string.h>
 
 #include "common/api/wireguard.h"
+#include "control/progress/progress.h"
+
+enum { MANY_STEPS = 1000 }; /* less is done before anybody looks */
 
 struct state *state_make(const struct program *program)
 {
@@ -98,9 +101,15 @@ static const void *next_message(void *arg)
 	const struct api_header *message;
 	struct api_secret secret = {0};
 
-	if (s->at == s->steps.n)
+	if (s->at == s->steps.n) {
+		if (s->steps.n >= MANY_STEPS)
+			progress_step(
+				"waiting for the data plane to apply it", PROGRESS_ITEMS, 0, 0);
 		return NULL;
+	}
 	message = s->steps.messages[s->at++];
+	if (s->steps.n >= MANY_STEPS)
+		progress_step("programming the data plane", PROGRESS_ITEMS, s->at, s->steps.n);
 	if (message->type != API_PEER_SET && message->type != API_WG_INTERFACE_SET)
 		return message;
 	if (secret_to_send(s, message) != NULL)
@@ -199,6 +208,7 @@ void sending_destroy(struct sending **sending)
 {
 	if (*sending == NULL)
 		return;
+	progress_end();
 	sodium_free((*sending)->keys);
 	state_destroy(&(*sending)->state);
 	free(*sending);

@@ -10,6 +10,8 @@
 
 #include <sodium.h>
 
+#include "control/progress/progress.h"
+
 enum {
 	LINE_MAX_BYTES = 4096,
 	PORT_DEFAULT = 51820,
@@ -414,6 +416,7 @@ struct wgquick *wgquick_parse(const char *text, size_t size, struct diag *diag)
 	struct pool *pool = pool_create();
 	struct wgquick *file = pool_alloc(pool, sizeof(*file));
 	struct reader r = {.file = file, .diag = diag};
+	const size_t all = size;
 	char line[LINE_MAX_BYTES];
 
 	if (sodium_init() < 0)
@@ -425,6 +428,7 @@ struct wgquick *wgquick_parse(const char *text, size_t size, struct diag *diag)
 		size_t length = end == NULL ? size : (size_t)(end - text);
 
 		r.line++;
+		progress_step("reading", PROGRESS_BYTES, all - size, all);
 		if (length >= sizeof(line) || memchr(text, '\0', length) != NULL) {
 			report(&r, DIAG_WGQUICK_LINE, 1, 1, NULL,
 				"a line of %zu bytes, or with a NUL in it", length);
@@ -436,6 +440,7 @@ struct wgquick *wgquick_parse(const char *text, size_t size, struct diag *diag)
 		text += length + (end != NULL);
 		size -= length + (end != NULL);
 	}
+	progress_end();
 	end_section(&r);
 	explicit_bzero(line, sizeof(line)); /* keys were in it */
 	if (file->wireguard.addresses.n == 0 && diag_errors(diag) == 0)

@@ -23,6 +23,7 @@
 #include "control/cli/cli.h"
 #include "control/diag/diag.h"
 #include "control/http/http.h"
+#include "control/progress/progress.h"
 
 static char dir[] = "/tmp/sp-cli-XXXXXX", socket_path[64], output_path[64];
 static pid_t server;
@@ -93,7 +94,33 @@ static void get_export(struct http_request *request, void *arg)
 			: "[Interface]\nPrivateKey = @PRIVATE_KEY@\nAddress = x\n");
 }
 
+static int answer_end[2]; /* a pipe: the answer that is waited for */
+
+/* How far the daemon is, twice; then the answer itself begins. */
+static void get_progress(struct http_request *request, void *arg)
+{
+	static int asked;
+
+	asked++;
+	http_reply(request, 200,
+		json_pack("{s:s, s:s, s:i, s:i}", "what", "programming the data plane", "unit",
+			"objects", "done", 3 * asked, "total", 7));
+	if (asked == 2 && write(answer_end[1], "x", 1) != 1)
+		_exit(1);
+}
+
+static void get_plan(struct http_request *request, void *arg)
+{
+	http_reply(request, 200,
+		json_pack("{s:[{s:s, s:s, s:s}], s:{s:i, s:i, s:i, s:[]}, s:{}, s:i, s:i}",
+			"changes", "change", "removed", "kind", "peer", "name", "anna", "flows",
+			"running", 9, "judged", 5, "cut", 2, "list", "touched", "sets", 0,
+			"deletions", 1));
+}
+
 static const struct http_route routes[] = {
+	{"GET", "/api/progress", get_progress},
+	{"GET", "/api/config/plan", get_plan},
 	{"GET", "/api/status", get_status},
 	{"GET", "/api/drops", get_drops},
 	{"GET", "/api/peers", get_peers},
@@ -408,6 +435,46 @@ static void test_schema(void **state)
 	assert_string_equal(output, read_all(SCHEMA)); /* sallyport schema >config/... */
 }
 
+/* A plan that was cut short says so, and of how many it speaks. */
+static void test_plan(void **state)
+{
+	assert_int_equal(run("plan", NULL), CLI_DIFFERS);
+	assert_shows("  - peer anna\n");
+	assert_shows("2 of 5 running flows would be cut:\n  and 2 more\n");
+	assert_shows("Cut short: 5 of 9 running flows were judged");
+}
+
+static struct progress seen[8];
+static size_t n_seen, n_ends;
+
+static void note_progress(const struct progress *now, void *arg)
+{
+	n_ends += now == NULL;
+	if (now == NULL || n_seen == 8)
+		return;
+	seen[n_seen] = *now;
+	seen[n_seen++].what = strdup(now->what);
+}
+
+static void test_watch(void **state)
+{
+	struct cli cli = {.socket = socket_path};
+	bool found = false;
+
+	progress_listen(note_progress, NULL);
+	cli_watch(&cli, answer_end[0]);
+	progress_listen(NULL, NULL);
+	assert_true(n_seen > 0);
+	assert_string_equal(seen[0].what, "waiting for sallyportd");
+	for (size_t i = 0; i < n_seen; i++) {
+		found |= strcmp(seen[i].what, "programming the data plane") == 0 &&
+			 seen[i].done == 3 && seen[i].total == 7;
+		free((char *)seen[i].what);
+	}
+	assert_true(found);
+	assert_int_equal(n_ends, 1);
+}
+
 static void test_every_command_is_documented(void **state)
 {
 	const char *manual = read_all(MANUAL);
@@ -428,7 +495,7 @@ static int set_up(void **state)
 	int ready[2];
 	char byte;
 
-	if (mkdtemp(dir) == NULL || pipe(ready) < 0)
+	if (mkdtemp(dir) == NULL || pipe(ready) < 0 || pipe(answer_end) < 0)
 		return -1;
 	snprintf(socket_path, sizeof(socket_path), "%s/api.sock", dir);
 	snprintf(output_path, sizeof(output_path), "%s/output", dir);
@@ -461,6 +528,8 @@ int main(void)
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_completion_in_bash),
 		cmocka_unit_test(test_schema),
+		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_every_command_is_documented),
 	};
 
