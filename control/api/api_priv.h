@@ -31,12 +31,11 @@ json_t *api_json_findings(struct diag *diag);
 
 struct api_flow_entry;
 
-/* What the network behind a route without masquerading needs: [{to, via}]; via null = the routing
- * peer. */
-json_t *api_return_routes(const struct model *model, const struct model_route *route);
-
 /* What is to be looked at if a flow by such a route has had no answer; else null. */
 json_t *api_flow_hint(const struct compiled *c, const struct api_flow_entry *entry);
+
+/* True if packets went out by this route, unmasked, and none came back. */
+bool api_is_unanswered(const struct model_route *route, const struct api_count_pair *row);
 
 /* A flow with names; c NULL = without. */
 json_t *api_json_flow(const struct compiled *c, const struct api_flow_entry *entry);

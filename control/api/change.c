@@ -2,6 +2,7 @@
 /* Requests that bring another configuration into force; answered when the data plane has it. */
 #include "control/api/api_priv.h"
 #include "control/conf/conf.h"
+#include "control/plan/plan.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -13,6 +14,7 @@ struct changing {
 	struct http_request *request;
 	struct api *api;
 	char *who;
+	json_t *returns;               /* return routes before the change */
 	char peer[MODEL_NAME_MAX + 1]; /* of peer add: whom the answer is about */
 };
 
@@ -26,6 +28,22 @@ static void add_program(json_t *json, const struct revision_result *result)
 	json_object_set_new(json, "sets", json_integer((json_int_t)program->sets));
 	json_object_set_new(json, "deletions", json_integer((json_int_t)program->deletions));
 	json_object_set_new(json, "generation", api_json_count(program->generation));
+}
+
+static json_t *returns_of(const struct api *api)
+{
+	const struct compiled *compiled = program_compiled(api->program);
+
+	return compiled == NULL ? json_array() : plan_return_routes(compiled->model);
+}
+
+/* What the networks behind did not need before the change. */
+static void add_returns(json_t *json, const struct changing *changing)
+{
+	json_t *now = returns_of(changing->api);
+
+	json_object_set_new(json, "return_routes", plan_new_items(changing->returns, now));
+	json_decref(now);
 }
 
 static int status_of(const struct revision_result *result)
@@ -63,6 +81,7 @@ static void answer(const struct revision_result *result, void *arg)
 		state.trial_back_to == 0 ? json_null() : api_json_count(state.trial_ends_s));
 	if (result->kept != NULL)
 		json_object_set_new(json, "kept", json_deep_copy(result->kept));
+	add_returns(json, changing);
 	if (changing->peer[0] != '\0')
 		json_object_set_new(json, "peer", json_string(changing->peer));
 	if (status == 200)
@@ -70,6 +89,7 @@ static void answer(const struct revision_result *result, void *arg)
 	else
 		http_reply_problem(changing->request, status, result->text, json);
 	free(changing->who);
+	json_decref(changing->returns);
 	free(changing);
 }
 
@@ -84,6 +104,7 @@ static struct changing *begin(struct http_request *request, struct api *api)
 	changing->request = request;
 	changing->api = api;
 	changing->who = http_user(request);
+	changing->returns = returns_of(api);
 	return changing;
 }
 

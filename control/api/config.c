@@ -173,6 +173,17 @@ static json_t *restart_needed(const json_t *changes)
 	return list;
 }
 
+/* Those of another configuration that this one did not ask for. */
+static json_t *new_returns(const struct model *now, const struct model *next)
+{
+	json_t *from = plan_return_routes(now), *to = plan_return_routes(next);
+	json_t *list = plan_new_items(from, to);
+
+	json_decref(from);
+	json_decref(to);
+	return list;
+}
+
 /* Takes model, json and findings over. */
 static void plan(struct http_request *request, struct api *api, struct model *model, json_t *json,
 	json_t *findings)
@@ -202,6 +213,8 @@ static void plan(struct http_request *request, struct api *api, struct model *mo
 	json_object_set_new(findings, "restart_needed", restart_needed(changes));
 	json_object_set_new(findings, "changes", changes);
 	json_object_set_new(findings, "touched", plan_touched(now, planning->preview->compiled));
+	json_object_set_new(findings, "return_routes",
+		new_returns(now->model, planning->preview->compiled->model));
 	json_object_set_new(findings, "sets", json_integer((json_int_t)planning->preview->sets));
 	json_object_set_new(
 		findings, "deletions", json_integer((json_int_t)planning->preview->deletions));

@@ -3,6 +3,7 @@
 #include "control/api/api_priv.h"
 
 #include "control/failover/failover.h"
+#include "control/plan/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -206,7 +207,10 @@ void api_get_routes(struct http_request *request, void *arg)
 		json_object_set_new(json, "via_port",
 			api_json_text(route->via_port.n > 0 ? route->via_port.names[0] : NULL));
 		json_object_set_new(json, "masquerade", json_boolean(route->masquerade));
-		json_object_set_new(json, "return_routes", api_return_routes(c->model, route));
+		json_object_set_new(json, "return_routes", plan_return_routes_of(c->model, route));
+		json_object_set_new(json, "unanswered",
+			json_boolean(c->route_ids[i] < n &&
+				     api_is_unanswered(route, &rows[c->route_ids[i]])));
 		json_object_set_new(json, "metric", json_integer(route->metric));
 		json_object_set_new(json, "distribute_to", api_json_names(&route->distribute_to));
 		json_object_set_new(json, "distribute_to_ports", api_json_names(&route->to_ports));

@@ -124,6 +124,62 @@ static void look_at_routers(struct problems *problems, struct api *api, const st
 	}
 }
 
+/* Asked often enough, and nothing back: each route once. */
+static void look_at_answers(struct problems *problems, struct api *api, const struct compiled *c)
+{
+	uint32_t n;
+	struct api_count_pair *rows = api_read_rows(api, API_SECTION_ROUTES, sizeof(*rows), &n);
+
+	for (size_t i = 0; i < c->model->tables[MODEL_ROUTE].n; i++) {
+		const struct model_route *route = model_route_at(c->model, i);
+
+		if (c->route_ids[i] < n && api_is_unanswered(route, &rows[c->route_ids[i]]))
+			add(problems, DIAG_NO_ANSWERS,
+				json_sprintf("route %s: %llu packets went out and none came back",
+					route->object.name,
+					(unsigned long long)rows[c->route_ids[i]].packets),
+				"sallyport routes");
+	}
+	free(rows);
+}
+
+static const char *first_selector(const struct compiled *c, const struct model_exit_node *exit_node)
+{
+	for (size_t i = 0; i < c->model->tables[MODEL_PEER].n; i++) {
+		const struct compile_set *set = c->set_of_peer[i];
+
+		if (set != NULL && set->selected == exit_node && set->exit_node == NULL)
+			return model_peer_at(c->model, i)->object.name;
+	}
+	return "";
+}
+
+/* Selections outlive the offer: who made them has no exit node then, and should be told of. */
+static void look_at_selections(struct problems *problems, const struct compiled *c)
+{
+	for (size_t i = 0; i < c->model->tables[MODEL_EXIT_NODE].n; i++) {
+		const struct model_exit_node *exit_node = model_exit_node_at(c->model, i);
+		char next[MODEL_NAME_MAX + 40];
+		size_t n = 0;
+
+		for (size_t k = 0; k < c->n_sets; k++) {
+			const struct compile_set *set = c->sets[k];
+
+			if (set->selected == exit_node && set->exit_node == NULL)
+				n += set->members;
+		}
+		if (n == 0)
+			continue;
+		snprintf(next, sizeof(next), "sallyport exit-nodes --as %s",
+			first_selector(c, exit_node));
+		add(problems, DIAG_SELECTION_WITHDRAWN,
+			json_sprintf("exit node %s is selected by %zu peer%s, but not offered any "
+				     "more: nothing of theirs leaves",
+				exit_node->object.name, n, n == 1 ? "" : "s"),
+			next);
+	}
+}
+
 static void look_at_revision(struct problems *problems, struct api *api)
 {
 	struct revision_state state = revision_state(api->revision);
@@ -154,8 +210,11 @@ json_t *api_problems(struct api *api, const struct compiled *c, const json_t *po
 	if (c != NULL)
 		look_at_egress(&problems, api, c);
 	look_at_traffic(&problems, api);
-	if (c != NULL)
+	if (c != NULL) {
 		look_at_routers(&problems, api, c);
+		look_at_answers(&problems, api, c);
+		look_at_selections(&problems, c);
+	}
 	json_array_extend(problems.errors, problems.warnings);
 	json_decref(problems.warnings);
 	return problems.errors;

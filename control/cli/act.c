@@ -7,6 +7,7 @@
 #include "control/cli/cli.h"
 #include "control/conf/conf.h"
 #include "control/expect/expect.h"
+#include "control/plan/plan.h"
 
 struct model *cli_load_model(struct cli *cli, int *code)
 {
@@ -36,18 +37,22 @@ int cli_run_check(struct cli *cli)
 	struct diag *diag;
 	struct model *model = conf_load(cli->args[0], cli->state_dir, &diag);
 	bool good = model != NULL && expect_check(model, diag);
+	json_t *returns = good ? plan_return_routes(model) : json_array();
 	int code = good ? CLI_OK : CLI_USAGE;
 
 	if (cli->json) {
 		json_t *json = diag_json(diag);
 
+		json_object_set(json, "return_routes", returns);
 		cli_print_json(json);
 		json_decref(json);
 	} else {
 		diag_print(diag, stderr, cli->colour);
 		if (good)
 			printf("%s: no errors\n", cli->args[0]);
+		cli_print_returns(cli, returns);
 	}
+	json_decref(returns);
 	model_destroy(&model);
 	diag_destroy(&diag);
 	return code;

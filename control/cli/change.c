@@ -52,7 +52,7 @@ static void print_kept(const json_t *kept)
 		"What was edited and never applied is kept in %s.\n", json_string_value(name));
 }
 
-static void print_changed(const json_t *json)
+static void print_changed(const struct cli *cli, const json_t *json)
 {
 	const char *text = json_string_value(json_object_get(json, "text"));
 	const json_t *ends = json_object_get(json, "trial_ends");
@@ -73,13 +73,15 @@ static void print_changed(const json_t *json)
 	else
 		puts("Nothing has changed.");
 	print_kept(json_object_get(json, "kept"));
+	cli_print_returns(cli, json_object_get(json, "return_routes"));
 	if (!json_is_integer(ends))
 		return;
 	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&at, &tm));
 	printf("On trial: the version before comes back at %s. Keep it: sallyport confirm\n", when);
 }
 
-int cli_changed_as(struct cli *cli, int status, char *body, void (*print)(const json_t *json))
+int cli_changed_as(struct cli *cli, int status, char *body,
+	void (*print)(const struct cli *cli, const json_t *json))
 {
 	json_t *json;
 	int code = CLI_OK;
@@ -98,7 +100,7 @@ int cli_changed_as(struct cli *cli, int status, char *body, void (*print)(const 
 	if (cli->json)
 		cli_print_json(json);
 	else
-		print(json);
+		print(cli, json);
 	json_decref(json);
 	return code;
 }

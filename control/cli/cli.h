@@ -166,6 +166,22 @@ void cli_print_json(const json_t *json);
 /* Follows --json and --output; false if the latter is none of its words. */
 bool cli_set_output(struct cli *cli);
 
+/*
+ * Words of a text on lines of the terminal's width, those from the second one on behind `indent`;
+ * `used` columns of the first line are taken. Ends the line. Not to a terminal: one line.
+ */
+void cli_print_wrapped(const struct cli *cli, size_t used, const char *indent, const char *text);
+
+/* The same, formatted, on a line of its own; `indent` for lines from the second one on. */
+void cli_print_line(const struct cli *cli, const char *indent, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* show.c: of what /api/routes lists the return routes, and which routes wait for them. */
+void cli_print_route_needs(const struct cli *cli, const json_t *routes);
+
+/* plan.c: what plan_return_routes() lists, if there is any, below a heading. */
+void cli_print_returns(const struct cli *cli, const json_t *list);
+
 /* From now on what is printed goes through $PAGER, if this is a terminal and nothing says
  * otherwise. The process, or -1. */
 pid_t cli_pager_start(struct cli *cli);
@@ -223,7 +239,8 @@ char *cli_change_path(const struct cli *cli, const char *path);
 int cli_changed(struct cli *cli, int status, char *body);
 
 /* The same with words of one's own for what has come of it. */
-int cli_changed_as(struct cli *cli, int status, char *body, void (*print)(const json_t *json));
+int cli_changed_as(struct cli *cli, int status, char *body,
+	void (*print)(const struct cli *cli, const json_t *json));
 
 /* plan.c: the list of plan_difference(). */
 void cli_print_changes(const json_t *changes);

@@ -5,34 +5,6 @@
 #include "control/cli/cli.h"
 #include "control/doctor/doctor.h"
 
-/* Long texts: lines of the terminal's width, from the second one on indented. */
-static void print_wrapped(const struct cli *cli, const char *text, const char *indent)
-{
-	size_t width = cli->columns == 0 ? 80 : cli->columns, used = strlen(indent), gap = 0;
-
-	while (*text != '\0') {
-		size_t word = strcspn(text, " \n");
-
-		if (used + gap + word > width && used > strlen(indent)) {
-			printf("\n%s", indent);
-			used = strlen(indent);
-			gap = 0;
-		}
-		printf("%*s%.*s", (int)gap, "", (int)word, text);
-		used += gap + word;
-		text += word;
-		gap = strspn(text, " ");
-		text += gap;
-		if (*text == '\n') {
-			printf("\n%s", indent);
-			used = strlen(indent);
-			gap = strspn(++text, " ");
-			text += gap;
-		}
-	}
-	putchar('\n');
-}
-
 static void print_finding(const struct cli *cli, const json_t *finding)
 {
 	static const struct {
@@ -50,12 +22,12 @@ static void print_finding(const struct cli *cli, const json_t *finding)
 				state);
 	}
 	printf("%s  ", shown);
-	print_wrapped(cli, cli_text(finding, "title"), "      ");
+	cli_print_wrapped(cli, 6, "      ", cli_text(finding, "title"));
 	fputs("      ", stdout);
-	print_wrapped(cli, cli_text(finding, "text"), "      ");
+	cli_print_wrapped(cli, 6, "      ", cli_text(finding, "text"));
 	if (fix != NULL) {
 		fputs("      -> ", stdout);
-		print_wrapped(cli, fix, "         ");
+		cli_print_wrapped(cli, 9, "         ", fix);
 	}
 }
 
@@ -169,6 +141,8 @@ int cli_run_doctor(struct cli *cli)
 	if (cli->json) {
 		cli_print_json(all);
 	} else {
+		if (cli->columns == 0)
+			cli->columns = 80; /* its texts are long: not one line of each in a file */
 		print_part(cli, "machine", json_object_get(all, "machine"));
 		putchar('\n');
 		print_part(cli, cli->as == NULL ? "gateway" : "gateway and peer",

@@ -99,7 +99,7 @@ static const char *way_text(const json_t *way, char *text, size_t size)
 	return text;
 }
 
-static void print_choice(const json_t *json)
+static void print_choice(const struct cli *cli, const json_t *json)
 {
 	const json_t *before = json_object_get(json, "before");
 	const json_t *now = json_object_get(json, "in_use");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The forms of what is printed: JSON, YAML of the same, and a pager on a terminal. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -118,6 +119,58 @@ void cli_print_json(const json_t *json)
 	}
 	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	putchar('\n');
+}
+
+/* As much of a word as goes on a line: what is wider than a whole one is cut anywhere. */
+static size_t part_of(const char *text, size_t width, size_t indent)
+{
+	size_t word = strcspn(text, " \n"), room = width > indent ? width - indent : 1;
+
+	return word > room ? room : word;
+}
+
+void cli_print_wrapped(const struct cli *cli, size_t used, const char *indent, const char *text)
+{
+	size_t width = cli->columns == 0 ? SIZE_MAX : cli->columns, gap = 0;
+	bool fresh = false; /* nothing but the indent on this line */
+
+	while (*text != '\0') {
+		size_t word = part_of(text, width, strlen(indent));
+		bool breaks = *text == '\n';
+
+		if (breaks || (!fresh && used + gap + word > width)) {
+			printf("\n%s", indent);
+			used = strlen(indent);
+			fresh = true;
+			text += breaks;
+			gap = 0;
+			if (breaks)
+				text += strspn(text, " ");
+			continue;
+		}
+		printf("%*s%.*s", (int)gap, "", (int)word, text);
+		used += gap + word;
+		fresh = false;
+		text += word;
+		gap = strspn(text, " ");
+		text += gap;
+	}
+	putchar('\n');
+}
+
+void cli_print_line(const struct cli *cli, const char *indent, const char *format, ...)
+{
+	char *text;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	if (n < 0)
+		abort();
+	cli_print_wrapped(cli, 0, indent, text);
+	free(text);
 }
 
 pid_t cli_pager_start(struct cli *cli)

@@ -53,6 +53,23 @@ void cli_print_changes(const json_t *changes)
 	}
 }
 
+void cli_print_returns(const struct cli *cli, const json_t *list)
+{
+	const json_t *item;
+	size_t i;
+
+	if (json_array_size(list) > 0)
+		cli_print_line(
+			cli, "", "\nNot masqueraded: the networks behind need these routes.");
+	json_array_foreach((json_t *)list, i, item)
+	{
+		bool ours = json_is_string(json_object_get(item, "via"));
+
+		cli_print_line(cli, "      ", "  %s: %s via %s", cli_text(item, "route"),
+			cli_text(item, "to"), ours ? cli_text(item, "via") : "its routing peer");
+	}
+}
+
 static const char *plural(json_int_t n)
 {
 	return n == 1 ? "" : "s";
@@ -192,7 +209,7 @@ static void print_flows(const json_t *flows)
 			(long long)judged, (long long)running);
 }
 
-static void print_plan(const json_t *json)
+static void print_plan(const struct cli *cli, const json_t *json)
 {
 	const json_t *changes = json_object_get(json, "changes"), *touched;
 	const char *text = json_string_value(json_object_get(json, "text"));
@@ -217,6 +234,7 @@ static void print_plan(const json_t *json)
 	{
 		printf("%s needs a restart of the data plane.\n", json_string_value(item));
 	}
+	cli_print_returns(cli, json_object_get(json, "return_routes"));
 	printf("The data plane would be given %lld object%s and lose %lld.\n",
 		(long long)cli_int(json, "sets"), plural(cli_int(json, "sets")),
 		(long long)cli_int(json, "deletions"));
@@ -240,7 +258,7 @@ int cli_run_plan(struct cli *cli)
 	if (cli->json)
 		cli_print_json(json);
 	else
-		print_plan(json);
+		print_plan(cli, json);
 	json_decref(json);
 	return code;
 }

@@ -137,25 +137,23 @@ static void via_cell(struct cli_table *table, const json_t *route)
 	cli_table_cell(table, "%s", text);
 }
 
-/* What the networks behind must know where nothing is masqueraded. */
-static void print_returns(const json_t *routes)
+void cli_print_route_needs(const struct cli *cli, const json_t *routes)
 {
-	const json_t *route, *back;
-	bool begun = false;
-	size_t i, k;
+	json_t *all = json_array();
+	const json_t *route;
+	size_t i;
 
-	json_array_foreach(routes, i, route)
+	json_array_foreach((json_t *)routes, i, route)
+		json_array_extend(all, json_object_get(route, "return_routes"));
+	cli_print_returns(cli, all);
+	json_decref(all);
+	json_array_foreach((json_t *)routes, i, route)
 	{
-		json_array_foreach(json_object_get(route, "return_routes"), k, back)
-		{
-			bool ours = json_is_string(json_object_get(back, "via"));
-
-			if (!begun)
-				puts("\nNot masqueraded: the networks behind need these routes.");
-			begun = true;
-			printf("  %s: %s via %s\n", cli_text(route, "name"), cli_text(back, "to"),
-				ours ? cli_text(back, "via") : "its routing peer");
-		}
+		if (json_is_true(json_object_get(route, "unanswered")))
+			cli_print_line(cli, "  ",
+				"Route %s has had no answer: does the network behind it have these "
+				"routes?",
+				cli_text(route, "name"));
 	}
 }
 
@@ -186,7 +184,7 @@ int cli_run_routes(struct cli *cli)
 		traffic_cells(table, route);
 	}
 	cli_table_print(cli, &table);
-	print_returns(json_object_get(json, "routes"));
+	cli_print_route_needs(cli, json_object_get(json, "routes"));
 	json_decref(json);
 	return CLI_OK;
 }
@@ -281,7 +279,7 @@ static void endpoint_cell(struct cli_table *table, const json_t *flow, const cha
 }
 
 /* The first one is enough to act on; -j has them all. */
-static void print_hint(const json_t *flows)
+static void print_hint(const struct cli *cli, const json_t *flows)
 {
 	const json_t *flow;
 	size_t i;
@@ -291,7 +289,8 @@ static void print_hint(const json_t *flows)
 		const char *hint = json_string_value(json_object_get(flow, "hint"));
 
 		if (hint != NULL) {
-			printf("\n%s\n", hint);
+			putchar('\n');
+			cli_print_wrapped(cli, 0, "", hint);
 			return;
 		}
 	}
@@ -332,7 +331,7 @@ int cli_run_flows(struct cli *cli)
 		cli_table_cell(table, "%s", cli_text(flow, "rule"));
 	}
 	cli_table_print(cli, &table);
-	print_hint(json_object_get(json, "flows"));
+	print_hint(cli, json_object_get(json, "flows"));
 	json_decref(json);
 	return CLI_OK;
 }

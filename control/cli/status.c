@@ -6,6 +6,8 @@
 
 enum { LIST_TEXT = 512 };
 
+#define INDENT "             "
+
 static void print_ports(struct cli *cli, const json_t *status)
 {
 	static const char *const headers[] = {
@@ -62,13 +64,14 @@ static void print_problems(const struct cli *cli, const json_t *status)
 	{
 		bool error = strcmp(cli_text(problem, "severity"), "error") == 0;
 
-		printf("%s%s%s %s %s\n       -> %s\n",
+		printf("%s%s%s %s ",
 			!cli->colour ? ""
 			: error      ? "\033[1;31m"
 				     : "\033[33m",
 			error ? "ERROR " : "WARN  ", cli->colour ? "\033[0m" : "",
-			cli_text(problem, "code"), cli_text(problem, "message"),
-			cli_text(problem, "next"));
+			cli_text(problem, "code"));
+		cli_print_wrapped(cli, 14, "       ", cli_text(problem, "message"));
+		cli_print_line(cli, "          ", "       -> %s", cli_text(problem, "next"));
 	}
 }
 
@@ -87,12 +90,14 @@ static void print_head(const struct cli *cli, const json_t *status, bool good)
 		cli_age(cli_int(status, "started"), age));
 	print_problems(cli, status);
 	if (json_is_true(json_object_get(dataplane, "connected")))
-		printf("data plane  generation %lld  up %s  cipher %s  drops %lld\n",
+		cli_print_line(cli, "            ",
+			"data plane  generation %lld  up %s  cipher %s  drops %lld",
 			(long long)cli_int(dataplane, "generation"),
 			cli_age(cli_int(dataplane, "started"), age), cli_text(dataplane, "aead"),
 			(long long)cli_int(status, "drops"));
 	else
-		printf("data plane  not connected: %s\n", cli_text(dataplane, "reason"));
+		cli_print_line(cli, "            ", "data plane  not connected: %s",
+			cli_text(dataplane, "reason"));
 	printf("peers       %lld: %lld live, %lld idle, %lld never seen\n\n",
 		(long long)cli_int(peers, "total"), (long long)cli_int(peers, "live"),
 		(long long)cli_int(peers, "idle"), (long long)cli_int(peers, "never"));
@@ -116,33 +121,52 @@ static int check(const char *what, const json_t *status, bool good)
 }
 
 /* What is known of a peer; what is not is left out. */
-static void print_peer(const json_t *peer)
+static void print_peer(const struct cli *cli, const json_t *peer)
 {
 	const char *exit_node = json_string_value(json_object_get(peer, "exit_node"));
 	const char *selected = json_string_value(json_object_get(peer, "exit_node_selected"));
 	char text[LIST_TEXT], age[16], rx[16], tx[16], wire_rx[16], wire_tx[16];
 
 	printf("\n%s  %s\n", cli_text(peer, "name"), cli_text(peer, "state"));
-	printf("  addresses  %s\n", cli_list(peer, "addresses", text, sizeof(text)));
+	cli_print_line(
+		cli, INDENT, "  addresses  %s", cli_list(peer, "addresses", text, sizeof(text)));
 	if (json_array_size(json_object_get(peer, "groups")) > 0)
-		printf("  groups     %s\n", cli_list(peer, "groups", text, sizeof(text)));
-	printf("  key        %s\n", cli_text(peer, "public_key"));
+		cli_print_line(cli, INDENT, "  groups     %s",
+			cli_list(peer, "groups", text, sizeof(text)));
+	cli_print_line(cli, INDENT, "  key        %s", cli_text(peer, "public_key"));
 	if (json_is_string(json_object_get(peer, "endpoint")))
-		printf("  endpoint   %s, path %s\n", cli_text(peer, "endpoint"),
+		cli_print_line(cli, INDENT, "  endpoint   %s, path %s", cli_text(peer, "endpoint"),
 			cli_text(peer, "path"));
 	else
-		puts("  endpoint   unknown: the peer has not been heard from");
+		cli_print_line(
+			cli, INDENT, "  endpoint   unknown: the peer has not been heard from");
 	if (cli_int(peer, "last_handshake") != 0)
-		printf("  handshake  %s ago\n", cli_age(cli_int(peer, "last_handshake"), age));
-	printf("  transfer   %s received, %s sent; with tunnel headers %s, %s\n",
+		cli_print_line(cli, INDENT, "  handshake  %s ago",
+			cli_age(cli_int(peer, "last_handshake"), age));
+	cli_print_line(cli, INDENT, "  transfer   %s received, %s sent; with tunnel headers %s, %s",
 		cli_bytes(cli_int(peer, "rx_bytes"), rx), cli_bytes(cli_int(peer, "tx_bytes"), tx),
 		cli_bytes(cli_int(peer, "wire_rx_bytes"), wire_rx),
 		cli_bytes(cli_int(peer, "wire_tx_bytes"), wire_tx));
-	printf("  flows      %lld\n", (long long)cli_int(peer, "flows"));
+	cli_print_line(cli, INDENT, "  flows      %lld", (long long)cli_int(peer, "flows"));
 	if (exit_node != NULL)
-		printf("  exit node  %s%s\n", exit_node, selected == NULL ? "" : ", selected");
+		cli_print_line(cli, INDENT, "  exit node  %s%s", exit_node,
+			selected == NULL ? "" : ", selected");
 	else if (selected != NULL)
-		printf("  exit node  none: %s is selected, but not offered any more\n", selected);
+		cli_print_line(cli, INDENT,
+			"  exit node  none: %s is selected, but not offered any more", selected);
+}
+
+/* What networks behind must know, and which do not seem to. */
+static int print_route_needs(struct cli *cli)
+{
+	int code;
+	json_t *routes = cli_get(cli, "/api/routes", &code);
+
+	if (routes == NULL)
+		return code;
+	cli_print_route_needs(cli, json_object_get(routes, "routes"));
+	json_decref(routes);
+	return CLI_OK;
 }
 
 static int print_details(struct cli *cli)
@@ -153,9 +177,9 @@ static int print_details(struct cli *cli)
 
 	if (peers == NULL)
 		return code;
-	json_array_foreach(json_object_get(peers, "peers"), i, peer) print_peer(peer);
+	json_array_foreach(json_object_get(peers, "peers"), i, peer) print_peer(cli, peer);
 	json_decref(peers);
-	return CLI_OK;
+	return print_route_needs(cli);
 }
 
 /* JSON with the peers in it. */

@@ -7,27 +7,29 @@
 
 enum { LIST_TEXT = 512 };
 
+#define INDENT "          "
+
 static bool has(const json_t *object, const char *key)
 {
 	return json_is_string(json_object_get(object, key));
 }
 
-static void print_route(const json_t *route)
+static void print_route(const struct cli *cli, const json_t *route)
 {
 	if (json_is_true(json_object_get(route, "host")))
 		puts("route     the gateway itself");
 	else if (has(route, "prefix"))
-		printf("route     %s%s%s\n", cli_text(route, "prefix"),
+		cli_print_line(cli, INDENT, "route     %s%s%s", cli_text(route, "prefix"),
 			has(route, "by") ? "  " : "",
 			has(route, "by") ? cli_text(route, "by") : "");
 	else
 		puts("route     none");
 	if (has(route, "closed_prefix"))
-		printf("closed    %s  %s\n", cli_text(route, "closed_prefix"),
+		cli_print_line(cli, INDENT, "closed    %s  %s", cli_text(route, "closed_prefix"),
 			cli_text(route, "closed_by"));
 }
 
-static void print_steps(const json_t *json)
+static void print_steps(const struct cli *cli, const json_t *json)
 {
 	const json_t *source = json_object_get(json, "source");
 	const json_t *policy = json_object_get(json, "policy");
@@ -36,28 +38,31 @@ static void print_steps(const json_t *json)
 	const json_t *hop = json_object_get(json, "next_hop");
 	char text[LIST_TEXT];
 
-	printf("source    %s  %s %s  set %s\n", cli_text(source, "address"),
+	cli_print_line(cli, INDENT, "source    %s  %s %s  set %s", cli_text(source, "address"),
 		has(source, "peer") ? "peer" : "port",
 		cli_text(source, has(source, "peer") ? "peer" : "port"), cli_text(source, "set"));
 	if (has(source, "selected"))
-		printf("selected  exit node %s\n", cli_text(source, "selected"));
-	print_route(json_object_get(json, "route"));
+		cli_print_line(cli, INDENT, "selected  exit node %s", cli_text(source, "selected"));
+	print_route(cli, json_object_get(json, "route"));
 	if (json_is_object(policy))
-		printf("policy    %s  %s%s%s\n", cli_text(policy, "action"),
+		cli_print_line(cli, INDENT, "policy    %s  %s%s%s", cli_text(policy, "action"),
 			has(policy, "rule") ? cli_text(policy, "rule") : "no rule matches",
 			has(policy, "place") ? "  " : "",
 			has(policy, "place") ? cli_text(policy, "place") : "");
 	if (json_is_object(egress))
-		printf("egress    %s  pool %s\n", cli_list(egress, "addresses", text, sizeof(text)),
+		cli_print_line(cli, INDENT, "egress    %s  pool %s",
+			cli_list(egress, "addresses", text, sizeof(text)),
 			cli_text(egress, "pool"));
 	if (json_is_object(forward))
-		printf("forward   %s  to %s port %lld%s\n", cli_text(forward, "name"),
-			cli_text(forward, "address"), (long long)cli_int(forward, "port"),
+		cli_print_line(cli, INDENT, "forward   %s  to %s port %lld%s",
+			cli_text(forward, "name"), cli_text(forward, "address"),
+			(long long)cli_int(forward, "port"),
 			json_is_true(json_object_get(json, "hairpin"))
 				? ", seen from the egress address"
 				: "");
 	if (json_is_object(hop))
-		printf("next hop  %s %s%s%s%s%s%s  MTU %lld\n", has(hop, "peer") ? "peer" : "port",
+		cli_print_line(cli, INDENT, "next hop  %s %s%s%s%s%s%s  MTU %lld",
+			has(hop, "peer") ? "peer" : "port",
 			cli_text(hop, has(hop, "peer") ? "peer" : "port"),
 			has(hop, "instead_of") ? " (" : "",
 			has(hop, "instead_of") ? cli_text(hop, "instead_of") : "",
@@ -65,8 +70,8 @@ static void print_steps(const json_t *json)
 			has(hop, "address") ? cli_text(hop, "address") : "",
 			(long long)cli_int(hop, "mtu"));
 	if (has(json, "drop"))
-		printf("counted   %s\n", cli_text(json, "drop"));
-	printf("verdict   %s\n", cli_text(json, "verdict"));
+		cli_print_line(cli, INDENT, "counted   %s", cli_text(json, "drop"));
+	cli_print_line(cli, INDENT, "verdict   %s", cli_text(json, "verdict"));
 }
 
 /* Words go into the path of a request as they are. */
@@ -99,7 +104,7 @@ int cli_run_why(struct cli *cli)
 	if (cli->json)
 		cli_print_json(json);
 	else
-		print_steps(json);
+		print_steps(cli, json);
 	json_decref(json);
 	return code;
 }

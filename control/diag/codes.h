@@ -210,6 +210,15 @@
 		"Nothing was heard from it for failover.dead_after_s seconds, though it was "      \
 		"asked. Another peer of its network has taken over, if one is up; it is used "     \
 		"again when it has been heard for failover.return_after_s seconds.")               \
+	X(1109, NO_ANSWERS, DIAG_WARNING, "a route has had no answer",                             \
+		"Packets went out by a route without masquerading and none came back. Most "       \
+		"often the network behind it has no route back: `sallyport routes` says which "    \
+		"it needs, and by which address. `sallyport flows` shows who waits.")              \
+	X(1110, SELECTION_WITHDRAWN, DIAG_WARNING, "a selected exit node is not offered any more", \
+		"Peers chose it by `exit-nodes select`, and since then its groups, a policy or "   \
+		"`enabled` have changed. Rather than by another address, nothing of theirs "       \
+		"leaves. Offer it again, or take the selection back: `sallyport exit-nodes "       \
+		"deselect --as PEER`; `sallyport exit-nodes --as PEER` says what is missing.")     \
 	X(1120, FILES_BEHIND, DIAG_ERROR, "the files are not what is in force",                    \
 		"The files of the configuration had errors at the start, and the version that "    \
 		"was "                                                                             \

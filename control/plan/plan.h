@@ -28,6 +28,16 @@ enum { PLAN_PEERS_MAX = 200 };
 
 json_t *plan_touched(const struct compiled *from, const struct compiled *to);
 
+/*
+ * What the networks behind routes without masquerading need: a list of {route, to, via}; via null =
+ * the routing peer. Of a whole configuration, or of one route. A new reference.
+ */
+json_t *plan_return_routes(const struct model *model);
+json_t *plan_return_routes_of(const struct model *model, const struct model_route *route);
+
+/* The items of `to` that `from` (NULL = nothing) lacks. A new reference. */
+json_t *plan_new_items(const json_t *from, const json_t *to);
+
 /* Judges running flows by another configuration. */
 struct plan_flows;
 

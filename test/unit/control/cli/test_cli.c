@@ -55,6 +55,14 @@ static void get_peers(struct http_request *request, void *arg)
 			"state", "live", "open", 1, "name", "no", "state", "1.5", "open", 0));
 }
 
+static void get_routes(struct http_request *request, void *arg)
+{
+	http_reply(request, 200,
+		json_pack("{s:[{s:s, s:b, s:[{s:s, s:s, s:s}]}]}", "routes", "name", "office",
+			"unanswered", 1, "return_routes", "route", "office", "to", "100.64.0.0/24",
+			"via", "10.20.0.1"));
+}
+
 static void get_egress(struct http_request *request, void *arg)
 {
 	http_reply(request, 200,
@@ -124,6 +132,7 @@ static const struct http_route routes[] = {
 	{"GET", "/api/status", get_status},
 	{"GET", "/api/drops", get_drops},
 	{"GET", "/api/peers", get_peers},
+	{"GET", "/api/routes", get_routes},
 	{"GET", "/api/egress", get_egress},
 	{"GET", "/api/egress/who", get_who},
 	{"POST", "/api/config/apply", post_apply},
@@ -195,6 +204,8 @@ static void test_show(void **state)
 	assert_shows("-> sallyport doctor");
 	assert_int_equal(run("status", "--details", NULL), CLI_DEGRADED);
 	assert_shows("anna");
+	assert_shows("  office: 100.64.0.0/24 via 10.20.0.1\n");
+	assert_shows("Route office has had no answer");
 	for (size_t i = 0; i < 4; i++) {
 		static const struct {
 			const char *word;
@@ -303,7 +314,7 @@ static void test_exit_codes(void **state)
 {
 	assert_int_equal(run("apply", NULL), CLI_USAGE);
 	assert_shows("x.yaml:1:1: error[SP0201]: text");
-	assert_int_equal(run("routes", NULL), CLI_USAGE); /* a path the server does not know */
+	assert_int_equal(run("forwards", NULL), CLI_USAGE); /* a path the server does not know */
 	assert_int_equal(run("nonsense", NULL), CLI_USAGE);
 	assert_int_equal(run("peer", "nonsense", NULL), CLI_USAGE);
 	assert_int_equal(run("status", "surplus", NULL), CLI_USAGE);
