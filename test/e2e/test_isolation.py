@@ -6,6 +6,7 @@ import config as configs
 import pytest
 from conftest import WORKERS
 from lablib import topology
+from lablib.netns import wait_until
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
@@ -80,6 +81,10 @@ def test_peers_reach_each_other_by_policy_and_no_longer(make_world, workers, fam
                                 "to": {"peers": ["client2"]}, "action": "allow"})
     world.apply(allowed)
     assert client.pings(target, 3, 2)
+    if workers > 1:
+        wait_until(lambda: world.handoffs() > 0, 5, "hand-offs", 0.1)
+    else:
+        assert world.handoffs() == 0
     # the other way round nobody has allowed
     assert not world.clients["client2"].pings(configs.overlay(1, family), 1, 1)
     # a revoked permission cuts the running flow

@@ -20,6 +20,7 @@ FAMILIES = ("v4", "v6")
 
 def config_of(clients, workers):
     config = configs.exit_node(clients, workers)
+    config["ports"] = configs.ports(2)  # for one worker, too: it reads both queues
     for name, mtu in MTUS.items():
         config["peers"][name]["mtu"] = mtu
     config["policies"].append({"name": "each-other", "from": {"groups": ["everyone"]},

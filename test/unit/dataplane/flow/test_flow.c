@@ -692,6 +692,41 @@ static void icmp_error_is_well_formed(void **state)
 	}
 }
 
+/* I10, RFC 1812 4.3.2.2 to 4.3.2.4, RFC 4443 2.4: as much as fits of the packet as it came, from
+ * the gateway's address there. */
+static void icmp_error_quotes_what_fits(void **state)
+{
+	struct packet_spec specs[] = {
+		udp(1, "100.64.0.1", "100.64.0.2"),
+		udp(1, "fd00::1", "fd00::2"),
+	};
+
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned header = i == 0 ? 20 : 40, most = i == 0 ? 576 : 1280;
+		struct rte_mbuf *mbuf, *reply;
+		char src[46], dst[46], expected[46];
+		struct packet_spec seen;
+		struct addr own;
+		uint8_t role;
+
+		specs[i].payload = 1300;
+		specs[i].ttl = 9;
+		mbuf = fake_packet(&specs[i]);
+		assert_int_equal(fake_forward(w, mbuf), GRAPH_ICMP);
+		reply = flow_tell(w, mbuf, &role);
+		assert_non_null(reply);
+		assert_int_equal(rte_pktmbuf_data_len(reply), most);
+		assert_memory_equal(rte_pktmbuf_mtod_offset(reply, void *, header + 8),
+			rte_pktmbuf_mtod(mbuf, void *), most - header - 8);
+		fake_read(reply, &seen, src, dst);
+		assert_true(local_source(fake_copy, 0, i == 0 ? ADDR_V4 : ADDR_V6, &own));
+		assert_string_equal(src, addr_format(&own, expected));
+		assert_int_equal(seen.ttl, 64);
+		rte_pktmbuf_free(reply);
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
 /* I10d: in the class of what it is about, and without its congestion bits. */
 static void icmp_error_has_the_class(void **state)
 {
@@ -873,6 +908,7 @@ int main(void)
 		cmocka_unit_test_setup(burst_of_many_flows, setup),
 		cmocka_unit_test_setup(dump_shows_flows, setup),
 		cmocka_unit_test_setup(icmp_error_is_well_formed, setup),
+		cmocka_unit_test_setup(icmp_error_quotes_what_fits, setup),
 		cmocka_unit_test_setup(icmp_error_has_the_class, setup),
 		cmocka_unit_test_setup(icmp_errors_are_not_about_everything, setup),
 		cmocka_unit_test_setup(icmp_errors_are_limited, setup),

@@ -708,8 +708,8 @@ static void i10c_quench_and_redirect_end_here(void **state)
 	rte_pktmbuf_free(sent);
 }
 
-/* I11, I10c: what is neither an error nor a query that we carry: router discovery, information and
- * address mask requests, and what no standard knows. */
+/* I11, I10b, I10c: what is neither an error nor a query that we carry: router discovery,
+ * information and address mask requests, and what no standard knows. */
 static void i11_other_icmp_ends_here(void **state)
 {
 	static const uint8_t types4[] = {1, 9, 10, 15, 16, 17, 18, 30, 40, 253};
@@ -727,6 +727,12 @@ static void i11_other_icmp_ends_here(void **state)
 		assert_string_equal(out.drop, "icmp_no_query");
 	}
 	assert_int_equal(w->table.live, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct packet_spec query = from_peer(IPPROTO_ICMP, (uint16_t)(50 + i), REMOTE, 0);
+
+		query.icmp_type = i == 0 ? 8 : 13; /* echo, timestamp */
+		assert_int_equal(run(&query).role, GRAPH_SEND);
+	}
 }
 
 /* A TCP connection's way to established; returns the outbound and inbound packets. */
@@ -903,7 +909,6 @@ static void c11_exhaustion_evicts_nobody(void **state)
 	assert_int_equal(figures.blocks_used, 1);
 }
 
-/* The share need not begin or end with a block. */
 /* The code of the ICMP error that a refused packet's sender is told; -1 = none. */
 static int told(const struct packet_spec *spec, const char *drop)
 {
@@ -928,6 +933,44 @@ static int told(const struct packet_spec *spec, const char *drop)
 	}
 	rte_pktmbuf_free(mbuf);
 	return code;
+}
+
+/* B5: whose address has no port left is refused, though another of the pool has some. */
+static void b5_pooling_stays_paired_at_the_end(void **state)
+{
+	static const uint16_t ids[] = {8, 9};
+	const char *address = NULL, *other = NULL;
+	uint32_t stranger = 0;
+
+	fake_egress(8, "198.51.100.8", 2048, 2048);
+	fake_egress(9, "198.51.100.9", 2048, 2048);
+	fake_pool(1, ids, 2);
+	for (uint32_t peer = 1; peer < FAKE_PEERS && stranger == 0; peer++) {
+		struct nat_asked asked = {.set_id = 1, .subscriber = peer};
+		uint16_t options;
+		const struct nat_address *paired;
+
+		assert_int_equal(addr_parse("100.64.0.1", &asked.src), 0);
+		assert_int_equal(addr_parse(REMOTE, &asked.dst), 0);
+		paired = nat_select(fake_copy, &asked, &options);
+		other = nat_address_id(paired) == 8 ? "198.51.100.8" : "198.51.100.9";
+		if (peer == 1)
+			address = other;
+		else if (address != other)
+			stranger = peer;
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
+		struct packet_spec packet = from_peer(protos[i], 4000, REMOTE, 3478);
+
+		assert_string_equal(run(&packet).src, address);
+		packet.sport++;
+		assert_string_equal(run(&packet).drop, "ports_exhausted");
+		fake_peer(stranger, 1, "100.64.0.9", NULL);
+		packet.ingress = stranger;
+		packet.src = "100.64.0.9";
+		assert_string_equal(run(&packet).src, other);
+	}
 }
 
 /* I8: the peer has as many flows as it may: 3/13, 1/1. */
@@ -970,6 +1013,7 @@ static void c11_exhaustion_is_told(void **state)
 	assert_int_equal(told(&four, "table_full"), 1);
 }
 
+/* The share need not begin or end with a block. */
 static void ports_stay_in_the_share(void **state)
 {
 	static const uint16_t ids[] = {9};
@@ -1190,6 +1234,7 @@ int main(void)
 		cmocka_unit_test_setup(tcp_from_the_middle_is_refused, setup),
 		cmocka_unit_test_setup(mss_is_clamped, setup),
 		cmocka_unit_test_setup(c11_exhaustion_evicts_nobody, setup),
+		cmocka_unit_test_setup(b5_pooling_stays_paired_at_the_end, setup),
 		cmocka_unit_test_setup(i8_quota_is_told, setup),
 		cmocka_unit_test_setup(c11_exhaustion_is_told, setup),
 		cmocka_unit_test_setup(ports_stay_in_the_share, setup),
