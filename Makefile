@@ -82,13 +82,15 @@ bench: all ## run meson's benchmarks; figures also go to build/meson-logs/benchm
 	@meson test -C $(BUILD) --benchmark --no-rebuild --verbose
 
 .PHONY: analyze
-analyze: all ## gcc's static analyzer (advice), the AEAD's machine code and 10^7 packets through it
+analyze: all ## gcc's static analyzer (advice), the kernels' machine code, and much through them
 	@[ -f build-analyze/build.ninja ] || meson setup -Dc_args=-fanalyzer -Dtests=false build-analyze
 	@ninja -C build-analyze clean >/dev/null
 	@ninja -C build-analyze
-	@scripts/check-aead-asm $(BUILD)
+	@scripts/check-kernel-asm $(BUILD)
 	@AEAD_TEST_PACKETS=10000000 AEAD_TEST_SEED=$$(date +%s) \
 		$(BUILD)/test/unit/dataplane/aead/test_aead_random
+	@X25519_TEST_JOBS=1000000 X25519_TEST_SEED=$$(date +%s) \
+		$(BUILD)/test/unit/dataplane/x25519/test_x25519_random
 
 .PHONY: coverage
 coverage: setup ## line coverage of the unit tests

@@ -4,14 +4,14 @@
  * avx512.c and its tests.
  *
  * Numbers are six limbs of 43 bits, so 2^258 = 8 * 19 = 152 (mod p) wraps around. Three kinds, by
- * what their limbs are below:
+ * what all their limbs are below:
  *
- *     carried   2^43 + 2^21              what multiply(), square() and load() give
- *     sum       2^44 + 2^26              add() of carried ones, add_times_a24()
- *     difference  3 * 2^43 + 2^21        subtract() of carried ones
+ *     carried     2^43 + 2^21      what multiply() and square() give; numbers that are read
+ *     sum         2^44 + 2^27      add() of carried ones, add_times_a24()
+ *     difference  3 * 2^43 + 2^21  subtract() of carried ones
  *
- * Factors may be of any kind, nothing else may be: 152 times a limb is < 152 * (3 * 2^43 + 2^21)
- * < 2^51.9, below the 52 bits that the multiplier looks at. The design note derives the bounds.
+ * All kinds may be multiplied and squared: 152 times a limb is < 2^51.9, and the multiplier looks
+ * at 52 bits. Everything else takes carried ones. The design note derives the bounds.
  */
 #pragma once
 
@@ -24,7 +24,8 @@ enum {
 	LANES = 8,
 	LIMBS = 6,
 	LIMB_BITS = 43,
-	HIGH_SHIFT = 52 - LIMB_BITS, /* high halves weigh 2^9 limbs */
+	HIGH_SHIFT = 52 - LIMB_BITS,              /* high halves weigh 2^9 limbs */
+	TOP_BITS = 255 - (LIMBS - 1) * LIMB_BITS, /* of the last limb of a number below 2^255 */
 	WRAP = 152,
 	A24 = 121665, /* (486662 - 2) / 4, RFC 7748, section 5 */
 };
@@ -62,7 +63,7 @@ INLINE struct number subtract(struct number a, struct number b)
 	return a;
 }
 
-/* All limbs at once: limbs < 2^57 give carries < 2^14, and 152 times that is < 2^21.3. */
+/* All limbs at once: limbs < 2^56.5 give carries < 2^13.5, and 152 times that is < 2^21. */
 INLINE struct number carry(struct number a)
 {
 	const __m512i mask = set1(limb_mask);
@@ -148,7 +149,7 @@ INLINE struct number square(struct number a)
 
 /*
  * a + 121665 e without a carry. The constant is shifted so that products split at the 43 bits of a
- * limb: with e < 2^44.6 a high half is < 2^19, and a low one shifted back is < 2^43. a is carried.
+ * limb: a high half is < 2^19, and a low one shifted back is < 2^43. a is carried, e a difference.
  */
 INLINE struct number add_times_a24(struct number a, struct number e)
 {
@@ -171,4 +172,38 @@ INLINE struct number pick(__mmask8 mask, struct number yes, struct number no)
 	for (unsigned i = 0; i < LIMBS; i++)
 		no.v[i] = _mm512_mask_mov_epi64(no.v[i], mask, yes.v[i]);
 	return no;
+}
+
+/* Carries from limb to limb and takes out what reaches 2^255. */
+INLINE struct number ripple(struct number a)
+{
+	const __m512i mask = set1(limb_mask), top = set1((1ull << TOP_BITS) - 1);
+
+	for (unsigned i = 0; i < LIMBS - 1; i++) {
+		a.v[i + 1] = _mm512_add_epi64(a.v[i + 1], _mm512_srli_epi64(a.v[i], LIMB_BITS));
+		a.v[i] = _mm512_and_si512(a.v[i], mask);
+	}
+	a.v[0] = _mm512_madd52lo_epu64(
+		a.v[0], _mm512_srli_epi64(a.v[LIMBS - 1], TOP_BITS), set1(19));
+	a.v[LIMBS - 1] = _mm512_and_si512(a.v[LIMBS - 1], top);
+	return a;
+}
+
+/*
+ * The one number from 0 to p - 1 of a carried one. The first round takes out at most 8 times 2^255,
+ * so it leaves less than 2^255 + 8 * 19; if the second takes out another less than 8 * 19 is left,
+ * so in any case all limbs are in range after it. What is left is p or above if 19 more reach
+ * 2^255, and then that is what to subtract p by.
+ */
+INLINE struct number reduce(struct number a)
+{
+	struct number b = ripple(ripple(a));
+	__m512i reaches = _mm512_srli_epi64(_mm512_add_epi64(b.v[0], set1(19)), LIMB_BITS);
+
+	for (unsigned i = 1; i < LIMBS; i++)
+		reaches = _mm512_srli_epi64(
+			_mm512_add_epi64(b.v[i], reaches), i < LIMBS - 1 ? LIMB_BITS : TOP_BITS);
+	b.v[0] = _mm512_madd52lo_epu64(b.v[0], reaches, set1(19));
+	b.v[LIMBS - 1] = _mm512_sub_epi64(b.v[LIMBS - 1], _mm512_slli_epi64(reaches, TOP_BITS));
+	return ripple(b);
 }
