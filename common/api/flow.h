@@ -65,3 +65,21 @@ struct api_flow_timeouts_del {
 	uint32_t id;
 	uint32_t zero;
 };
+
+/*
+ * Whose the figures in a row of counters are. The data plane counts by id, and ids are used again:
+ * with another owner, or with the same one after a deletion, the row begins at zero. A data plane
+ * that does not know this goes on where the row stands.
+ */
+struct api_counted_set {
+	struct api_header header;
+	uint32_t section; /* API_SECTION_RULES, _ROUTES, _EGRESS or _FORWARDS */
+	uint32_t id;      /* the row; one beyond the section's end is passed over */
+	uint64_t owner;   /* not 0; the same for as long as it is the same object */
+};
+
+struct api_counted_del {
+	struct api_header header;
+	uint32_t section;
+	uint32_t id;
+};

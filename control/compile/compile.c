@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/api/counters.h"
 #include "common/api/table.h"
 #include "control/conf/conf.h"
 
@@ -35,12 +36,32 @@ void compile_fail(struct builder *b, int error, const char *what)
 	b->what = pool_strdup(b->model->pool, what);
 }
 
+/* The data plane counts by id, and ids are used again: it is told whose the figures are. */
+static void emit_owner(struct builder *b, uint32_t section, uint32_t id, const char *name)
+{
+	struct api_counted_set *set = compile_emit(b, API_COUNTED_SET);
+
+	set->section = section;
+	set->id = id;
+	crypto_shorthash((unsigned char *)&set->owner, (const unsigned char *)name, strlen(name),
+		(const unsigned char[crypto_shorthash_KEYBYTES]){0});
+	set->owner |= 1; /* 0 is nobody */
+}
+
 uint32_t compile_id(struct builder *b, enum store_kind kind, const char *name)
 {
+	static const uint32_t sections[STORE_KINDS] = {
+		[STORE_ROUTE] = API_SECTION_ROUTES,
+		[STORE_EGRESS_ADDR] = API_SECTION_EGRESS,
+		[STORE_POLICY_RULE] = API_SECTION_RULES,
+		[STORE_FORWARD] = API_SECTION_FORWARDS,
+	};
 	uint32_t id = store_id(b->input->store, kind, name);
 
 	if (id == 0)
 		compile_fail(b, -ENOSPC, name);
+	else if (sections[kind] != 0)
+		emit_owner(b, sections[kind], id, name);
 	return id;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/api/flow.h"
 #include "common/api/wireguard.h"
 #include "control/progress/progress.h"
 
@@ -157,6 +158,26 @@ static uint64_t next_generation(const struct program *program)
 	return now + 1;
 }
 
+static bool is_owner(const struct api_header *message)
+{
+	return message->type == API_COUNTED_SET || message->type == API_COUNTED_DEL;
+}
+
+/* A data plane from before there were owners of figures does without them. */
+static void leave_out_owners(struct compile_steps *steps)
+{
+	size_t sets = steps->sets, n = steps->n;
+
+	steps->n = steps->sets = steps->deletions = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (is_owner(steps->messages[i]))
+			continue;
+		steps->messages[steps->n++] = steps->messages[i];
+		steps->sets += i < sets;
+		steps->deletions += i >= sets;
+	}
+}
+
 int sending_start(struct program *program, struct state *from, struct state *to,
 	void (*done)(const struct api_reply *reply, void *arg), struct sending **out)
 {
@@ -173,6 +194,8 @@ int sending_start(struct program *program, struct state *from, struct state *to,
 	s->old = from == NULL ? NULL : from->snapshot->compiled;
 	s->steps = desired_diff(to->pool, from == NULL ? NULL : &from->desired, &to->desired,
 		s->full ? NULL : has_new_secret, s);
+	if (!link_supports(program->link, API_COUNTED_SET))
+		leave_out_owners(&s->steps);
 	s->generation = next_generation(program);
 	s->instance = link_instance(program->link);
 	s->token = link_token();

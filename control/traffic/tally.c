@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The data plane counts by id, and an id's figure never falls while the data plane lives: whoever
- * is given the id goes on from where it is. So what is booked belongs to the id, too. An id's
- * figure remembers of which instance it is, how far it is booked, and for which series it counts:
+ * The data plane counts by id, and ids are used again. So what is booked belongs to the id, too. An
+ * id's figure remembers of which instance it is, how far it is booked, and for which series it
+ * counts:
  *
  *   the same instance     what the figure has risen by is booked for its owner
  *   another instance      it begins at 0: all of it is booked
- *   another owner         the old one is booked a last time, and the new one begins there
+ *   another owner         the old one is booked a last time, and the new one begins there; if the
+ *                         figure has fallen, the data plane began anew for the new one: all of it
+ *                         is the new one's
  *
  * So neither the order nor the number of restarts matters. All of it is held in memory as the
  * database has it; a transaction that fails is taken back in both, by reading everything again.
@@ -358,8 +360,33 @@ static int name_objects(
 	return 0;
 }
 
-/* Whose each id is from now on. One that nobody has any more is remembered, for its next owner. */
-static int hand_over(struct tally *t, uint64_t instance)
+/* Did the data plane begin anew for the one who is to have this id? */
+static bool is_anew(const struct figure *figure, const struct tally_source *source)
+{
+	const struct slots_figure *saved = &figure->saved;
+	struct traffic_counts now;
+
+	return figure->owner != figure->next && saved->instance == source->instance &&
+	       source->read(saved->kind, saved->id, &now, source->arg) &&
+	       has_fallen(&now, &saved->last);
+}
+
+/* Before ids change hands: what they have counted goes to those who had them. */
+static int book_last(struct tally *t, const struct tally_source *source, uint64_t now_s)
+{
+	int rc = 0;
+
+	for (struct figure *f = t->figures; rc == 0 && f != NULL; f = f->hh.next) {
+		if (is_anew(f, source))
+			f->saved.last = (struct traffic_counts){0};
+		else
+			rc = book(t, f, source, now_s);
+	}
+	return rc;
+}
+
+/* Whose each id will be; `fresh_too`: also of ids that nobody had yet. */
+static void name_owners(struct tally *t, uint64_t instance, bool fresh_too)
 {
 	for (struct series *s = t->series; s != NULL; s = s->hh.next) {
 		struct slots_figure fresh = {.kind = s->saved.kind, .instance = instance};
@@ -369,10 +396,17 @@ static int hand_over(struct tally *t, uint64_t instance)
 			continue;
 		fresh.id = s->object->id;
 		figure = find_figure(t, fresh.kind, fresh.id);
-		if (figure == NULL)
+		if (figure == NULL && fresh_too)
 			figure = add_figure(t, &fresh);
-		figure->next = s;
+		if (figure != NULL)
+			figure->next = s;
 	}
+}
+
+/* From now on. An id that nobody has any more is remembered, for its next owner. */
+static int hand_over(struct tally *t, uint64_t instance)
+{
+	name_owners(t, instance, true);
 	for (struct figure *f = t->figures, *after; f != NULL; f = after) {
 		bool of_before = f->saved.instance != instance;
 		bool changed = f->owner != f->next || of_before;
@@ -461,7 +495,9 @@ int tally_assign(struct tally *t, const struct tally_source *source,
 		return rc;
 	rc = name_objects(t, objects, n, now_s);
 	if (rc == 0)
-		rc = book_all(t, source, now_s);
+		name_owners(t, source->instance, false);
+	if (rc == 0)
+		rc = book_last(t, source, now_s);
 	if (rc == 0)
 		rc = hand_over(t, source->instance);
 	if (rc == 0)

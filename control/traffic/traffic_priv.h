@@ -84,8 +84,8 @@ struct tally_object {
 	uint32_t id; /* 0 = counts nowhere */
 };
 
-/* The data plane's figures. They only rise while an instance lives, and belong to an id: another
- * object that is given the id goes on from where they are. */
+/* The data plane's figures. They belong to an id, and rise while an instance lives and one object
+ * has the id; another one begins at 0, or goes on from where they are. */
 struct tally_source {
 	uint64_t instance;
 	bool (*read)(enum traffic_kind kind, uint32_t id, struct traffic_counts *counts, void *arg);

@@ -32,6 +32,8 @@ static int init(void)
 	if (error == 0)
 		error = flow_life_init();
 	if (error == 0)
+		error = flow_counted_init();
+	if (error == 0)
 		error = flow_stats_init();
 	if (error != 0)
 		return error;

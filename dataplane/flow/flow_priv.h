@@ -263,6 +263,15 @@ struct flow_tokens {
 	uint64_t tokens, ms;
 };
 
+/* What has figures of flows beside peers (counted.c). */
+enum flow_counted {
+	FLOW_COUNTED_RULES,
+	FLOW_COUNTED_ROUTES,
+	FLOW_COUNTED_EGRESS,
+	FLOW_COUNTED_FORWARDS,
+	FLOW_COUNTED,
+};
+
 /* Written by its worker only; the main thread reads the counters. */
 struct flow_worker {
 	struct flow_table table;
@@ -456,6 +465,13 @@ void flow_collect_all(struct flow_worker *w);
 uint32_t flow_peer_epoch(uint32_t ident);
 void flow_peer_gone(uint32_t peer); /* main thread */
 void flow_touch(struct flow_worker *w, struct flow *flow, unsigned dir);
+
+/* Whose the figures under an id are (counted.c): what flows that were judged before `since` have
+ * is another's (any thread); and its figures so far, of all workers (main thread). The id is one of
+ * the kind's. */
+int flow_counted_init(void) __attribute__((warn_unused_result)); /* main thread, in init */
+uint32_t flow_counted_since(enum flow_counted kind, uint32_t id);
+struct flow_pair_count flow_counted_sum(enum flow_counted kind, uint32_t id);
 
 /* Counters and the dump (stats.c, dump.c). Main thread, in init. */
 int flow_stats_init(void);

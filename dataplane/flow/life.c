@@ -242,38 +242,57 @@ void flow_touch(struct flow_worker *w, struct flow *flow, unsigned dir)
 	w->touched[w->touched_tail++ & w->touched_mask] = flow_index(&w->table, flow) * 2 + dir;
 }
 
-static void add_pair(struct flow_pair_count *count, unsigned dir, uint64_t packets, uint64_t bytes)
+/* What one direction of a flow has counted since it was looked at last. */
+struct lot {
+	unsigned dir;
+	uint32_t generation; /* judged under */
+	uint64_t packets, bytes;
+};
+
+/* The id may be another's since the flow was judged. */
+static void add_pair(
+	struct flow_pair_count *counts, enum flow_counted kind, uint32_t id, const struct lot *lot)
 {
-	count->packets[dir] += packets;
-	count->bytes[dir] += bytes;
+	if ((int32_t)(lot->generation - flow_counted_since(kind, id)) < 0)
+		return;
+	counts[id].packets[lot->dir] += lot->packets;
+	counts[id].bytes[lot->dir] += lot->bytes;
+}
+
+static bool is_peers_own(const struct flow_worker *w, const struct flow *flow, unsigned dir)
+{
+	uint32_t peer = flow->dir[dir].key.ident;
+
+	return peer < w->peers_max && flow->cold.epoch[dir] == flow_peer_epoch(peer);
 }
 
 static void collect(struct flow_worker *w, struct flow *flow, unsigned dir)
 {
 	struct flow_action *action = &flow->dir[dir].action;
 	uint32_t from = flow->dir[dir].key.ident, to = flow->dir[1 - dir].key.ident;
-	uint64_t packets = action->packets, bytes = action->bytes;
+	const struct flow_cold *cold = &flow->cold;
+	const struct lot lot = {dir, action->generation, action->packets, action->bytes};
 
 	action->packets = 0;
 	action->bytes = 0;
-	flow->packets[dir] += packets;
-	flow->bytes[dir] += bytes;
-	if (from < w->peers_max) {
-		w->peers[from].rx_packets += packets;
-		w->peers[from].rx_bytes += bytes;
+	flow->packets[dir] += lot.packets;
+	flow->bytes[dir] += lot.bytes;
+	if (is_peers_own(w, flow, dir)) {
+		w->peers[from].rx_packets += lot.packets;
+		w->peers[from].rx_bytes += lot.bytes;
 	}
-	if (to < w->peers_max) {
-		w->peers[to].tx_packets += packets;
-		w->peers[to].tx_bytes += bytes;
+	if (is_peers_own(w, flow, 1 - dir)) {
+		w->peers[to].tx_packets += lot.packets;
+		w->peers[to].tx_bytes += lot.bytes;
 	}
-	if (flow->cold.rule < w->rules_max)
-		add_pair(&w->rules[flow->cold.rule], dir, packets, bytes);
-	if (flow->cold.route_id < w->routes_max)
-		add_pair(&w->routes[flow->cold.route_id], dir, packets, bytes);
-	if (flow->cold.forward != 0)
-		add_pair(&w->forwards[flow->cold.forward], dir, packets, bytes);
-	if (flow->cold.egress != 0)
-		add_pair(&w->egress[flow->cold.egress], dir, packets, bytes);
+	if (cold->rule < w->rules_max)
+		add_pair(w->rules, FLOW_COUNTED_RULES, cold->rule, &lot);
+	if (cold->route_id < w->routes_max)
+		add_pair(w->routes, FLOW_COUNTED_ROUTES, cold->route_id, &lot);
+	if (cold->forward != 0)
+		add_pair(w->forwards, FLOW_COUNTED_FORWARDS, cold->forward, &lot);
+	if (cold->egress != 0)
+		add_pair(w->egress, FLOW_COUNTED_EGRESS, cold->egress, &lot);
 }
 
 void flow_collect(struct flow_worker *w, struct flow *flow)

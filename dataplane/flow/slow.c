@@ -481,11 +481,11 @@ enum flow_rejudged flow_rejudge(struct flow_worker *w, struct flow *flow, uint16
 	if (verdict.hairpin && (back->ident & API_IDENT_HAIRPIN) != 0 &&
 		back->ident != API_IDENT_HAIRPIN && flow_hairpin_stands(w, flow))
 		verdict.ident_back = back->ident;
+	flow_collect(w, flow); /* so far it counts for the old rule, route and peer */
 	if (back->ident != verdict.ident_back) {
 		back->ident = verdict.ident_back;
 		flow->cold.epoch[1] = flow_peer_epoch(back->ident);
 	}
-	flow_collect(w, flow); /* what was counted so far counts for the old rule and route */
 	flow_set_actions(w, flow, &verdict);
 	return FLOW_STANDS;
 }

@@ -46,6 +46,7 @@ void flow_peer_made(uint32_t peer)
 {
 	if (peer < dp_config()->max_peers)
 		peer_bases[peer] = sum_peer(peer);
+	stats_expire();
 }
 
 /* Of a peer's row the fields that flows know; the tunnel writes the others. */
@@ -81,10 +82,8 @@ static uint32_t fill_rules(void *rows, uint32_t max)
 	uint32_t n = RTE_MIN(max, dp_config()->max_rules);
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct flow_pair_count sum = {0};
+		const struct flow_pair_count sum = flow_counted_sum(FLOW_COUNTED_RULES, i);
 
-		for (unsigned id = 0; id < dp_config()->workers; id++)
-			add_words(&sum, &flow_worker_get(id)->rules[i], sizeof(sum));
 		fill_pair((struct api_count_pair *)rows + i, &sum);
 	}
 	return n;
@@ -95,10 +94,8 @@ static uint32_t fill_routes(void *rows, uint32_t max)
 	uint32_t n = RTE_MIN(max, dp_config()->max_routes);
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct flow_pair_count sum = {0};
+		const struct flow_pair_count sum = flow_counted_sum(FLOW_COUNTED_ROUTES, i);
 
-		for (unsigned id = 0; id < dp_config()->workers; id++)
-			add_words(&sum, &flow_worker_get(id)->routes[i], sizeof(sum));
 		fill_pair((struct api_count_pair *)rows + i, &sum);
 	}
 	return n;
@@ -109,10 +106,8 @@ static uint32_t fill_forwards(void *rows, uint32_t max)
 	uint32_t n = RTE_MIN(max, (uint32_t)API_FORWARD_MAX);
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct flow_pair_count sum = {0};
+		const struct flow_pair_count sum = flow_counted_sum(FLOW_COUNTED_FORWARDS, i);
 
-		for (unsigned id = 0; id < dp_config()->workers; id++)
-			add_words(&sum, &flow_worker_get(id)->forwards[i], sizeof(sum));
 		fill_pair((struct api_count_pair *)rows + i, &sum);
 	}
 	return n;
@@ -124,13 +119,12 @@ static uint32_t fill_egress(void *rows, uint32_t max)
 	uint32_t n = RTE_MIN(max, (uint32_t)API_EGRESS_ADDR_MAX), used = 0;
 
 	for (uint32_t i = 1; i < n; i++) {
-		struct flow_pair_count sum = {0};
+		struct flow_pair_count sum;
 		struct nat_figures figures;
 
 		if (!nat_figures((uint16_t)i, &figures))
 			continue;
-		for (unsigned id = 0; id < dp_config()->workers; id++)
-			add_words(&sum, &flow_worker_get(id)->egress[i], sizeof(sum));
+		sum = flow_counted_sum(FLOW_COUNTED_EGRESS, i);
 		row[i] = (struct api_count_egress){
 			.tx_packets = sum.packets[0],
 			.tx_bytes = sum.bytes[0],

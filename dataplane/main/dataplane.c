@@ -69,6 +69,7 @@ static int open_session(const struct args *args)
 		.flip = flip,
 		.grace_start = start_grace,
 		.grace_done = grace_done,
+		.committed = stats_committed,
 		.counters_open = stats_open,
 		.counters_close = stats_close,
 	};

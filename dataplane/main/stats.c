@@ -2,6 +2,7 @@
 #include "dataplane/main/stats.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +17,7 @@ static struct counters_section sections[API_COUNTERS_SECTIONS];
 static stats_fill_fn fills[API_COUNTERS_SECTIONS][FILLS_MAX];
 static unsigned section_count;
 static void *memory; /* NULL while no controller is connected */
+static bool expired;
 
 void stats_section(uint32_t id, uint32_t stride, uint32_t rows, stats_fill_fn fill)
 {
@@ -97,4 +99,17 @@ void stats_publish(uint64_t generation)
 	__atomic_store_n(&header->generation, generation, __ATOMIC_RELAXED);
 	__atomic_store_n(&header->updated_ns,
 		(uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, __ATOMIC_RELEASE);
+}
+
+void stats_expire(void)
+{
+	expired = true;
+}
+
+void stats_committed(uint64_t generation, void *arg)
+{
+	(void)arg;
+	if (expired)
+		stats_publish(generation);
+	expired = false;
 }

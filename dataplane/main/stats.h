@@ -18,7 +18,13 @@ typedef uint32_t (*stats_fill_fn)(void *rows, uint32_t max);
  * second feature may fill other fields of the same rows: same id, stride and rows. */
 void stats_section(uint32_t id, uint32_t stride, uint32_t rows, stats_fill_fn fill);
 
+/* Rows changed hands: they are filled before the transaction under way is answered. */
+void stats_expire(void);
+
 /* For dataplane/main. */
+
+/* session_options.committed: fills what a transaction has left without meaning. */
+void stats_committed(uint64_t generation, void *arg);
 
 size_t stats_bytes(void);
 void stats_open(void *base, size_t bytes, void *arg); /* session_options.counters_open */

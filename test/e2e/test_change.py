@@ -200,6 +200,27 @@ def test_peers_come_and_go_by_command(world):
     assert cli(world, "rollback")[0] == 0
 
 
+def test_figures_of_what_has_gone_are_not_the_next_ones(world):
+    """Numbers inside are used again; figures are not, at no moment."""
+    def packets(name, policy):
+        listed = (world.gateway.json("policy")["policies"],
+                  world.gateway.json("exit-nodes")["exit_nodes"])
+        return [next(x["packets"] for x in objects if x["name"] == wanted)
+                for objects, wanted in zip(listed, (policy, name))]
+
+    assert world.clients["client1"].pings(topology.INTERNET["v4"], 3, 5)
+    wait_until(lambda: all(packets("internet", "internet")), 10, "figures")
+    without, other = copy.deepcopy(world.config), copy.deepcopy(world.config)
+    del without["policies"][0], without["exit_nodes"]
+    other["exit_nodes"] = {"elsewhere": other["exit_nodes"]["internet"]}
+    other["policies"][0].update(name="outwards", to={"exit_nodes": ["elsewhere"]})
+    with world.changed(without), world.changed(other):
+        assert packets("elsewhere", "outwards") == [0, 0]
+        assert world.clients["client1"].pings(topology.INTERNET["v4"], 1, 5)
+        wait_until(lambda: packets("elsewhere", "outwards") == [1, 1], 10, "the new ones' figures")
+    assert goes_out(world)
+
+
 def test_a_secret_by_reference(world):
     secret = world.lab.state / "preshared"
     secret.write_text("HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=\n")

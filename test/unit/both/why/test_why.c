@@ -108,11 +108,11 @@ static void take_config(unsigned number)
 	compiled = compile_model(&input, &error, &what);
 	assert_non_null(compiled);
 	fake_reset();
+	w = fake_worker(1024);
 	assert_int_equal(fake_apply_all(compiled->desired.messages, compiled->desired.n), 0);
 	fill_routes(0);
 	fill_routes(1);
 	fill_identities();
-	w = fake_worker(1024);
 }
 
 static void drop_config(void)

@@ -224,6 +224,46 @@ static void test_ids_change_hands(void **state)
 	tally_close(&tally);
 }
 
+/* The data plane begins anew for whoever gets an id: before anybody looked at it, after, and
+ * before the one who had it was booked a last time. */
+static void test_ids_begin_anew(void **state)
+{
+	static const struct tally_object first[] = {{TRAFFIC_EGRESS, "A", "A", 1}};
+	static const struct tally_object second[] = {{TRAFFIC_EGRESS, "B", "B", 1}};
+	struct tally *tally = open_tally(TALLY_SERIES_MAX);
+
+	assign(tally, first, 1, NOON);
+	send(TRAFFIC_EGRESS, 1, 1000);
+	send(TRAFFIC_EGRESS, 1, 1000);
+	book(tally, NOON);
+	assign(tally, NULL, 0, NOON);
+	memset(&rows[TRAFFIC_EGRESS][1], 0, sizeof(rows[0][0]));
+	send(TRAFFIC_EGRESS, 1, 7);
+	assign(tally, second, 1, NOON);
+	book(tally, NOON);
+	expect(tally, TRAFFIC_EGRESS, "A", 2000, NOON);
+	expect(tally, TRAFFIC_EGRESS, "B", 7, NOON);
+
+	send(TRAFFIC_EGRESS, 1, 1);
+	assign(tally, NULL, 0, NOON);
+	assign(tally, first, 1, NOON); /* and only then in the data plane */
+	memset(&rows[TRAFFIC_EGRESS][1], 0, sizeof(rows[0][0]));
+	send(TRAFFIC_EGRESS, 1, 3);
+	book(tally, NOON);
+	expect(tally, TRAFFIC_EGRESS, "A", 2003, NOON);
+	expect(tally, TRAFFIC_EGRESS, "B", 8, NOON);
+
+	send(TRAFFIC_EGRESS, 1, 500);
+	book(tally, NOON);
+	memset(&rows[TRAFFIC_EGRESS][1], 0, sizeof(rows[0][0]));
+	send(TRAFFIC_EGRESS, 1, 4);
+	assign(tally, second, 1, NOON);
+	book(tally, NOON);
+	expect(tally, TRAFFIC_EGRESS, "A", 2503, NOON);
+	expect(tally, TRAFFIC_EGRESS, "B", 12, NOON);
+	tally_close(&tally);
+}
+
 static uint64_t bytes_at(struct tally *tally, enum traffic_range range, uint64_t now, int from_end)
 {
 	struct traffic_point points[TRAFFIC_POINTS_MAX];
@@ -482,6 +522,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_restarts, fresh),
 		cmocka_unit_test_setup(test_ids_change_hands, fresh),
+		cmocka_unit_test_setup(test_ids_begin_anew, fresh),
 		cmocka_unit_test_setup(test_slots, fresh),
 		cmocka_unit_test_setup(test_months, fresh),
 		cmocka_unit_test_setup(test_bounds, fresh),

@@ -15,6 +15,7 @@
 #include "common/api/policy.h"
 #include "dataplane/graph/follow.h"
 #include "dataplane/main/handler.h"
+#include "dataplane/main/stats.h"
 #include "dataplane/main/txn.h"
 #include "dataplane/main/worker.h"
 #include "dataplane/map/map.h"
@@ -63,6 +64,13 @@ uint64_t clock_ms(void)
 unsigned tables_active(void)
 {
 	return fake_copy;
+}
+
+unsigned fake_expiries;
+
+void stats_expire(void)
+{
+	fake_expiries++;
 }
 
 void feature_register(struct feature *feature)
@@ -141,8 +149,8 @@ void fake_start(void)
 	drop_group_flow.base = 1;
 	flow_dump_init();
 	flow_timeouts_init();
-	if (pool == NULL || txn == NULL || flow_life_init() != 0 || nat_init() != 0 ||
-		policy_init() != 0 || map_init() != 0)
+	if (pool == NULL || txn == NULL || flow_life_init() != 0 || flow_counted_init() != 0 ||
+		nat_init() != 0 || policy_init() != 0 || map_init() != 0)
 		abort();
 }
 

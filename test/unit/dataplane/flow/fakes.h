@@ -83,6 +83,7 @@ int fake_apply_all(const struct api_header *const *messages, size_t n);
 void fake_clear(void);
 extern unsigned fake_copy;       /* that workers read */
 extern unsigned fake_drops[256]; /* by reason, of what never reaches the drop node */
+extern unsigned fake_expiries;   /* of published counters */
 
 void fake_policy(uint32_t rule, uint32_t priority, uint32_t set, const char *dst, uint8_t proto,
 	uint16_t flags, uint8_t verdict);

@@ -12,6 +12,7 @@
 
 #include <rte_tcp.h>
 
+#include "common/api/counters.h"
 #include "common/api/flow.h"
 #include "common/api/policy.h"
 #include "common/api/route.h"
@@ -391,6 +392,114 @@ static void change_keeps_port_and_counters(void **state)
 	assert_int_equal(w->routes[3].packets[0], 2);
 	assert_int_equal(w->peers[1].rx_packets, 2);
 	assert_int_equal(w->egress[1].packets[0], 2);
+}
+
+static int own(uint32_t section, uint32_t id, uint64_t owner)
+{
+	struct api_counted_set set = {
+		.header = {.type = API_COUNTED_SET, .length = sizeof(set)},
+		.section = section,
+		.id = id,
+		.owner = owner,
+	};
+	struct api_counted_del del = {
+		.header = {.type = API_COUNTED_DEL, .length = sizeof(del)},
+		.section = section,
+		.id = id,
+	};
+
+	return owner != 0 ? fake_apply(&set) : fake_apply(&del);
+}
+
+/*
+ * Whoever gets an id begins at zero, also if packets of the one before are not collected yet; who
+ * keeps it goes on. The worker collects at its own time.
+ */
+static void ids_change_hands(void **state)
+{
+	static const struct {
+		enum flow_counted kind;
+		uint32_t section, id;
+	} rows[] = {
+		{FLOW_COUNTED_RULES, API_SECTION_RULES, 5},
+		{FLOW_COUNTED_ROUTES, API_SECTION_ROUTES, 3},
+		{FLOW_COUNTED_EGRESS, API_SECTION_EGRESS, 1},
+	};
+	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct flow_pair_count sum;
+
+		setup(state);
+		assert_int_equal(own(rows[i].section, rows[i].id, 77), 0);
+		expect(&packet, GRAPH_SEND, NULL);
+		expect(&packet, GRAPH_SEND, NULL);
+		flow_collect_all(w);
+		expect(&packet, GRAPH_SEND, NULL); /* not collected yet */
+		fake_expiries = 0;
+		assert_int_equal(own(rows[i].section, rows[i].id, 77), 0);
+		assert_int_equal(fake_expiries, 0);
+		assert_int_equal(flow_counted_sum(rows[i].kind, rows[i].id).packets[0], 2);
+		assert_int_equal(own(rows[i].section, rows[i].id, 0), 0);
+		assert_int_equal(own(rows[i].section, rows[i].id, i == 0 ? 77 : 78), 0);
+		assert_int_equal(fake_expiries, 2);
+		assert_int_equal(flow_counted_sum(rows[i].kind, rows[i].id).packets[0], 0);
+		flow_collect_all(w);
+		sum = flow_counted_sum(rows[i].kind, rows[i].id);
+		assert_int_equal(sum.packets[0] + sum.bytes[0] + sum.flows, 0);
+		expect(&packet, GRAPH_SEND, NULL); /* judged anew, for the new one */
+		flow_collect_all(w);
+		sum = flow_counted_sum(rows[i].kind, rows[i].id);
+		assert_int_equal(sum.packets[0], 1);
+		assert_int_equal(sum.bytes[0], 60);
+		/* from hand to hand in one transaction, and a full one that names nobody */
+		assert_int_equal(own(rows[i].section, rows[i].id, 79), 0);
+		assert_int_equal(flow_counted_sum(rows[i].kind, rows[i].id).packets[0], 0);
+		assert_int_equal(w->peers[1].rx_packets, 4);
+		fake_clear();
+		fake_expiries = 0;
+		assert_int_equal(own(rows[i].section, rows[i].id, 79), 0);
+		assert_int_equal(fake_expiries, 1);
+	}
+	assert_int_not_equal(own(API_SECTION_DROPS, 1, 7), 0);
+	assert_int_equal(own(API_SECTION_RULES, 1 << 20, 7), 0); /* not counted here */
+}
+
+/* What a removed peer's flows had not told yet is not the next one's under its id. */
+static void counts_of_a_removed_peer(void **state)
+{
+	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
+
+	expect(&packet, GRAPH_SEND, NULL);
+	flow_peer_gone(1);
+	while (flow_tend(w))
+		;
+	assert_int_equal(w->table.live, 0);
+	assert_int_equal(w->peers[1].rx_packets, 0);
+	expect(&packet, GRAPH_SEND, NULL);
+	flow_collect_all(w);
+	assert_int_equal(w->peers[1].rx_packets, 1);
+}
+
+/* Packets that went to the one routing peer stay its own when the flow goes over to the other. */
+static void counts_before_a_failover(void **state)
+{
+	struct packet_spec packet = udp(1, "100.64.0.1", "10.9.0.5");
+	struct route_hop *hop;
+
+	fake_allow(1, "10.9.0.0/16");
+	fake_allow(2, "10.9.0.0/16");
+	hop = fake_route(1, "10.9.0.0/16", API_NEXT_PEER, 0);
+	hop->peer = 2;
+	fake_peer(3, 2, "100.64.0.3/32", NULL);
+	fake_policy(8, 5, 0, "10.9.0.0/16", 0, 0, API_ALLOW);
+	expect(&packet, GRAPH_SEAL, NULL);
+	hop->peer = 3;
+	world.generation++;
+	expect(&packet, GRAPH_SEAL, NULL);
+	flow_collect_all(w);
+	assert_int_equal(w->peers[2].tx_packets, 1);
+	assert_int_equal(w->peers[3].tx_packets, 1);
 }
 
 static void revoked_permission_cuts_the_flow(void **state)
@@ -897,6 +1006,9 @@ int main(void)
 		cmocka_unit_test_setup(unknown_neighbour_waits, setup),
 		cmocka_unit_test_setup(answer_waits_for_a_neighbour, setup),
 		cmocka_unit_test_setup(change_keeps_port_and_counters, setup),
+		cmocka_unit_test_setup(ids_change_hands, setup),
+		cmocka_unit_test_setup(counts_of_a_removed_peer, setup),
+		cmocka_unit_test_setup(counts_before_a_failover, setup),
 		cmocka_unit_test_setup(revoked_permission_cuts_the_flow, setup),
 		cmocka_unit_test_setup(removed_peer_takes_its_flows, setup),
 		cmocka_unit_test_setup(expiry_by_the_clock, setup),
