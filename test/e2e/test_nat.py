@@ -239,8 +239,9 @@ def test_ports_are_shared(exit_world):
         ask_from(exit_world, 22000, count, HOST, OTHER)
         flows = flows_from(exit_world, range(22000, 22000 + 2 * count))
         # The log of port blocks, which is written a moment later, names no one for such a port.
-        wait_until(lambda: users_of(exit_world, flows[0]["nat_port"]) == ["all who share ports"],
-                   10, "the port block in the log")
+        users = wait_until(lambda: users_of(exit_world, flows[0]["nat_port"]), 10,
+                           "the port block in the log")
+        assert users == ["all who share ports"], flows[0]
     assert len(flows) == count
     users = {}
     for flow in flows:
