@@ -307,13 +307,42 @@ void api_get_history(struct http_request *request, void *arg)
 			"trouble", listing.state.trouble));
 }
 
-/* A version, or, for 0, the files on disk, as they are. */
+static json_t *texts_json(const struct conf_files *files)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < files->n; i++) {
+		char *text = strndup(files->items[i].text, files->items[i].size);
+
+		if (text == NULL)
+			abort();
+		diag_mask(text);
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "name", files->items[i].name, "text", text));
+		free(text);
+	}
+	return list;
+}
+
+/* A wrong value has a place all the same; only what is no YAML has none. */
+static void reply_origins(
+	struct http_request *request, const struct conf_files *files, struct diag *diag)
+{
+	json_t *values = conf_origins(files, diag);
+
+	if (values != NULL)
+		http_reply(request, 200, json_pack("{s:i, s:o}", "schema", 1, "values", values));
+	else
+		http_reply_problem(
+			request, 422, "the configuration has errors", api_json_findings(diag));
+}
+
+/* A version, or, for 0, the files on disk; but for keys, as they are. */
 void api_get_version(struct http_request *request, void *arg)
 {
 	struct api *api = arg;
 	struct conf_files *files = NULL;
 	struct diag *diag = NULL;
-	json_t *list;
 	uint64_t version;
 
 	if (!read_version(http_param(request), &version) &&
@@ -328,12 +357,10 @@ void api_get_version(struct http_request *request, void *arg)
 		diag_destroy(&diag);
 		return;
 	}
-	list = json_array();
-	for (size_t i = 0; i < files->n; i++)
-		json_array_append_new(
-			list, json_pack("{s:s, s:o}", "name", files->items[i].name, "text",
-				      json_stringn(files->items[i].text, files->items[i].size)));
-	http_reply(request, 200, json_pack("{s:o}", "files", list));
+	if (http_query(request, "origin") != NULL)
+		reply_origins(request, files, diag);
+	else
+		http_reply(request, 200, json_pack("{s:o}", "files", texts_json(files)));
 	conf_files_destroy(&files);
 	diag_destroy(&diag);
 }

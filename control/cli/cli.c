@@ -66,6 +66,12 @@ const struct cli_command cli_commands[] = {
 		cli_run_flows},
 	{"drops", "", 0, 0, CLI_ALL | CLI_PAGED, "dropped packets by reason",
 		"Only reasons that have counted something, unless --all is given.", cli_run_drops},
+	{"counters", "[TEXT]", 0, 1, CLI_ALL | CLI_PAGED,
+		"all counters, by their names in /metrics",
+		"Those that have counted something (all with --all) and whose name or labels "
+		"have TEXT in them. A gauge is what it is now, a counter what was since the data "
+		"plane began.",
+		cli_run_counters},
 	{"policy", "", 0, 0, CLI_PAGED, "policies in their order, with what they matched",
 		"The first policy that matches decides; nothing matches = denied.", cli_run_policy},
 	{"why", "SRC DST[:PORT]", 2, 2, CLI_PROTO | CLI_AS,
@@ -179,8 +185,10 @@ const struct cli_command cli_commands[] = {
 		"FROM and TO are versions of the history, or `disk` for the files as they are. "
 		"Layout and comments do not count. Exits with 3 if there are differences.",
 		cli_run_config_diff},
-	{"config show", "[VERSION]", 0, 1, CLI_PAGED, "the files of a version",
-		"Without VERSION, or with `disk`, the files as they are on disk.",
+	{"config show", "[VERSION]", 0, 1, CLI_ORIGIN | CLI_PAGED, "the files of a version",
+		"Without VERSION, or with `disk`, the files as they are on disk. With --origin one "
+		"line for each value instead: its key, what it is, and the file and line that say "
+		"so, or `default`. A key in place of a reference to one is shown as stars.",
 		cli_run_config_show},
 	{"explain", "CODE", 1, 1, 0, "what an error code means",
 		"CODE as findings show it, such as SP0201, or a reason as drops show it, such as "
@@ -265,6 +273,7 @@ const struct cli_option_row cli_options[] = {
 	{CLI_EXIT_NODE, '6', "exit-node", "EXIT-NODE", "only of this exit node"},
 	{CLI_EGRESS, '7', "egress", "ADDRESS", "only of this egress address"},
 	{CLI_RANGE, '8', "range", "hour|day|30d|month", "how far back (hour)"},
+	{CLI_ORIGIN, 'O', "origin", NULL, "where each value comes from"},
 	{CLI_CSV, '9', "csv", NULL, "comma-separated values, times in UTC"},
 	{CLI_SYSTEM_INFO, 'y', "system-info", NULL, "the machine, too"},
 	{CLI_ANONYMIZE, 'z', "anonymize", "default|strict", "replace addresses and names"},

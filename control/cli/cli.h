@@ -59,7 +59,8 @@ enum cli_option {
 	CLI_SYSTEM_INFO = 1 << 19,
 	CLI_ANONYMIZE = 1ll << 31,
 	CLI_BIND = 1ll << 32, /* three options: driver, force, list */
-	CLI_PAGED = 1 << 30,  /* no option: what it prints may be longer than a screen */
+	CLI_ORIGIN = 1ll << 33,
+	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
 };
 
 enum { CLI_OPTIONS_MAX = 64 };
@@ -202,6 +203,9 @@ void cli_table_cell(struct cli_table *table, const char *format, ...)
 /* Prints and frees. */
 void cli_table_print(struct cli *cli, struct cli_table **table);
 
+/* Only frees. */
+void cli_table_drop(struct cli_table **table);
+
 const char *cli_bytes(json_int_t bytes, char text[16]);   /* "1.2 MB" */
 const char *cli_age(json_int_t unix_time, char text[16]); /* "12 s", "-" */
 
@@ -263,6 +267,7 @@ int cli_run_forwards(struct cli *cli);
 int cli_run_flows(struct cli *cli);
 int cli_run_drops(struct cli *cli);
 int cli_run_policy(struct cli *cli);
+int cli_run_counters(struct cli *cli);
 int cli_run_why(struct cli *cli);
 int cli_run_check(struct cli *cli);
 int cli_run_apply(struct cli *cli);

@@ -302,6 +302,28 @@ static void print_files(const json_t *files)
 	}
 }
 
+static void print_origins(struct cli *cli, const json_t *values)
+{
+	static const char *const headers[] = {"KEY", "VALUE", "FROM", NULL};
+	struct cli_table *table = cli_table_create(headers);
+	const json_t *value;
+	size_t i;
+
+	json_array_foreach((json_t *)values, i, value)
+	{
+		const json_t *shown = json_object_get(value, "value");
+		char *text = json_is_string(shown)
+				     ? NULL
+				     : json_dumps(shown, JSON_ENCODE_ANY | JSON_PRESERVE_ORDER);
+
+		cli_table_cell(table, "%s", cli_text(value, "path"));
+		cli_table_cell(table, "%s", text != NULL ? text : json_string_value(shown));
+		cli_table_cell(table, "%s", cli_text(value, "origin"));
+		free(text);
+	}
+	cli_table_print(cli, &table);
+}
+
 int cli_run_config_show(struct cli *cli)
 {
 	const char *version = cli->n_args == 0 ? "disk" : cli->args[0];
@@ -311,12 +333,15 @@ int cli_run_config_show(struct cli *cli)
 
 	if (!is_version_or_disk(version))
 		return refuse_version(version);
-	snprintf(path, sizeof(path), "/api/config/versions/%s", version);
+	snprintf(path, sizeof(path), "/api/config/versions/%s%s", version,
+		cli->given & CLI_ORIGIN ? "?origin=1" : "");
 	json = cli_get(cli, path, &code);
 	if (json == NULL)
 		return code;
 	if (cli->json)
 		cli_print_json(json);
+	else if (cli->given & CLI_ORIGIN)
+		print_origins(cli, json_object_get(json, "values"));
 	else
 		print_files(json_object_get(json, "files"));
 	json_decref(json);

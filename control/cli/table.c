@@ -101,7 +101,6 @@ void cli_table_print(struct cli *cli, struct cli_table **table)
 	struct cli_table *t = *table;
 	size_t widths[COLUMNS_MAX];
 	const char *headers[COLUMNS_MAX];
-	struct pool *pool = t->pool;
 
 	assert(t->n_columns > 0);
 	for (size_t i = 0; i < t->n_columns; i++) {
@@ -122,6 +121,13 @@ void cli_table_print(struct cli *cli, struct cli_table **table)
 		fputs("\033[0m", stdout);
 	for (size_t i = 0; i + t->n_columns <= t->n_cells; i += t->n_columns)
 		print_row(t, t->cells + i, widths);
+	cli_table_drop(table);
+}
+
+void cli_table_drop(struct cli_table **table)
+{
+	struct pool *pool = (*table)->pool; /* it lies in it itself */
+
 	pool_destroy(&pool);
 	*table = NULL;
 }

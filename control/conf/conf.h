@@ -64,6 +64,14 @@ const struct conf_file *conf_files_find(const struct conf_files *files, const ch
 struct model *conf_files_parse(
 	const struct conf_files *files, const char *state_dir, struct diag *diag, json_t **json);
 
+/*
+ * Where each value comes from: a list of {path, value, origin}, origin being "FILE:LINE" or
+ * "default", in the order of the schema; a value that is worked out is "automatic". NULL if a file
+ * is no YAML (findings in diag). Values need not be right. A new reference.
+ */
+json_t *conf_origins(const struct conf_files *files, struct diag *diag)
+	__attribute__((warn_unused_result));
+
 /* Writes or removes one of the files on disk, whole or not at all; folders are made. 0 or -errno.
  */
 int conf_file_write(const struct conf_files *files, const char *name, const char *text, size_t size)

@@ -33,6 +33,7 @@ enum conf_shape {
 	CONF_SHAPE_BOOL,   /* true or false */
 	CONF_SHAPE_FIELDS, /* a mapping of `fields` */
 	CONF_SHAPE_VERSION,
+	CONF_SHAPE_FILE, /* text: the name of a file */
 };
 
 struct conf_field {
@@ -102,6 +103,10 @@ void conf_report(struct conf_reader *r, enum diag_code code, const struct conf_n
 /* Tables of sections.c, for the schema. */
 const struct conf_field *conf_root_fields(void);
 const struct conf_field *conf_object_fields(enum model_kind kind);
+
+/* An object of the kind, or an item of a list of mappings, that nobody has set; in the pool. */
+const void *conf_object_defaults(struct pool *pool, enum model_kind kind);
+const void *conf_item_defaults(struct pool *pool, const struct conf_field *field);
 
 /* One tree of all files, NULL if one of them is no YAML. */
 struct conf_node *conf_merge(struct pool *pool, const struct conf_files *files, struct diag *diag);

@@ -41,6 +41,27 @@ static const struct conf_word protocol_words[] = {{"any", MODEL_ANY}, {"tcp", MO
 static const struct conf_word test_protocol_words[] = {
 	{"tcp", MODEL_TCP}, {"udp", MODEL_UDP}, {"icmp", MODEL_ICMP}, {NULL, 0}};
 
+/* Whatever is said of it must not repeat it. */
+static bool is_key_itself(const struct conf_node *node)
+{
+	struct key key;
+	bool is_key = node->kind == CONF_SCALAR && key_parse(node->text, &key) == 0;
+
+	key_wipe(&key);
+	return is_key;
+}
+
+/* The name of a key's file. */
+static void conf_read_key_file(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	if (is_key_itself(node))
+		conf_report(r, DIAG_BAD_SECRET, node, NULL,
+			"this is a key: write it into a file, and the name of the file here");
+	else
+		conf_read_text(r, node, field, out);
+}
+
 static const struct conf_field gateway_fields[] = {
 	FIELD("name", name, model, gateway_name, .required = true),
 	FIELD("name_servers", addrs, model, name_servers),
@@ -73,7 +94,8 @@ static const struct conf_field port_fields[] = {
 static const struct conf_field wireguard_fields[] = {
 	FIELD("interface", name, model_wireguard, interface, .max = INTERFACE_NAME_MAX),
 	FIELD("private_key", secret, model_wireguard, private_key_file, .max = PATH_BYTES_MAX),
-	FIELD("private_key_file", text, model_wireguard, private_key_file, .max = PATH_BYTES_MAX),
+	FIELD("private_key_file", key_file, model_wireguard, private_key_file,
+		.max = PATH_BYTES_MAX, .shape = CONF_SHAPE_FILE),
 	FIELD("listen_port", u16, model_wireguard, listen_port, .min = 1, .max = 65535),
 	FIELD("also_listen", port_ranges, model_wireguard, also_listen),
 	FIELD("mtu", u16, model_wireguard, mtu, .min = 1280, .max = 8920),
@@ -93,9 +115,11 @@ static const struct conf_field peer_fields[] = {
 	FIELD("description", text, model_peer, description),
 	FIELD("enabled", bool, model_peer, enabled),
 	FIELD("public_key", key, model_peer, public_key),
-	FIELD("public_key_file", text, model_peer, public_key_file, .max = PATH_BYTES_MAX),
+	FIELD("public_key_file", key_file, model_peer, public_key_file, .max = PATH_BYTES_MAX,
+		.shape = CONF_SHAPE_FILE),
 	FIELD("preshared_key", secret, model_peer, preshared_key_file, .max = PATH_BYTES_MAX),
-	FIELD("preshared_key_file", text, model_peer, preshared_key_file, .max = PATH_BYTES_MAX),
+	FIELD("preshared_key_file", key_file, model_peer, preshared_key_file, .max = PATH_BYTES_MAX,
+		.shape = CONF_SHAPE_FILE),
 	FIELD("addresses", addrs, model_peer, addresses, .required = true),
 	FIELD("groups", refs, model_peer, groups, .kind = MODEL_GROUP),
 	FIELD("endpoint", text, model_peer, endpoint_text),
@@ -312,7 +336,11 @@ static void read_key_file(struct conf_reader *r, const struct conf_node *node, c
 	char path[PATH_MAX];
 	int rc;
 
-	if (child == NULL || child->kind != CONF_SCALAR || r->state_dir == NULL)
+	if (child == NULL || child->kind != CONF_SCALAR || r->state_dir == NULL ||
+		is_key_itself(child))
+		return;
+	/* Refused by its reader: what it says may be the secret. */
+	if (strstr(key, "_file") == NULL && !conf_is_secret_ref(child->text))
 		return;
 	rc = conf_key_file_read(r->state_dir, child->text, secret, out);
 	if (rc == -EACCES && secret && conf_key_file_path(r->state_dir, child->text, path) == 0 &&
@@ -640,4 +668,26 @@ const struct conf_field *conf_root_fields(void)
 const struct conf_field *conf_object_fields(enum model_kind kind)
 {
 	return object_kinds[kind].fields;
+}
+
+const void *conf_object_defaults(struct pool *pool, enum model_kind kind)
+{
+	void *object = pool_alloc(pool, object_kinds[kind].size);
+
+	if (object_kinds[kind].init != NULL)
+		object_kinds[kind].init(object);
+	return object;
+}
+
+const void *conf_item_defaults(struct pool *pool, const struct conf_field *field)
+{
+	struct model_policy *policy;
+
+	if (field->fields == egress_rule_fields)
+		return pool_alloc(pool, sizeof(struct model_egress_rule));
+	if (field->fields == test_fields)
+		return pool_alloc(pool, sizeof(struct model_test));
+	policy = pool_alloc(pool, sizeof(*policy));
+	policy->enabled = true; /* as conf_read_policies() begins */
+	return policy;
 }

@@ -15,6 +15,7 @@
 
 enum {
 	ITEMS_MAX = 1000, /* findings that are kept; the rest is only counted */
+	MASK_LINES = 3,   /* before the one that is shown */
 	PATH_SHOWN = 96,  /* characters of a source line that are shown */
 	WORD_MAX = 64,    /* longest word that is compared for a suggestion */
 	DISTANCE_MAX = 3, /* edits beyond which a suggestion would be a guess */
@@ -223,10 +224,26 @@ static uint32_t print_characters(
 	return printed;
 }
 
+/* A line may hold a secret, and this may go into a log; its key may stand on a line before. */
+static void print_masked(
+	FILE *out, const struct source *source, uint32_t line, size_t end, uint32_t first)
+{
+	size_t start = source->line_starts[line - 1];
+	size_t from = source->line_starts[line > MASK_LINES ? line - 1 - MASK_LINES : 0];
+	char *text = strndup(source->text + from, end - from);
+
+	if (text == NULL)
+		return;
+	diag_mask(text);
+	/* A NUL in it ends the copy: what cannot be looked through is not shown. */
+	if (strlen(text) == end - from)
+		print_characters(out, text + (start - from), end - start, first, PATH_SHOWN);
+	free(text);
+}
+
 static void print_source_line(const struct source *source, FILE *out, const struct diag_item *item,
 	const char *accent, const char *plain)
 {
-	size_t start = source->line_starts[item->mark.line - 1];
 	size_t end = item->mark.line < source->n_lines ? source->line_starts[item->mark.line] - 1
 						       : source->size;
 	uint32_t column = item->mark.column == 0 ? 0 : item->mark.column - 1;
@@ -234,7 +251,7 @@ static void print_source_line(const struct source *source, FILE *out, const stru
 	uint32_t length = item->mark.length == 0 ? 1 : item->mark.length;
 
 	fprintf(out, "%5u | ", item->mark.line);
-	print_characters(out, source->text + start, end - start, first, PATH_SHOWN);
+	print_masked(out, source, item->mark.line, end, first);
 	fputs("\n      | ", out);
 	for (uint32_t i = first; i < column; i++)
 		fputc(' ', out);

@@ -91,6 +91,9 @@ const struct diag_code_info *diag_code_at(size_t i);
 
 const char *diag_code_format(enum diag_code code, char text[DIAG_CODE_TEXT_MAX]);
 
+/* Stars in place of keys that somebody wrote into a configuration, in a text of one. */
+void diag_mask(char *text);
+
 /* The candidate nearest to `word` by edit distance, if near enough to be a slip of the hand; or
  * NULL. Returns one of the candidates. */
 const char *diag_suggest(const char *word, const char *const *candidates, size_t n);
