@@ -58,23 +58,51 @@ int cli_run_check(struct cli *cli)
 	return code;
 }
 
-static void print_code(struct cli *cli, const struct diag_code_info *info, bool long_form)
+static const char *severity_of(const struct diag_code_info *info)
 {
-	const char *severity = info->severity == DIAG_ERROR ? "error" : "warning";
+	return info->severity == DIAG_ERROR ? "error" : "warning";
+}
+
+static json_t *code_json(const struct diag_code_info *info)
+{
 	char code[DIAG_CODE_TEXT_MAX];
 
-	diag_code_format(info->code, code);
-	if (cli->json) {
-		json_t *json = json_pack("{s:s, s:s, s:s, s:s}", "code", code, "severity", severity,
-			"title", info->title, "explanation", info->explanation);
+	return json_pack("{s:s, s:s, s:s, s:s}", "code", diag_code_format(info->code, code),
+		"severity", severity_of(info), "title", info->title, "explanation",
+		info->explanation);
+}
 
+static void print_code(struct cli *cli, const struct diag_code_info *info)
+{
+	char code[DIAG_CODE_TEXT_MAX];
+	json_t *json;
+
+	if (cli->json) {
+		json = code_json(info);
 		cli_print_json(json);
 		json_decref(json);
-	} else if (long_form) {
-		printf("%s (%s): %s.\n\n%s\n", code, severity, info->title, info->explanation);
-	} else {
-		printf("%s  %-7s  %s\n", code, severity, info->title);
+		return;
 	}
+	printf("%s (%s): %s.\n\n", diag_code_format(info->code, code), severity_of(info),
+		info->title);
+	cli_print_wrapped(cli, 0, "", info->explanation);
+}
+
+static void print_all_codes(struct cli *cli)
+{
+	const struct diag_code_info *info;
+	json_t *json = json_pack("{s:i, s:[]}", "schema", 1, "codes");
+	char code[DIAG_CODE_TEXT_MAX];
+
+	for (size_t i = 0; (info = diag_code_at(i)) != NULL; i++) {
+		json_array_append_new(json_object_get(json, "codes"), code_json(info));
+		if (!cli->json)
+			printf("%s  %-7s  %s\n", diag_code_format(info->code, code),
+				severity_of(info), info->title);
+	}
+	if (cli->json)
+		cli_print_json(json);
+	json_decref(json);
 }
 
 /* A reason that `drops` shows: the data plane's own words, and what it has counted. */
@@ -113,7 +141,7 @@ int cli_run_explain(struct cli *cli)
 	const struct diag_code_info *info = diag_explain(cli->args[0]);
 
 	if (info != NULL) {
-		print_code(cli, info, true);
+		print_code(cli, info);
 		return CLI_OK;
 	}
 	if (strcmp(cli->args[0], "all") != 0) {
@@ -124,8 +152,7 @@ int cli_run_explain(struct cli *cli)
 			cli->args[0]);
 		return CLI_USAGE;
 	}
-	for (size_t i = 0; (info = diag_code_at(i)) != NULL; i++)
-		print_code(cli, info, false);
+	print_all_codes(cli);
 	return CLI_OK;
 }
 

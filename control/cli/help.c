@@ -105,10 +105,15 @@ int cli_run_help(struct cli *cli)
 
 int cli_run_version(struct cli *cli)
 {
-	if (cli->json)
-		puts("{\"version\": \"" SP_VERSION "\"}");
-	else
+	json_t *json;
+
+	if (cli->json) {
+		json = json_pack("{s:s}", "version", SP_VERSION);
+		cli_print_json(json);
+		json_decref(json);
+	} else {
 		puts("sallyport " SP_VERSION);
+	}
 	return CLI_OK;
 }
 

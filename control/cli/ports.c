@@ -48,8 +48,9 @@ int cli_run_ports(struct cli *cli)
 		json_decref(json);
 	} else {
 		print_rows(cli, rows);
-		puts("\nAnswers to all of these go back the same way. The gateway asks nobody for "
-		     "permission:\nthere is no other service that it needs.");
+		cli_print_line(cli, "",
+			"\nAnswers to all of these go back the same way. The gateway asks nobody "
+			"for permission: there is no other service that it needs.");
 	}
 	json_decref(rows);
 	model_destroy(&model);

@@ -239,13 +239,17 @@ static void tell(struct daemon *d, int error, const char *text)
 static void on_progress(const struct progress *now, void *arg)
 {
 	const struct daemon *d = arg;
+	bool forwards = link_generation(program_link(d->program)) != 0;
 	char text[sizeof(d->status)];
 
 	if (now != NULL && now->total != 0)
 		snprintf(text, sizeof(text), "%s: %" PRIu64 " of %" PRIu64 " %s", now->what,
 			now->done, now->total, now->unit == PROGRESS_BYTES ? "bytes" : "objects");
 	else
-		snprintf(text, sizeof(text), "%s", now != NULL ? now->what : d->status);
+		snprintf(text, sizeof(text), "%s",
+			now != NULL ? now->what
+			: forwards  ? "the configuration is in force"
+				    : d->status);
 	supervisor_say(text);
 }
 

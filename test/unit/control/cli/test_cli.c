@@ -312,6 +312,8 @@ static void test_import(void **state)
 
 static void test_exit_codes(void **state)
 {
+	json_t *json;
+
 	assert_int_equal(run("apply", NULL), CLI_USAGE);
 	assert_shows("x.yaml:1:1: error[SP0201]: text");
 	assert_int_equal(run("forwards", NULL), CLI_USAGE); /* a path the server does not know */
@@ -323,6 +325,10 @@ static void test_exit_codes(void **state)
 	assert_int_equal(run("status", "--socket", "/nowhere/x.sock", NULL), CLI_UNREACHABLE);
 	assert_int_equal(run("explain", "SP0201", NULL), CLI_OK);
 	assert_int_equal(run("explain", "SP9999", NULL), CLI_USAGE);
+	assert_int_equal(run("explain", "all", "-j", NULL), CLI_OK);
+	json = json_loads(output, 0, NULL);
+	assert_true(json_array_size(json_object_get(json, "codes")) > 50);
+	json_decref(json);
 	assert_int_equal(run("explain", "flow.policy", NULL), CLI_OK);
 	assert_shows("flow.policy (reason of drops): no policy.\n");
 	assert_int_equal(run("explain", "flow.polite", NULL), CLI_USAGE);
@@ -486,6 +492,45 @@ static void test_watch(void **state)
 	assert_int_equal(n_ends, 1);
 }
 
+/* "  --name ..." or "  -n, --name ..." */
+static bool has_option_line(const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *at = output; (at = strstr(at, "--")) != NULL; at += 2) {
+		bool starts = (at - output >= 3 && strncmp(at - 3, "\n  ", 3) == 0) ||
+			      (at - output >= 7 && strncmp(at - 7, "\n  -", 4) == 0 &&
+				      strncmp(at - 2, ", ", 2) == 0);
+
+		if (starts && strncmp(at + 2, name, length) == 0 &&
+			strchr(" \n", at[2 + length]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* `COMMAND --help`: usage, every option that it takes and no other; a section of the manual. */
+static void assert_has_help(const struct cli_command *command, const char *manual)
+{
+	char words[64], section[80];
+	char *second;
+
+	snprintf(words, sizeof(words), "%s", command->words);
+	second = strchr(words, ' ');
+	if (second != NULL)
+		*second++ = '\0';
+	assert_int_equal(run(words, "--help", second, NULL), CLI_OK);
+	snprintf(section, sizeof(section), "usage: sallyport %s", command->words);
+	assert_shows(section);
+	for (const struct cli_option_row *o = cli_options; o->name != NULL; o++)
+		assert_int_equal(has_option_line(o->name),
+			o->mask == 0 || (o->mask & command->options) != 0);
+	snprintf(section, sizeof(section), "*%s*", command->words);
+	assert_non_null(strstr(manual, section));
+	for (char *line = strtok(output, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= 80);
+}
+
 static void test_every_command_is_documented(void **state)
 {
 	const char *manual = read_all(MANUAL);
@@ -497,6 +542,9 @@ static void test_every_command_is_documented(void **state)
 		assert_true(c->summary[0] != '\0');
 		assert_shows(c->words);
 	}
+	for (const struct cli_command *c = cli_commands; c->words != NULL; c++)
+		assert_has_help(c, manual);
+	assert_int_equal(run("help", NULL), CLI_OK);
 	for (char *line = strtok(output, "\n"); line != NULL; line = strtok(NULL, "\n"))
 		assert_true(strlen(line) <= 80);
 }

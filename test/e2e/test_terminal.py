@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command as a person and as a script meets it: on a terminal of 80 columns nothing is wider,
+elsewhere there is neither colour nor pager, and whatever shows something says the same as JSON and
+as YAML."""
+import base64
+import fcntl
+import hashlib
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+
+import config as configs
+import pytest
+import yaml
+from conftest import log_folder, needs_programs
+from lablib import topology
+from test_watchdog import Supervisor
+from world import World
+
+INTERNET = topology.INTERNET["v4"]
+LAN_HOST = "10.20.0.10"
+LONG = "a-name-as-long-as-names-may-be-and-as-nobody-would-write-it-63b"
+
+
+def long_names(clients, workers=1):
+    """An exit node, and everything that could make a line long."""
+    config = configs.exit_node(clients, workers)
+    group = f"group-{LONG}"[:63]
+    config["groups"][group] = {}
+    config["peers"][f"peer-{LONG}"[:63]] = {
+        "public_key": base64.b64encode(hashlib.sha256(b"long").digest()).decode(),
+        "addresses": ["100.64.0.99", "fd64::aaaa:bbbb:cccc:dddd"], "groups": [group],
+        "endpoint": "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:51820"}
+    config["routes"] = {f"office-{LONG}"[:63]: {
+        "prefixes": ["10.21.0.0/16", "fd21:1111:2222:3333::/64"], "masquerade": False,
+        "distribute_to": ["everyone"], "acl_groups": ["everyone", group],
+        "via": {"port": "lan", "gateway": LAN_HOST}}}
+    config["routes"][f"office-{LONG}"[:63]]["prefixes"].pop()  # the gateway is IPv4's
+    config["forwards"] = {f"web-{LONG}"[:63]: {
+        "address": topology.EGRESS["client1"]["v4"], "protocol": "tcp", "ports": "8000-8099",
+        "to": {"peer": "client1"}, "from": "any"}}
+    config["policies"].append({"name": f"policy-{LONG}"[:63], "action": "allow",
+                               "from": {"groups": ["everyone", group]},
+                               "to": {"routes": [f"office-{LONG}"[:63]]}})
+    return config
+
+
+@pytest.fixture(scope="module")
+def world(request):
+    needs_programs()
+    world = World(log_folder(request) / "world", long_names)
+    request.node.worlds = [world]
+    try:
+        world.up().connect()
+        world.clients["client1"].wait_handshake()
+        assert world.clients["client1"].pings(INTERNET, 3, 1)
+        world.agent("client1", "udp", "10.21.0.9", 9999, 40400, 0)  # nobody answers
+        yield world
+    finally:
+        world.down()
+
+
+def on_terminal(world, *args, columns=80, **env):
+    """What a terminal of that width is sent, and the exit status."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        list(map(str, world.gateway.cli_command(*args))), stdin=slave, stdout=slave, stderr=slave,
+        env={**world.lab.env(), "TERM": "xterm", "PAGER": "cat", "LC_ALL": "C.UTF-8", **env},
+        start_new_session=True)
+    os.close(slave)
+    seen = b""
+    try:
+        while part := os.read(master, 65536):
+            seen += part
+    except OSError:
+        pass  # the other end has closed
+    os.close(master)
+    return seen.decode().replace("\r\n", "\n"), process.wait(60)
+
+
+SHOWN = [["status"], ["status", "-d"], ["peers"], ["routes"], ["exit-nodes"], ["egress"],
+         ["exit-nodes", "--as", "client1"], ["flows"], ["drops"], ["drops", "--all"], ["policy"],
+         ["forwards"], ["counters"], ["counters", "--all"], ["traffic"], ["history"], ["plan"],
+         ["ports"], ["doctor"], ["doctor", "--as", "client1"], ["config", "show", "--origin"],
+         ["why", "client1", f"{INTERNET}:443"], ["why", "client1", "10.21.0.9:80"],
+         ["why", "client1", "192.168.77.1"], ["why", f"peer-{LONG}"[:63], f"{INTERNET}:443"],
+         ["explain", "SP0201"], ["help"], ["help", "apply"], ["bind", "--list"]]
+
+
+@pytest.mark.parametrize("args", SHOWN, ids=" ".join)
+def test_80_columns_are_enough(world, args):
+    text, _ = on_terminal(world, *args, NO_COLOR="1")
+    assert text.strip() and "\033" not in text
+    wide = [line for line in text.split("\n") if len(line) > 80]
+    assert not wide, "\n".join(wide)
+
+
+def test_colour_and_pager_only_on_a_terminal(world):
+    coloured, _ = on_terminal(world, "status")
+    assert "\033[1m" in coloured
+    plain, _ = on_terminal(world, "status", NO_COLOR="1")
+    ages = re.compile(r"\d+ (s|min|h|[kMG]?B|%)")
+    assert [ages.sub("", line).split() for line in re.sub(r"\033\[[\d;]*m", "", coloured)
+            .split("\n")[:2]] == [ages.sub("", line).split() for line in plain.split("\n")[:2]]
+    paged, _ = on_terminal(world, "peers", PAGER="sed s/^/PAGED/")
+    assert all(line.startswith("PAGED") for line in paged.strip().split("\n"))
+    off, _ = on_terminal(world, "peers", PAGER="")
+    assert "client1" in off and "PAGED" not in off
+    piped = subprocess.run(list(map(str, world.gateway.cli_command("peers"))), text=True,
+                           capture_output=True, check=True, timeout=30,
+                           env={**world.lab.env(), "TERM": "xterm", "PAGER": "sed s/^/PAGED/"})
+    assert "client1" in piped.stdout and "PAGED" not in piped.stdout
+    assert "\033" not in piped.stdout and piped.stderr == ""
+
+
+# Each command with arguments that change nothing; what it exits with.
+ANSWERS = {
+    "status": ([], 0), "peers": ([], 0), "routes": ([], 0), "exit-nodes": ([], 0),
+    "exit-nodes select": (["internet", "--as", "client1"], 0),
+    "exit-nodes deselect": (["--as", "client1"], 0),
+    "egress": ([], 0), "egress list": ([], 0), "forwards": ([], 0), "flows": ([], 0),
+    "egress who": (["192.0.2.77:1"], 3), "drops": ([], 0), "counters": ([], 0), "policy": ([], 0),
+    "why": (["client1", f"{INTERNET}:443"], 0), "ports": ([], 0), "traffic": ([], 0),
+    "bind": (["--list"], 0), "bind confirm": ([], 3), "top": (["-n", "1"], 0),
+    "plan": ([], 0), "apply": ([], 3), "confirm": ([], 2), "history": ([], 0),
+    "config diff": (["1", "disk"], 0), "config show": ([], 0), "explain": (["SP0201"], 0),
+    "peer export": (["client1"], 0), "peer remove": (["nobody"], 2), "version": ([], 0),
+    "schema": ([], 0), "rollback": (["4711"], 2), "dataplane-args": (["@CONFIG"], 0),
+    "check": (["@CONFIG"], 0), "doctor": ([], None), "debug bundle": (["@BUNDLE"], 0),
+    "import wg-quick": (["@WGQUICK"], 0), "peer add": (["client1"], 1),
+}
+# These print packets, pages, or words for a shell.
+OTHERS = {"capture", "trace", "completion", "complete", "help", "man"}
+
+
+def test_every_command_is_in_the_list(world):
+    text = world.gateway.cli("help").stdout.split("commands:\n")[1].split("\noptions")[0]
+    words = {" ".join(re.findall(r"^[a-z-]+(?: [a-z-]+)*", line[2:].split("  ")[0])[:1])
+             for line in text.split("\n") if re.match(r"  [a-z]", line)}
+    words = {re.sub(r" (bash)?$", "", word) for word in words}
+    assert words == set(ANSWERS) | OTHERS
+
+
+def shape(value):
+    """Keys and kinds: figures change from one call to the next."""
+    if isinstance(value, dict):
+        return {key: shape(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__.replace("float", "int")
+
+
+@pytest.mark.parametrize("command", ANSWERS)
+def test_json_and_yaml(world, command, tmp_path):
+    wg_quick = tmp_path / "wg0.conf"
+    wg_quick.write_text("[Interface]\nAddress = 10.8.0.1/24\n")
+    files = {"@CONFIG": world.gateway.config, "@WGQUICK": wg_quick}
+    args, status = ANSWERS[command]
+    shapes = []
+    for form in ("json", "yaml"):
+        files["@BUNDLE"] = tmp_path / f"{form}.tar.gz"
+        if command == "exit-nodes deselect":
+            world.gateway.cli("exit-nodes", "select", "internet", "--as", "client1", check=False)
+        if command == "exit-nodes select":
+            world.gateway.cli("exit-nodes", "deselect", "--as", "client1", check=False)
+        answer = world.gateway.cli(*command.split(), *(files.get(a, a) for a in args), "-o", form,
+                                   check=False, timeout=60)
+        assert status in (None, answer.returncode), answer.stdout + answer.stderr
+        shapes.append(shape(json.loads(answer.stdout) if form == "json"
+                            else yaml.safe_load(answer.stdout)))
+    assert shapes[0] == shapes[1] and shapes[0]
+
+
+def test_origins_and_masks(world):
+    origins = {v["path"]: v for v in world.gateway.json("config", "show", "--origin")["values"]}
+    place = origins["gateway.name"]["origin"]
+    assert re.fullmatch(r".*gateway\.yaml:\d+", place), place
+    assert origins["timeouts.udp"] == {"path": "timeouts.udp", "value": 300, "origin": "default"}
+    # A key in the file is refused, and shown nowhere.
+    good = world.gateway.config.read_text()
+    key = base64.b64encode(bytes(range(32))).decode()
+    config = json.loads(good)
+    config["peers"]["client1"]["preshared_key"] = key
+    try:
+        configs.write(config, world.gateway.config)
+        for args in (["config", "show"], ["config", "show", "disk", "-j"], ["plan"], ["apply"],
+                     ["check", world.gateway.config], ["config", "show", "--origin"]):
+            answer = world.gateway.cli(*args, check=False)
+            assert key not in answer.stdout + answer.stderr, args
+    finally:
+        world.gateway.config.write_text(good)
+
+
+def test_the_supervisor_hears_how_far_it_is(world):
+    supervisor = Supervisor(world.lab.state / "notify")
+    old = world.gateway.control.pid()
+    config = json.loads(world.gateway.config.read_text())
+    good = world.gateway.config.read_text()
+    config["peers"] |= {f"p{n}": {
+        "public_key": base64.b64encode(hashlib.sha256(b"%d" % n).digest()).decode(),
+        "addresses": [f"100.64.{1 + n // 250}.{1 + n % 250}"]} for n in range(1200)}
+    config["wireguard"]["addresses"][0] = "100.64.0.1/16"
+    try:
+        world.gateway.control.set_before(supervisor.environment())
+        world.gateway.control.kill()
+        world.gateway.control.restarted(old)
+        supervisor.hear_until("READY=1")
+        configs.write(config, world.gateway.config)
+        world.gateway.cli("apply", timeout=60)
+        message = supervisor.hear_until("STATUS=programming the data plane")
+        assert re.fullmatch(r"STATUS=programming the data plane: \d+ of \d+ objects", message)
+        supervisor.hear_until("STATUS=the configuration is in force")
+    finally:
+        world.gateway.config.write_text(good)
+        world.gateway.cli("apply", timeout=60)
