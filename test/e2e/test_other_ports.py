@@ -109,6 +109,21 @@ def test_memif_as_server_after_a_crash(bare):
     none_lost(memif.result(memif.start_traffic(5000, 1), 1), 1000)
 
 
+def test_memif_peer_leaves_under_traffic(bare):
+    """DPDK's driver unmaps the rings at once; a worker may be at them (port/memif_guard.c)."""
+    memif = Memif(bare, "server", workers=1)
+    memif.gateway.start()
+    pid = memif.gateway.dataplane.pid()
+    bare.lab.run("gateway", TRAFFIC.with_name("memif_leave"), memif.sockets[0], 60)
+    none_lost(memif.result(memif.start_traffic(5000, 1), 1), 1000)
+    for _ in range(10):  # without a word
+        child = memif.start_traffic(1_000_000, 60)
+        child.kill()
+        child.communicate(timeout=10)
+    none_lost(memif.result(memif.start_traffic(5000, 1), 1), 1000)
+    assert memif.gateway.dataplane.pid() == pid
+
+
 def test_memif_as_client(bare):
     """The other end has to be there first: DPDK's driver tries once."""
     memif = Memif(bare, "client", workers=1)
