@@ -7,14 +7,30 @@
 #include "control/link/link.h"
 #include "control/uapi/uapi_priv.h"
 
-static void allow(struct uapi_device *device, uint32_t peer, const struct prefix *prefix)
-{
-	struct uapi_peer *p = &device->peers[peer];
+/* That a peer has a prefix; there may be 100,000 of them. */
+struct allowed {
+	struct allowed_key {
+		uint32_t peer;
+		struct prefix prefix;
+	} key;
+	UT_hash_handle hh;
+};
 
-	for (size_t i = 0; i < p->n_allowed; i++) {
-		if (prefix_equal(&p->allowed[i], prefix))
-			return;
-	}
+_Static_assert(sizeof(struct allowed_key) == 24, "no padding");
+
+static void allow(struct uapi_device *device, struct allowed **table, uint32_t peer,
+	const struct prefix *prefix)
+{
+	const struct allowed_key key = {peer, *prefix};
+	struct uapi_peer *p = &device->peers[peer];
+	struct allowed *allowed;
+
+	HASH_FIND(hh, *table, &key, sizeof(key), allowed);
+	if (allowed != NULL)
+		return;
+	allowed = pool_alloc(device->pool, sizeof(*allowed));
+	allowed->key = key;
+	HASH_ADD(hh, *table, key, sizeof(key), allowed);
 	p->allowed = pool_grow(device->pool, p->allowed, p->n_allowed, sizeof(*p->allowed));
 	p->allowed[p->n_allowed++] = *prefix;
 }
@@ -22,25 +38,29 @@ static void allow(struct uapi_device *device, uint32_t peer, const struct prefix
 /* The same as the compilation allows: addresses, also_from, and routes by this peer. */
 static void allow_all(struct uapi_device *device, const struct model *m)
 {
+	struct allowed *table = NULL;
+
 	for (uint32_t i = 0; i < device->n; i++) {
 		const struct model_peer *peer = model_peer_at(m, i);
 
 		for (size_t k = 0; k < peer->addresses.n; k++) {
 			struct prefix host = prefix_of_addr(&peer->addresses.items[k]);
 
-			allow(device, i, &host);
+			allow(device, &table, i, &host);
 		}
 		for (size_t k = 0; k < peer->also_from.n; k++)
-			allow(device, i, &peer->also_from.items[k]);
+			allow(device, &table, i, &peer->also_from.items[k]);
 	}
 	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
 		const struct model_route *route = model_route_at(m, i);
 
 		for (size_t v = 0; route->enabled && v < route->via_peers.n; v++) {
 			for (size_t k = 0; k < route->prefixes.n; k++)
-				allow(device, route->via_peers.index[v], &route->prefixes.items[k]);
+				allow(device, &table, route->via_peers.index[v],
+					&route->prefixes.items[k]);
 		}
 	}
+	HASH_CLEAR(hh, table);
 }
 
 /* Counters are up to a second old, events are not. */

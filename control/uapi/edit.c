@@ -9,8 +9,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "control/uapi/uapi_priv.h"
+
+struct work;
+
+/* A prefix that a peer is to be allowed; there may be 100,000 of them. */
+struct grant {
+	struct grant_key {
+		const struct work *work;
+		struct prefix prefix;
+	} key;
+	struct grant *prev, *next; /* of the peer, as they came */
+	UT_hash_handle hh;         /* by peer and prefix */
+	UT_hash_handle
+		hh_of_prefix; /* of peers that are not the file's: a prefix has one of them */
+};
 
 /* What a peer is to be. */
 struct work {
@@ -20,9 +35,8 @@ struct work {
 	const struct key *preshared_key; /* NULL = none */
 	struct endpoint endpoint;        /* as configured, not as learned */
 	uint16_t keepalive;
-	struct prefix *allowed;
+	struct grant *allowed; /* a list */
 	size_t n_allowed;
-	struct work *next_added; /* list of those that are not the file's */
 	UT_hash_handle hh;
 };
 
@@ -31,8 +45,8 @@ struct editor {
 	const struct uapi_device *device;
 	struct pool *pool;
 	struct work *by_key;
-	struct work *added;
-	struct key own; /* public */
+	struct grant *grants, *of_prefix; /* tables */
+	struct key own;                   /* public */
 	bool has_own;
 };
 
@@ -63,6 +77,43 @@ static struct work *add_work(struct editor *e, const struct key *public_key)
 	return work;
 }
 
+static struct grant *find_grant(
+	struct editor *e, const struct work *work, const struct prefix *prefix)
+{
+	struct grant_key key;
+	struct grant *grant;
+
+	memset(&key, 0, sizeof(key)); /* its padding, too */
+	key.work = work;
+	key.prefix = *prefix;
+	HASH_FIND(hh, e->grants, &key, sizeof(key), grant);
+	return grant;
+}
+
+static void add_grant(struct editor *e, struct work *work, const struct prefix *prefix)
+{
+	struct grant *grant = pool_alloc(e->pool, sizeof(*grant));
+
+	grant->key.work = work;
+	grant->key.prefix = *prefix;
+	HASH_ADD(hh, e->grants, key, sizeof(grant->key), grant);
+	if (!of_file(work))
+		HASH_ADD(hh_of_prefix, e->of_prefix, key.prefix, sizeof(grant->key.prefix), grant);
+	DL_APPEND(work->allowed, grant);
+	work->n_allowed++;
+}
+
+static void remove_grant(struct editor *e, struct grant *grant)
+{
+	struct work *work = (struct work *)(uintptr_t)grant->key.work;
+
+	HASH_DELETE(hh, e->grants, grant);
+	if (!of_file(work))
+		HASH_DELETE(hh_of_prefix, e->of_prefix, grant);
+	DL_DELETE(work->allowed, grant);
+	work->n_allowed--;
+}
+
 static void copy_peers(struct editor *e)
 {
 	for (size_t i = 0; i < e->device->n; i++) {
@@ -77,61 +128,37 @@ static void copy_peers(struct editor *e)
 		work->preshared_key = peer->preshared_key;
 		work->endpoint = peer->model->endpoint;
 		work->keepalive = peer->model->persistent_keepalive;
-		work->n_allowed = peer->n_allowed;
-		work->allowed = pool_alloc(e->pool, (peer->n_allowed + 1) * sizeof(struct prefix));
-		if (peer->n_allowed > 0)
-			memcpy(work->allowed, peer->allowed,
-				peer->n_allowed * sizeof(struct prefix));
-		if (!of_file(work)) {
-			work->next_added = e->added;
-			e->added = work;
-		}
+		for (size_t k = 0; k < peer->n_allowed; k++)
+			add_grant(e, work, &peer->allowed[k]);
 	}
 }
 
-static void blank(struct work *work)
+static void disallow_all(struct editor *e, struct work *work)
+{
+	while (work->allowed != NULL)
+		remove_grant(e, work->allowed);
+}
+
+static void blank(struct editor *e, struct work *work)
 {
 	work->present = false;
 	work->preshared_key = NULL;
 	work->endpoint = (struct endpoint){0};
 	work->keepalive = 0;
-	work->n_allowed = 0;
-}
-
-static bool allows(const struct prefix *allowed, size_t n, const struct prefix *prefix)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (prefix_equal(&allowed[i], prefix))
-			return true;
-	}
-	return false;
-}
-
-static void disallow(struct work *work, const struct prefix *prefix)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < work->n_allowed; i++) {
-		if (!prefix_equal(&work->allowed[i], prefix))
-			work->allowed[n++] = work->allowed[i];
-	}
-	work->n_allowed = n;
+	disallow_all(e, work);
 }
 
 /* One prefix has one peer, except where the file's routes have several: those may stay. */
 static void allow(struct editor *e, struct work *work, const struct prefix *prefix)
 {
-	struct prefix *grown;
+	struct grant *other;
 
-	if (allows(work->allowed, work->n_allowed, prefix))
+	if (find_grant(e, work, prefix) != NULL)
 		return;
-	for (struct work *other = e->added; other != NULL; other = other->next_added)
-		disallow(other, prefix);
-	grown = pool_alloc(e->pool, (work->n_allowed + 1) * sizeof(*grown));
-	if (work->n_allowed > 0)
-		memcpy(grown, work->allowed, work->n_allowed * sizeof(*grown));
-	grown[work->n_allowed++] = *prefix;
-	work->allowed = grown;
+	HASH_FIND(hh_of_prefix, e->of_prefix, prefix, sizeof(*prefix), other);
+	if (other != NULL)
+		remove_grant(e, other);
+	add_grant(e, work, prefix);
 }
 
 /* An endpoint that was shown is where the peer is, not where it is configured to be. */
@@ -153,14 +180,11 @@ static void play(struct editor *e, const struct uapi_change *change)
 	HASH_FIND(hh, e->by_key, &change->public_key, KEY_SIZE, work);
 	if (change->remove || (change->update_only && (work == NULL || !work->present))) {
 		if (change->remove && work != NULL)
-			blank(work);
+			blank(e, work);
 		return;
 	}
-	if (work == NULL) {
+	if (work == NULL)
 		work = add_work(e, &change->public_key);
-		work->next_added = e->added;
-		e->added = work;
-	}
 	work->present = true;
 	if (change->has_preshared_key)
 		work->preshared_key =
@@ -170,7 +194,7 @@ static void play(struct editor *e, const struct uapi_change *change)
 	if (change->has_keepalive)
 		work->keepalive = change->keepalive;
 	if (change->replace_allowed)
-		work->n_allowed = 0;
+		disallow_all(e, work);
 	for (size_t i = 0; i < change->n_allowed; i++)
 		allow(e, work, &change->allowed[i]);
 }
@@ -185,7 +209,7 @@ static bool same_preshared_key(const struct work *work)
 }
 
 /* What a peer of the file would lose or gain, or NULL. */
-static const char *difference(const struct work *work)
+static const char *difference(struct editor *e, const struct work *work)
 {
 	const struct uapi_peer *was = work->was;
 
@@ -201,8 +225,9 @@ static const char *difference(const struct work *work)
 		return "'persistent_keepalive'";
 	if (work->n_allowed != was->n_allowed)
 		return "'addresses', 'also_from' or its routes";
-	for (size_t i = 0; i < work->n_allowed; i++) {
-		if (!allows(was->allowed, was->n_allowed, &work->allowed[i]))
+	/* As many as before, and each of them: the same. */
+	for (size_t i = 0; i < was->n_allowed; i++) {
+		if (find_grant(e, work, &was->allowed[i]) == NULL)
 			return "'addresses', 'also_from' or its routes";
 	}
 	return NULL;
@@ -233,7 +258,7 @@ static int check_file_peers(struct editor *e)
 	struct work *work, *next;
 
 	HASH_ITER (hh, e->by_key, work, next) {
-		const char *what = of_file(work) ? difference(work) : NULL;
+		const char *what = of_file(work) ? difference(e, work) : NULL;
 
 		if (what != NULL)
 			return refuse(e, -EPERM,
@@ -280,16 +305,20 @@ static void set_key_file(struct editor *e, const struct work *work, struct model
 static int set_addresses(struct editor *e, const struct work *work, struct model_peer *peer)
 {
 	char text[PREFIX_TEXT_MAX];
+	const struct grant *grant;
 
 	peer->addresses.items =
 		pool_alloc(e->pool, (work->n_allowed + 1) * sizeof(*peer->addresses.items));
-	for (size_t i = 0; i < work->n_allowed; i++) {
-		if (work->allowed[i].length != addr_bits(work->allowed[i].family))
+	DL_FOREACH(work->allowed, grant)
+	{
+		const struct prefix *prefix = &grant->key.prefix;
+
+		if (prefix->length != addr_bits(prefix->family))
 			return refuse(e, -EINVAL,
 				"peer %s: %s is not one address: networks behind a peer belong in "
 				"'routes' of the configuration file",
-				peer->object.name, prefix_format(&work->allowed[i], text));
-		peer->addresses.items[peer->addresses.n++] = prefix_first(&work->allowed[i]);
+				peer->object.name, prefix_format(prefix, text));
+		peer->addresses.items[peer->addresses.n++] = prefix_first(prefix);
 	}
 	return 0;
 }
@@ -338,7 +367,7 @@ int uapi_edit_model(struct uapi_edit *edit, const struct uapi_device *device, st
 	copy_peers(&e);
 	if (request->replace_peers) {
 		HASH_ITER (hh, e.by_key, work, following)
-			blank(work);
+			blank(&e, work);
 	}
 	for (size_t i = 0; i < request->n_changes; i++)
 		play(&e, &request->changes[i]);
@@ -349,6 +378,8 @@ int uapi_edit_model(struct uapi_edit *edit, const struct uapi_device *device, st
 			rc = add_to(&e, work, next);
 	}
 out:
+	HASH_CLEAR(hh, e.grants);
+	HASH_CLEAR(hh_of_prefix, e.of_prefix);
 	HASH_CLEAR(hh, e.by_key);
 	pool_destroy(&e.pool);
 	return rc;

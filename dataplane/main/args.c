@@ -251,7 +251,7 @@ static void set_defaults(struct args *args)
 				.socket_path = "/run/sallyport/dataplane.sock",
 				.max_peers = 1024,
 				.max_flows = 65536,
-				.max_routes = 16384,
+				.max_routes = 262144,
 				.max_rules = 4096,
 				.mbufs = 16384,
 				.mtu_max = 1500,

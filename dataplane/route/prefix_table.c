@@ -15,7 +15,7 @@
 
 enum {
 	NONE = 0,       /* index 0 is never an entry */
-	MANY = 1 << 17, /* routes for which large pages are worth asking */
+	MANY = 1 << 18, /* routes beyond which large pages are worth asking; the default */
 };
 
 struct prefix_table {
@@ -72,7 +72,7 @@ struct prefix_table *prefix_table_create(uint32_t max, int *error)
 		*error = -ENOMEM;
 		return NULL;
 	}
-	if (max >= MANY)
+	if (max > MANY)
 		(void)madvise(table, bytes, MADV_HUGEPAGE);
 	table->bytes = bytes;
 	table->max = max;

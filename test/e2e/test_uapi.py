@@ -204,3 +204,20 @@ def test_set_adds_and_removes_a_peer(world):
     assert not list(world.gateway.state_dir.glob("*.psk"))
     for name in ("client1", "client2"):
         assert world.clients[name].pings(topology.INTERNET["v4"], 2)
+
+
+def test_many_allowed_ips(exit_gateway):
+    """As the kernel's self-test has it: more than fits a message, a page or an option."""
+    world, count = exit_gateway, 131_072
+    guest = world.clients[GUEST].public_key
+    network = configs.overlay(0, "v6").rpartition("::")[0]
+    addresses = {f"{network}::{number >> 16:x}:{number & 0xffff:x}/128"
+                 for number in range(1 << 24, (1 << 24) + count)}
+    text = f"[Peer]\nPublicKey = {guest}\nAllowedIPs = {', '.join(sorted(addresses))}\n"
+    world.gateway.wg("addconf", "sp0", "/dev/stdin", input=text)
+    assert set(gateway_peers(world)[guest]["allowed"].split(",")) == addresses
+    shown = world.gateway.wg("showconf", "sp0").stdout
+    world.gateway.wg("syncconf", "sp0", "/dev/stdin", input=shown)
+    assert world.gateway.wg("showconf", "sp0").stdout == shown
+    world.gateway.wg("set", "sp0", "peer", guest, "remove")
+    assert guest not in gateway_peers(world)
