@@ -173,12 +173,9 @@ static void op_clear_source(void *context, struct handshake_peer *handshake)
 static void op_drop_staged(void *context, struct handshake_peer *handshake)
 {
 	struct wg_peer *peer = peer_of(handshake);
-	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
 
 	staged_drop(peer);
-	if (peer->anchor.addr.family != ADDR_NONE && path != NULL &&
-		!endpoint_equal(&path->remote, &peer->anchor))
-		path_set(peer, &peer->anchor, NULL);
+	path_return(peer);
 }
 
 static void op_zero_keys(void *context, struct handshake_peer *handshake)

@@ -234,6 +234,9 @@ bool path_roamed(const struct wg_peer *peer, unsigned copy, struct wg_path *path
 void path_set(struct wg_peer *peer, const struct endpoint *remote, const struct endpoint *local);
 void path_refresh(struct wg_peer *peer);
 void path_forget_source(struct wg_peer *peer);
+
+/* Nobody answers where the peer was last: back to its anchor, if it has one. */
+void path_return(struct wg_peer *peer);
 void path_clear(struct wg_peer *peer);
 /* False if the next hop is not resolved yet: then nothing was sent, and it has been asked for.
  * received: the message that is answered, or NULL; then its layer-2 source will do as next hop. */

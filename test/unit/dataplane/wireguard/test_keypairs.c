@@ -219,6 +219,34 @@ static void given_up_is_told(void **state)
 	drain();
 }
 
+static struct endpoint endpoint_at(uint8_t host, uint16_t port)
+{
+	return (struct endpoint){
+		.addr = {.family = ADDR_V4, .bytes = {198, 51, 100, host}}, .port = port};
+}
+
+/* Where the name leads is tried again when nobody answers where the peer was last heard; without
+ * a name, or there already, nothing changes. When that is: handshake_time. */
+static void given_up_leads_back_to_the_name(void **state)
+{
+	const struct endpoint name = endpoint_at(9, RIG_CLIENT_PORT), roamed = endpoint_at(10, 7);
+	struct wg_peer *peer = gateway_peer();
+	const struct wg_path *path;
+
+	peer->anchor = (struct endpoint){0};
+	path_set(peer, &roamed, NULL);
+	path_return(peer);
+	path = atomic_load(&peer->path);
+	assert_true(endpoint_equal(&path->remote, &roamed));
+	peer->anchor = name;
+	path_return(peer);
+	path = atomic_load(&peer->path);
+	assert_true(endpoint_equal(&path->remote, &name));
+	path_return(peer);
+	assert_ptr_equal(atomic_load(&peer->path), path);
+	peer->anchor = (struct endpoint){0};
+}
+
 static void nothing_is_left(void **state)
 {
 	struct wg_peer *peer = gateway_peer();
@@ -238,6 +266,7 @@ int main(void)
 		cmocka_unit_test(responder_waits_for_the_first_packet),
 		cmocka_unit_test(initiator_speaks_at_once),
 		cmocka_unit_test(given_up_is_told),
+		cmocka_unit_test(given_up_leads_back_to_the_name),
 		cmocka_unit_test(nothing_is_left),
 	};
 
