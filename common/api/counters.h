@@ -48,6 +48,7 @@ struct api_counters {
 	uint32_t zero;
 	char aead[16]; /* the implementation in use */
 	struct api_section section[API_COUNTERS_SECTIONS];
+	char x25519[16]; /* the implementation in use */
 };
 
 struct api_count_drop {

@@ -123,6 +123,7 @@ void counters_header(const struct counters_view *view, struct api_counters *head
 	header->sections = view->sections;
 	memcpy(header->section, view->section, sizeof(header->section));
 	header->aead[sizeof(header->aead) - 1] = '\0';
+	header->x25519[sizeof(header->x25519) - 1] = '\0';
 }
 
 static const struct api_section *find(

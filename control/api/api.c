@@ -126,7 +126,7 @@ static json_t *dataplane_json(struct api *api)
 	struct link *link = program_link(api->program);
 	bool connected = link_is_connected(link);
 	struct api_counters header = {0};
-	char aead[sizeof(header.aead) + 1] = "";
+	char aead[sizeof(header.aead) + 1] = "", x25519[sizeof(header.x25519) + 1] = "";
 	json_t *json = json_object();
 
 	json_object_set_new(json, "connected", json_boolean(connected));
@@ -135,7 +135,9 @@ static json_t *dataplane_json(struct api *api)
 	json_object_set_new(json, "generation", api_json_count(link_generation(link)));
 	if (connected && link_counters_header(link, &header) == 0) {
 		memcpy(aead, header.aead, sizeof(header.aead));
+		memcpy(x25519, header.x25519, sizeof(header.x25519));
 		json_object_set_new(json, "aead", json_string(aead));
+		json_object_set_new(json, "x25519", json_string(x25519));
 		json_object_set_new(json, "started", api_json_count(header.started_s));
 	}
 	return json;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dataplane/aead/aead.h"
+#include "dataplane/x25519/x25519.h"
 
 enum option_id {
 	OPT_SOCKET = 256,
@@ -30,6 +31,7 @@ enum option_id {
 	OPT_MBUFS,
 	OPT_MTU_MAX,
 	OPT_AEAD,
+	OPT_X25519,
 	OPT_OVERLAY_NAME,
 	OPT_LOG,
 	OPT_VERSION,
@@ -63,6 +65,7 @@ static const struct option_entry {
 	{OPT_MBUFS, "mbufs", "N", 2048, 1 << 24, "packet buffers"},
 	{OPT_MTU_MAX, "mtu-max", "BYTES", 1280, 9000, "largest MTU of any port"},
 	{OPT_AEAD, "aead", "NAME", 0, 0, "cipher implementation (default: the fastest)"},
+	{OPT_X25519, "x25519", "NAME", 0, 0, "X25519 implementation (default: the fastest)"},
 	{OPT_OVERLAY_NAME, "overlay-name", "NAME", 0, 0,
 		"the overlay's interface in the kernel (default: sp0)"},
 	{OPT_LOG, "log", "error|warn|info|debug", 0, 0, "default: info"},
@@ -102,6 +105,9 @@ static void print_help(void)
 	fputs("\nciphers:", stdout);
 	for (unsigned i = 0; aead_name_at(i) != NULL; i++)
 		printf(" %s", aead_name_at(i));
+	fputs("\nX25519:", stdout);
+	for (unsigned i = 0; x25519_name_at(i) != NULL; i++)
+		printf(" %s", x25519_name_at(i));
 	putchar('\n');
 }
 
@@ -202,6 +208,9 @@ static int apply(struct args *args, const struct option_entry *entry, const char
 		return 0;
 	case OPT_AEAD:
 		args->config.aead = text;
+		return 0;
+	case OPT_X25519:
+		args->config.x25519 = text;
 		return 0;
 	case OPT_OVERLAY_NAME:
 		if (text[0] == '\0' || strlen(text) >= IF_NAMESIZE || strchr(text, '/') != NULL)

@@ -31,6 +31,7 @@ struct dp_config {
 	bool cores_shared; /* more threads than cores */
 	const char *socket_path;
 	const char *aead;         /* forced implementation, or NULL */
+	const char *x25519;       /* likewise */
 	const char *overlay_name; /* of the overlay interface; NULL: none (benchmarks) */
 	uint32_t max_peers;       /* highest peer id + 1 */
 	uint32_t max_flows;       /* over all workers */

@@ -113,7 +113,7 @@ static int set_up_core(const struct args *args)
 	rc = aead_select(args->config.aead);
 	if (rc != 0)
 		return failed("cipher", rc);
-	rc = x25519_select(NULL);
+	rc = x25519_select(args->config.x25519);
 	if (rc != 0)
 		return failed("X25519", rc);
 	provide_stats();

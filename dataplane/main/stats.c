@@ -10,6 +10,7 @@
 #include "common/ring/counters.h"
 #include "dataplane/aead/aead.h"
 #include "dataplane/main/config.h"
+#include "dataplane/x25519/x25519.h"
 
 enum { FILLS_MAX = 4 }; /* features that write to one section */
 
@@ -61,6 +62,7 @@ void stats_open(void *base, size_t bytes, void *arg)
 	header->started_s = started();
 	header->workers = dp_config()->workers;
 	snprintf(header->aead, sizeof(header->aead), "%s", aead_name());
+	snprintf(header->x25519, sizeof(header->x25519), "%s", x25519_name());
 }
 
 void stats_close(void *arg)
