@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 import config as configs  # noqa: E402
-from lablib.gateway import Gateway  # noqa: E402
-from lablib.netns import RUN, Lab, LabError  # noqa: E402
+from lablib.gateway import Gateway, have_programs, programs  # noqa: E402
+from lablib.netns import RUN, Lab, LabError, run, wait_until  # noqa: E402
 from world import fresh_prefix  # noqa: E402
 
 
@@ -54,3 +56,24 @@ class Bare:
         left = self.lab.leftovers()
         if left:
             raise LabError(f"left behind: {', '.join(left)}")
+
+
+def start_control(bare, names):
+    """sallyportd alone, with these peers: for what is answered without a data plane."""
+    if not have_programs():
+        pytest.skip(f"the programs are not in {programs()}")
+    peers = {}
+    for number, name in enumerate(names, 2):
+        public = run(["wg", "pubkey"], input=run(["wg", "genkey"]).stdout).stdout.strip()
+        peers[name] = {"public_key": public, "groups": ["everyone"],
+                       "addresses": [f"100.64.0.{number}", f"fd64::{number}"]}
+    gateway = bare.make_gateway({
+        "version": 1, "gateway": {"name": "gw"},
+        "ports": {"uplink": {"device": "net_null0", "addresses": ["10.1.0.1/24"]}},
+        "wireguard": {"private_key_file": "gateway.key",
+                      "addresses": ["100.64.0.1/16", "fd64::1/64"]},
+        "groups": {"everyone": {}}, "peers": peers,
+        "exit_nodes": {"internet": {"offer_to": ["everyone"]}}})
+    gateway.control.start()
+    wait_until(lambda: gateway.cli("peers", check=False).returncode == 0, 30, "sallyportd")
+    return gateway

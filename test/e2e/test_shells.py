@@ -12,9 +12,9 @@ import termios
 import time
 
 import pytest
-from bare import Bare
-from conftest import log_folder, needs_programs
-from lablib.netns import LabError, end_processes, run, wait_until
+from bare import Bare, start_control
+from conftest import log_folder
+from lablib.netns import LabError, end_processes, run
 
 PEERS = ("anna", "anton", "berta")
 MARK = "READY> "
@@ -24,23 +24,10 @@ SECONDS = 30  # for what a shell does at a keystroke
 @pytest.fixture(scope="module")
 def gateway(request):
     """sallyportd alone: what it is asked for are names."""
-    needs_programs()
     bare = Bare(log_folder(request))
     request.node.worlds = [bare]
     try:
-        bare.up()
-        peers = {}
-        for number, name in enumerate(PEERS, 2):
-            private = run(["wg", "genkey"]).stdout
-            public = run(["wg", "pubkey"], input=private).stdout.strip()
-            peers[name] = {"public_key": public, "addresses": [f"100.64.0.{number}"]}
-        gateway = bare.make_gateway({
-            "version": 1, "gateway": {"name": "gw"},
-            "ports": {"uplink": {"device": "net_null0", "addresses": ["10.1.0.1/24"]}},
-            "wireguard": {"private_key_file": "gateway.key", "addresses": ["100.64.0.1/16"]},
-            "peers": peers})
-        gateway.control.start()
-        wait_until(lambda: gateway.cli("peers", check=False).returncode == 0, 30, "sallyportd")
+        gateway = start_control(bare.up(), PEERS)
         # The command as it is typed: with the lab's socket instead of the usual one.
         program = bare.path("bin") / "sallyport"
         program.parent.mkdir()
