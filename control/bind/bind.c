@@ -48,6 +48,18 @@ bool bind_parse_address(const char *text, char address[BIND_ADDRESS_MAX])
 	return true;
 }
 
+bool bind_device_address(const char *device, char address[BIND_ADDRESS_MAX])
+{
+	size_t length = strcspn(device, ",");
+	char text[BIND_ADDRESS_MAX];
+
+	if (length >= sizeof(text))
+		return false;
+	memcpy(text, device, length);
+	text[length] = '\0';
+	return bind_parse_address(text, address);
+}
+
 /* The first line; "" if there is none. */
 static void read_line(const char *path, char *line, size_t size)
 {
@@ -266,6 +278,7 @@ int bind_restore(const struct bind_place *place, const struct bind_card *was)
 int bind_move(const struct bind_place *place, const struct bind_card *card, const char *driver,
 	char text[BIND_TEXT_MAX])
 {
+	struct bind_carried *carried;
 	char path[PATH_MAX];
 	int rc;
 
@@ -280,16 +293,22 @@ int bind_move(const struct bind_place *place, const struct bind_card *card, cons
 	}
 	if (strcmp(driver, "vfio-pci") == 0 && !fits_vfio(place, card, text))
 		return -EPERM;
+	carried = bind_carried_remember(place, card);
 	rc = move(place, card->address, card->driver, driver, is_dpdk(driver) ? driver : "\n");
 	if (rc == 0)
-		return 0;
-	if (bind_restore(place, card) == 0)
+		goto out;
+	if (bind_restore(place, card) == 0) {
+		bind_carried_restore(place, carried);
 		snprintf(text, BIND_TEXT_MAX, "%s does not take %s: %s; it is %s's as before",
 			driver, card->address, strerror(-rc),
 			card->driver[0] == '\0' ? "nobody" : card->driver);
-	else
+	} else {
 		snprintf(text, BIND_TEXT_MAX,
 			"%s does not take %s: %s; nor did %s take it back: dmesg says more", driver,
 			card->address, strerror(-rc), card->driver);
-	return rc == -EACCES || rc == -EPERM ? -EPERM : -EIO;
+	}
+	rc = rc == -EACCES || rc == -EPERM ? -EPERM : -EIO;
+out:
+	bind_carried_forget(&carried);
+	return rc;
 }

@@ -39,6 +39,9 @@ struct bind_card {
 /* "3b:00.0" becomes "0000:3b:00.0". False if it is no address of a PCI device. */
 bool bind_parse_address(const char *text, char address[BIND_ADDRESS_MAX]);
 
+/* The address in a port's device ("0000:3b:00.0,..."); false if it is not a PCI device. */
+bool bind_device_address(const char *device, char address[BIND_ADDRESS_MAX]);
+
 /* -ENOENT if there is no such device. */
 int bind_look(const struct bind_place *place, const char *address, struct bind_card *card)
 	__attribute__((warn_unused_result));
@@ -62,8 +65,8 @@ int bind_move(const struct bind_place *place, const struct bind_card *card, cons
 
 /*
  * From now on a process of its own moves the card back to the driver that it has now, unless
- * bind_confirm() comes within `seconds`. Called before the move. 0 or -errno; -EBUSY if the card
- * is on trial already.
+ * bind_confirm() comes within `seconds`, and gives its interfaces what they carry now: up, MTU,
+ * addresses, routes. Called before the move. 0 or -errno; -EBUSY if the card is on trial already.
  */
 int bind_trial(const struct bind_place *place, const struct bind_card *card, unsigned seconds)
 	__attribute__((warn_unused_result));

@@ -88,10 +88,13 @@ static void leave_group(const struct bind_place *place)
 		close(fd);
 }
 
-static void give_back(const struct bind_place *place, const struct bind_card *was)
+static void give_back(const struct bind_place *place, const struct bind_card *was,
+	const struct bind_carried *carried)
 {
 	int rc = bind_restore(place, was);
 
+	if (rc == 0)
+		bind_carried_restore(place, carried);
 	if (rc == 0)
 		syslog(LOG_NOTICE, "%s was not confirmed: back to %s", was->address,
 			was->driver[0] == '\0' ? "no driver" : was->driver);
@@ -100,7 +103,7 @@ static void give_back(const struct bind_place *place, const struct bind_card *wa
 }
 
 static void stand_watch(const struct bind_place *place, const struct bind_card *card,
-	const char *file, unsigned long long deadline)
+	const struct bind_carried *carried, const char *file, unsigned long long deadline)
 {
 	int null = open("/dev/null", O_RDWR);
 
@@ -113,12 +116,13 @@ static void stand_watch(const struct bind_place *place, const struct bind_card *
 	leave_group(place);
 	wait_until(deadline);
 	if (unlink(file) == 0)
-		give_back(place, card);
+		give_back(place, card, carried);
 }
 
 int bind_trial(const struct bind_place *place, const struct bind_card *card, unsigned seconds)
 {
 	unsigned long long deadline = now_ns() + seconds * 1000000000ULL;
+	struct bind_carried *carried;
 	char file[PATH_MAX];
 	int fd;
 	pid_t child;
@@ -132,7 +136,10 @@ int bind_trial(const struct bind_place *place, const struct bind_card *card, uns
 	if (fd < 0)
 		return -errno;
 	close(fd);
+	carried = bind_carried_remember(place, card); /* it is the child's to give back */
 	child = fork();
+	if (child != 0)
+		bind_carried_forget(&carried);
 	if (child < 0) {
 		unlink(file);
 		return -EAGAIN;
@@ -142,7 +149,7 @@ int bind_trial(const struct bind_place *place, const struct bind_card *card, uns
 		/* Twice, so that it is nobody's child and leads no session. */
 		if (setsid() < 0 || fork() != 0)
 			_exit(0);
-		stand_watch(place, card, file, deadline);
+		stand_watch(place, card, carried, file, deadline);
 		_exit(0);
 	}
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)

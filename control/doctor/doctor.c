@@ -94,25 +94,6 @@ long doctor_number(const struct doctor *d, const char *path)
 	return end == line ? -1 : value;
 }
 
-bool doctor_device_pci(const char *device, char address[16])
-{
-	size_t length = strcspn(device, ",");
-	unsigned domain = 0, bus, slot, function;
-	char text[16], rest;
-
-	if (length >= sizeof(text))
-		return false;
-	snprintf(text, sizeof(text), "%.*s", (int)length, device);
-	if (sscanf(text, "%4x:%2x:%2x.%1x%c", &domain, &bus, &slot, &function, &rest) != 4) {
-		domain = 0;
-		if (sscanf(text, "%2x:%2x.%1x%c", &bus, &slot, &function, &rest) != 3)
-			return false;
-	}
-	snprintf(address, 16, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot & 0xff,
-		function & 0xf);
-	return true;
-}
-
 json_t *doctor_machine(const struct doctor_machine *machine)
 {
 	struct doctor d = {.machine = machine, .findings = json_array()};

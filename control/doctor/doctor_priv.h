@@ -39,6 +39,3 @@ extern const struct doctor_check doctor_network_checks[];
 extern const struct doctor_check doctor_firewall_checks[];
 extern const struct doctor_check doctor_gateway_checks[];
 extern const struct doctor_check doctor_peer_checks[];
-
-/* The PCI address in a port's device string ("0000:3b:00.0,..."), with its domain; or false. */
-bool doctor_device_pci(const char *device, char address[16]);

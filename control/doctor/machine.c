@@ -8,6 +8,7 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "control/bind/bind.h"
 #include "control/doctor/doctor_priv.h"
 
 enum {
@@ -24,7 +25,7 @@ static const struct model_port *next_pci_port(const struct doctor *d, size_t *i,
 	while (m != NULL && *i < m->tables[MODEL_PORT].n) {
 		const struct model_port *port = model_port_at(m, (*i)++);
 
-		if (doctor_device_pci(port->device, address))
+		if (bind_device_address(port->device, address))
 			return port;
 	}
 	return NULL;
@@ -88,30 +89,6 @@ static void check_hugepages(struct doctor *d)
 		doctor_say(d, DOCTOR_OK, NULL, "%llu MiB; no port needs any", mib);
 }
 
-static void check_iommu(struct doctor *d)
-{
-	unsigned n = list(d, "/sys/class/iommu", NULL, NULL);
-	char unsafe[8];
-
-	doctor_line(d, unsafe, sizeof(unsafe),
-		"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
-	if (n > 0)
-		doctor_say(d, DOCTOR_OK, NULL, "%u found", n);
-	else if (!has_pci_port(d))
-		doctor_say(d, DOCTOR_OK, NULL, "none; no port needs one");
-	else if (unsafe[0] == 'Y' || unsafe[0] == '1')
-		doctor_say(d, DOCTOR_WARN,
-			"add intel_iommu=on iommu=pt (AMD: iommu=pt) to the kernel's command line",
-			"none; vfio runs without: the card can write to all of the memory");
-	else
-		doctor_say(d, DOCTOR_FAIL,
-			"add intel_iommu=on iommu=pt (AMD: iommu=pt) to the kernel's command line "
-			"and "
-			"restart; in a virtual machine without one: "
-			"echo 1 >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
-			"none: vfio-pci will not hand out a network card");
-}
-
 /* The driver of a PCI device, "" if none; false if there is no such device. */
 static bool driver_of(const struct doctor *d, const char *address, char driver[64])
 {
@@ -130,6 +107,43 @@ static bool driver_of(const struct doctor *d, const char *address, char driver[6
 			driver, 64, "%.63s", strrchr(target, '/') + (strrchr(target, '/') != NULL));
 	}
 	return true;
+}
+
+/* Every port on a card has that under uio, which needs no IOMMU. */
+static bool has_uio_only(const struct doctor *d)
+{
+	char address[16], driver[64];
+	bool only = has_pci_port(d);
+	size_t i = 0;
+
+	while (next_pci_port(d, &i, address) != NULL)
+		only &= driver_of(d, address, driver) &&
+			(strcmp(driver, "uio_pci_generic") == 0 || strcmp(driver, "igb_uio") == 0);
+	return only;
+}
+
+static void check_iommu(struct doctor *d)
+{
+	static const char fix[] =
+		"add intel_iommu=on iommu=pt (AMD: iommu=pt) to the kernel's command line and "
+		"restart; in a virtual machine without one: modprobe uio_pci_generic, and "
+		"sallyport bind with --driver uio_pci_generic";
+	unsigned n = list(d, "/sys/class/iommu", NULL, NULL);
+	char unsafe[8];
+
+	doctor_line(d, unsafe, sizeof(unsafe),
+		"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+	if (n > 0)
+		doctor_say(d, DOCTOR_OK, NULL, "%u found", n);
+	else if (!has_pci_port(d))
+		doctor_say(d, DOCTOR_OK, NULL, "none; no port needs one");
+	else if (unsafe[0] == 'Y' || unsafe[0] == '1' || has_uio_only(d))
+		doctor_say(d, DOCTOR_WARN,
+			"add intel_iommu=on iommu=pt (AMD: iommu=pt) to the kernel's command line",
+			"none; the cards' drivers run without: a card can write to all of the "
+			"memory");
+	else
+		doctor_say(d, DOCTOR_FAIL, fix, "none: vfio-pci will not hand out a network card");
 }
 
 static void check_drivers(struct doctor *d)

@@ -85,6 +85,8 @@ int host_apply_devices(struct host *host);
 
 /* netlink.c */
 int netlink_open(struct host *host);
+/* Only the sockets for requests and dumps; of `host` nothing else is used. */
+int netlink_open_requests(struct host *host);
 void netlink_close(struct host *host);
 /* A request with its fixed header; never NULL: out of memory ends the process. */
 struct nl_msg *netlink_message(int type, int flags, const void *header, size_t size);

@@ -71,14 +71,26 @@ static struct nl_sock *open_socket(struct host *host)
 	return sock;
 }
 
-int netlink_open(struct host *host)
+int netlink_open_requests(struct host *host)
 {
-	int bytes = RECEIVE_BYTES;
-
 	host->requests = open_socket(host);
 	host->dumps = open_socket(host);
+	if (host->requests == NULL || host->dumps == NULL)
+		return errno != 0 ? -errno : -ENOMEM;
+	/* A message longer than libnl's page is cut without this; links with many attributes are.
+	 */
+	nl_socket_enable_msg_peek(host->dumps);
+	return 0;
+}
+
+int netlink_open(struct host *host)
+{
+	int bytes = RECEIVE_BYTES, error = netlink_open_requests(host);
+
+	if (error < 0)
+		return error;
 	host->events = open_socket(host);
-	if (host->requests == NULL || host->dumps == NULL || host->events == NULL)
+	if (host->events == NULL)
 		return errno != 0 ? -errno : -ENOMEM;
 	nl_socket_disable_seq_check(host->events);
 	if (nl_socket_set_nonblocking(host->events) < 0)
@@ -86,10 +98,7 @@ int netlink_open(struct host *host)
 	if (setsockopt(nl_socket_get_fd(host->events), SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
 		    sizeof(bytes)) < 0)
 		nl_socket_set_buffer_size(host->events, RECEIVE_BYTES, 0);
-	/* A message longer than libnl's page is cut without this; links with many attributes are.
-	 */
 	nl_socket_enable_msg_peek(host->events);
-	nl_socket_enable_msg_peek(host->dumps);
 	if (nl_socket_add_memberships(host->events, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR,
 		    RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEIGH,
 		    0) < 0)
@@ -140,18 +149,22 @@ int netlink_request(struct host *host, struct nl_msg *message)
 
 static int dump(struct host *host, int type, struct nl_cb *callbacks)
 {
-	/* The longest of the families' fixed headers; zero asks for all of every family. */
+	/* Zero asks for all of every family; more than the type has would be read as attributes. */
 	union {
 		struct ifinfomsg link;
 		struct ifaddrmsg addr;
 		struct rtmsg route;
 		struct ndmsg neighbour;
 	} header = {0};
+	size_t size = type == RTM_GETADDR    ? sizeof(header.addr)
+		      : type == RTM_GETNEIGH ? sizeof(header.neighbour)
+		      : type == RTM_GETROUTE ? sizeof(header.route)
+					     : sizeof(header.link);
 	int error = 0;
 
 	for (int i = 0; i < DUMP_TRIES; i++) {
 		host->kernel_error = 0;
-		error = nl_send_simple(host->dumps, type, NLM_F_DUMP, &header, sizeof(header));
+		error = nl_send_simple(host->dumps, type, NLM_F_DUMP, &header, size);
 		if (error >= 0)
 			error = nl_recvmsgs(host->dumps, callbacks);
 		if (error != -NLE_DUMP_INTR)
