@@ -4,10 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/bind/bind.h"
 #include "control/cli/cli.h"
 #include "control/conf/conf.h"
 #include "control/expect/expect.h"
 #include "control/plan/plan.h"
+
+/* What the data plane assumes by itself. */
+#define OVERLAY_USUAL "sp0"
+enum { MTU_USUAL = 1500 };
 
 struct model *cli_load_model(struct cli *cli, int *code)
 {
@@ -265,21 +270,30 @@ int cli_run_export(struct cli *cli)
 	return code;
 }
 
-int cli_run_dataplane_args(struct cli *cli)
+/* What the data plane has to know before the first port is set. */
+static void add_port_args(const struct model *model, json_t *list)
 {
-	struct diag *diag;
-	struct model *model = conf_load(cli->args[0], NULL, &diag);
-	const struct model_dataplane *dataplane;
-	json_t *list = json_array(), *item;
-	size_t i;
+	char address[BIND_ADDRESS_MAX];
+	unsigned mtu = 0;
+	bool pci = false;
 
-	if (model == NULL) {
-		diag_print(diag, stderr, cli->colour);
-		diag_destroy(&diag);
-		json_decref(list);
-		return CLI_USAGE;
+	for (size_t i = 0; i < model->tables[MODEL_PORT].n; i++) {
+		const struct model_port *port = model_port_at(model, i);
+
+		pci |= bind_device_address(port->device, address);
+		mtu = port->mtu > mtu ? port->mtu : mtu;
 	}
-	dataplane = &model->dataplane;
+	if (pci)
+		json_array_append_new(list, json_string("--allow-pci"));
+	if (mtu > MTU_USUAL)
+		json_array_append_new(list, json_sprintf("--mtu-max=%u", mtu));
+}
+
+static json_t *list_dataplane_args(const struct model *model)
+{
+	const struct model_dataplane *dataplane = &model->dataplane;
+	json_t *list = json_array();
+
 	if (dataplane->workers != 0)
 		json_array_append_new(list, json_sprintf("--workers=%u", dataplane->workers));
 	json_array_append_new(
@@ -289,6 +303,26 @@ int cli_run_dataplane_args(struct cli *cli)
 		json_array_append_new(list, json_sprintf("--memory=%u", dataplane->memory_mib));
 	if (dataplane->cores != NULL)
 		json_array_append_new(list, json_sprintf("--lcores=%s", dataplane->cores));
+	add_port_args(model, list);
+	if (strcmp(model->wireguard.interface, OVERLAY_USUAL) != 0)
+		json_array_append_new(
+			list, json_sprintf("--overlay-name=%s", model->wireguard.interface));
+	return list;
+}
+
+int cli_run_dataplane_args(struct cli *cli)
+{
+	struct diag *diag;
+	struct model *model = conf_load(cli->args[0], NULL, &diag);
+	json_t *list, *item;
+	size_t i;
+
+	if (model == NULL) {
+		diag_print(diag, stderr, cli->colour);
+		diag_destroy(&diag);
+		return CLI_USAGE;
+	}
+	list = list_dataplane_args(model);
 	if (cli->json) {
 		cli_print_json(list);
 	} else {

@@ -225,8 +225,8 @@ const struct cli_command cli_commands[] = {
 		"it.",
 		cli_run_peer_remove},
 	{"dataplane-args", "FILE", 1, 1, 0, "options for sallyport-dataplane",
-		"What the section `dataplane` of a configuration means as a command line. A change "
-		"needs a restart of the data plane.",
+		"What the section `dataplane` of a configuration means as a command line, and what "
+		"its ports and its overlay need there. A change needs a restart of the data plane.",
 		cli_run_dataplane_args},
 	{"schema", "", 0, 0, 0, "the JSON Schema of the configuration",
 		"For editors; config/sallyport.schema.json is its output.", cli_run_schema},

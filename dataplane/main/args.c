@@ -57,7 +57,7 @@ static const struct option_entry {
 		"threads to CPUs as EAL takes it: lcore 0 is the main thread, the others work"},
 	{OPT_MEMORY, "memory", "MB", 64, 1 << 20, "packet and table memory (default: by limits)"},
 	{OPT_HUGEPAGES, "hugepages", "auto|on|off", 0, 0, "default: if enough are free"},
-	{OPT_ALLOW_PCI, "allow-pci", NULL, 0, 0, "scan the PCI bus"},
+	{OPT_ALLOW_PCI, "allow-pci", NULL, 0, 0, "take the network cards that ports name"},
 	{OPT_MAX_PEERS, "max-peers", "N", 1, 1 << 20, "highest peer id + 1"},
 	{OPT_MAX_FLOWS, "max-flows", "N", 1024, 1 << 28, "flows over all workers"},
 	{OPT_MAX_ROUTES, "max-routes", "N", 16, 1 << 24, "routes per table"},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * EAL without what we do not want of it: no files in hugetlbfs (memory is anonymous memfds, so
- * nothing outlives the process), no telemetry, no multi-process sockets, no PCI bus unless asked.
+ * nothing outlives the process), no telemetry, no multi-process sockets, no PCI bus unless asked,
+ * and then no card but those of ports.
  * Without hugepages --no-huge takes the place of --in-memory, which excludes it in DPDK 22.11.
  */
 #include "dataplane/main/eal.h"
@@ -31,6 +32,9 @@ enum {
 	RULE_BYTES = 512,
 	MBUF_BYTES = 512, /* beside the frame: headers, private area, headroom */
 };
+
+/* There is none with the highest address of all. */
+#define NO_CARD "ffff:ff:1f.7"
 
 unsigned eal_memory_mb(const struct args *args)
 {
@@ -108,11 +112,20 @@ int eal_build_args(const struct args *args, bool huge, struct eal_args *eal)
 	add(eal, eal->memory);
 	add(eal, "--lcores");
 	add(eal, eal->lcores);
-	add(eal, "--iova-mode=va");
 	add(eal, "--no-telemetry");
 	add(eal, "--force-max-simd-bitwidth=512");
-	if (!args->allow_pci)
+	if (!args->allow_pci) {
+		add(eal, "--iova-mode=va");
 		add(eal, "--no-pci");
+		return 0;
+	}
+	/* EAL would take every card that is bound to a driver of DPDK's, whoever it is for. With a
+	 * list of those allowed it takes only these, here none; a port's is added when the port is
+	 * set. */
+	/* Nor can it be said here by which addresses cards reach memory: with an IOMMU virtual
+	 * ones, under uio_pci_generic physical ones. EAL looks. */
+	add(eal, "--allow");
+	add(eal, NO_CARD);
 	return 0;
 }
 

@@ -10,9 +10,11 @@
 #include "dataplane/port/device.h"
 
 #include <rte_dev.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_log.h>
+#include <rte_pci.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -80,6 +82,15 @@ int device_complete(const char *text, unsigned queues, uint16_t mtu, char out[DE
 			rc = append(out, "blocksz=", block_bytes(frame));
 	}
 	return rc;
+}
+
+static bool is_pci_address(const char *text)
+{
+	char name[NAME_MAX_BYTES];
+	struct rte_pci_addr address;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, ","), text);
+	return rte_pci_addr_parse(name, &address) == 0;
 }
 
 static int find_device(const char *text, const char *name, uint16_t *dpdk)
@@ -156,6 +167,7 @@ static int configure(struct port *port, const struct rte_eth_dev_info *info)
 {
 	const uint64_t checksums = RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
 	struct rte_eth_conf conf = {0};
+	int rc;
 
 	port->tx_checksums = (info->tx_offload_capa & checksums) == checksums;
 	if (port->tx_checksums)
@@ -169,6 +181,12 @@ static int configure(struct port *port, const struct rte_eth_dev_info *info)
 	if (info->max_mtu >= port->mtu && info->min_mtu <= port->mtu)
 		conf.rxmode.mtu = port->mtu;
 	conf.intr_conf.rxq = dp_config()->idle == DP_IDLE_ADAPTIVE;
+	rc = rte_eth_dev_configure(port->dpdk, port->rx_queues, port->tx_queues, &conf);
+	if (rc == 0 || conf.intr_conf.rxq == 0)
+		return rc;
+	/* Some drivers refuse where they have no interrupt per queue, as virtio's under
+	 * uio_pci_generic: such a port is polled between naps. */
+	conf.intr_conf.rxq = 0;
 	return rte_eth_dev_configure(port->dpdk, port->rx_queues, port->tx_queues, &conf);
 }
 
@@ -285,6 +303,8 @@ int device_start(
 	if (rc != 0)
 		return failed(text, "cannot complete its arguments", set->device, rc);
 	rc = plug(completed, device);
+	if (rc == -ENODEV && !rte_eal_has_pci() && is_pci_address(completed))
+		return failed(text, "no PCI without --allow-pci", set->device, rc);
 	if (rc != 0)
 		return failed(text, "cannot be opened", set->device, rc);
 	rc = rte_eth_dev_info_get(device->dpdk, &info);

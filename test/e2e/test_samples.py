@@ -97,7 +97,9 @@ def test_datacentre_gateway_starts(bare):
     assert why["allowed"] and why["policy"]["rule"] == "policy:administration"
     assert gateway.json("why", "anna", "1.1.1.1:443")["egress"]["addresses"] == ["203.0.113.10"]
     args = gateway.cli("dataplane-args", gateway.config).stdout
-    assert "--workers=4" in args and "--lcores=0@(0,1),2,3,4,5" in args
+    assert "--workers=4" in args and "--lcores=0@(0,1),2,3,4,5" in args and "pci" not in args
+    args = gateway.cli("dataplane-args", ROOT / "config" / "datacentre-gateway.yaml").stdout
+    assert args.endswith("--lcores=0@(0,1),2,3,4,5 --allow-pci --mtu-max=9000\n")
 
 
 @pytest.fixture(scope="module")

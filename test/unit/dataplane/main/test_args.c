@@ -109,6 +109,7 @@ static void test_eal(void **state)
 	assert_false(has(&eal, "--in-memory"));
 	assert_true(has(&eal, "--no-huge"));
 	assert_false(has(&eal, "--no-pci"));
+	assert_true(has(&eal, "--allow")); /* or EAL takes every card */
 }
 
 static void test_memory_follows_limits(void **state)
