@@ -10,7 +10,8 @@ import time
 import config as configs
 import pytest
 from conftest import log_folder, needs_programs
-from kernel_vm import HOSTS, KernelVm, image
+from guest import image
+from kernel_vm import HOSTS, KernelVm
 from lablib import topology
 from lablib.client import make_keys
 from lablib.netns import run, wait_until
