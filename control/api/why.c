@@ -87,9 +87,8 @@ static json_t *closing_object(const struct compiled *c, const struct prefix *pre
 static json_t *source_json(const struct why_context *w)
 {
 	const struct why_answer *answer = w->answer;
-
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "address", api_json_addr(&w->query->src),
-		"selected",
+	json_t *json = json_pack("{s:o, s:o, s:o, s:o, s:o}", "address",
+		api_json_addr(&w->query->src), "selected",
 		api_json_text(answer->set == NULL || answer->set->selected == NULL
 				      ? NULL
 				      : answer->set->selected->object.name),
@@ -98,6 +97,12 @@ static json_t *source_json(const struct why_context *w)
 		"port",
 		api_json_text(answer->from_port == NULL ? NULL : answer->from_port->object.name),
 		"set", api_json_text(answer->set == NULL ? NULL : answer->set->key));
+
+	if (answer->src_seen.family == ADDR_NONE)
+		return json;
+	json_object_set_new(json, "seen", api_json_addr(&answer->src_seen));
+	json_object_set_new(json, "real", api_json_addr(&answer->src_real));
+	return json;
 }
 
 static json_t *route_json(const struct why_context *w)
@@ -419,8 +424,6 @@ const char *api_why_read(
 		wrong = read_source(compiled, words[0], words[3], query);
 	if (wrong == NULL && query->src.family != query->dst.family)
 		wrong = "source and destination are of different families";
-	if (wrong == NULL && addr_equal(&query->src, &query->dst))
-		wrong = "source and destination are one address";
 	return wrong;
 }
 

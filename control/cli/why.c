@@ -38,7 +38,9 @@ static void print_steps(const struct cli *cli, const json_t *json)
 	const json_t *hop = json_object_get(json, "next_hop");
 	char text[LIST_TEXT];
 
-	cli_print_line(cli, INDENT, "source    %s  %s %s  set %s", cli_text(source, "address"),
+	cli_print_line(cli, INDENT, "source    %s%s%s  %s %s  set %s",
+		cli_text(source, has(source, "seen") ? "seen" : "address"),
+		has(source, "real") ? "=" : "", has(source, "real") ? cli_text(source, "real") : "",
 		has(source, "peer") ? "peer" : "port",
 		cli_text(source, has(source, "peer") ? "peer" : "port"), cli_text(source, "set"));
 	if (has(source, "selected"))

@@ -562,6 +562,19 @@ static enum why_verdict judge(struct asking *a)
 	return ask_egress(a);
 }
 
+/* The peer's address in its tunnel, and what others know it as. */
+static void find_source_names(struct asking *a)
+{
+	struct why_answer *answer = a->answer;
+	struct addr real = a->query->src;
+
+	if (answer->from_peer == NULL ||
+		!why_turn(a->list, a->compiled->peer_ids[answer->from_peer->object.index], &real))
+		return;
+	answer->src_seen = a->query->src;
+	answer->src_real = real;
+}
+
 void why_judge(
 	const struct why_index *index, const struct why_query *query, struct why_answer *answer)
 {
@@ -574,6 +587,7 @@ void why_judge(
 	if (query->as != NULL && !query->seen)
 		why_turn(list, compiled->peer_ids[query->as->object.index], &seen.src);
 	answer->verdict = judge(&asking);
+	find_source_names(&asking);
 	answer->may_be_open =
 		answer->verdict == WHY_UNSOLICITED && may_be_open(&asking, &query->dst);
 	if (answer->route == NULL || answer->route->next != API_NEXT_PEER)

@@ -53,7 +53,7 @@ static void fill(const struct flow_worker *w, const struct flow *flow, struct ap
 	entry->tcp_state = cold->tcp_state;
 	entry->worker = (uint16_t)w->id;
 	entry->ingress = key->ident;
-	entry->egress = back->ident;
+	entry->egress = flow_leads_to(flow);
 	if (cold->mapping != 0) {
 		flow_key_dst(back, &entry->nat_addr);
 		entry->nat_port = back->dport;
@@ -75,8 +75,9 @@ static void fill(const struct flow_worker *w, const struct flow *flow, struct ap
 
 static bool is_wanted(const struct dump *dump, const struct flow *flow)
 {
-	return flow->cold.live != 0 && (dump->peer == 0 || flow->dir[0].key.ident == dump->peer ||
-					       flow->dir[1].key.ident == dump->peer);
+	return flow->cold.live != 0 &&
+	       (dump->peer == 0 || flow->dir[0].key.ident == dump->peer ||
+		       flow->dir[1].key.ident == dump->peer || flow_leads_to(flow) == dump->peer);
 }
 
 static int next_entry(void *stream, void *out)

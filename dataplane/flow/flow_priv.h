@@ -459,6 +459,8 @@ bool flow_tend(struct flow_worker *w);
 uint32_t flow_idle_ms(const struct flow_worker *w, const struct flow *flow);
 /* The counters of one flow now. */
 void flow_collect(struct flow_worker *w, struct flow *flow);
+/* The identity that packets of direction 0 go to. */
+uint32_t flow_leads_to(const struct flow *flow);
 /* All counters, regardless of bounds: tests, and before a worker stops. */
 void flow_collect_all(struct flow_worker *w);
 /* Counts the removals of a peer; 0 for identities that are none. Any thread. */

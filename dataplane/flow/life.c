@@ -259,17 +259,32 @@ static void add_pair(
 	counts[id].bytes[lot->dir] += lot->bytes;
 }
 
-static bool is_peers_own(const struct flow_worker *w, const struct flow *flow, unsigned dir)
+/* Is this peer, on that side of the flow, the one for whom it was made? */
+static bool is_peers_own(
+	const struct flow_worker *w, const struct flow *flow, unsigned side, uint32_t peer)
 {
-	uint32_t peer = flow->dir[dir].key.ident;
+	return peer < w->peers_max && (peer != flow->dir[side].key.ident ||
+					      flow->cold.epoch[side] == flow_peer_epoch(peer));
+}
 
-	return peer < w->peers_max && flow->cold.epoch[dir] == flow_peer_epoch(peer);
+/* The peer for whom a direction's packets are sealed, who need not be the one that sent last: of
+ * two routing peers one may answer for the other. */
+static uint32_t leads_to(const struct flow *flow, unsigned dir)
+{
+	const struct flow_action *action = &flow->dir[dir].action;
+
+	return action->role == GRAPH_SEAL ? action->peer : flow->dir[1 - dir].key.ident;
+}
+
+uint32_t flow_leads_to(const struct flow *flow)
+{
+	return leads_to(flow, 0);
 }
 
 static void collect(struct flow_worker *w, struct flow *flow, unsigned dir)
 {
 	struct flow_action *action = &flow->dir[dir].action;
-	uint32_t from = flow->dir[dir].key.ident, to = flow->dir[1 - dir].key.ident;
+	uint32_t from = flow->dir[dir].key.ident, to = leads_to(flow, dir);
 	const struct flow_cold *cold = &flow->cold;
 	const struct lot lot = {dir, action->generation, action->packets, action->bytes};
 
@@ -277,11 +292,11 @@ static void collect(struct flow_worker *w, struct flow *flow, unsigned dir)
 	action->bytes = 0;
 	flow->packets[dir] += lot.packets;
 	flow->bytes[dir] += lot.bytes;
-	if (is_peers_own(w, flow, dir)) {
+	if (is_peers_own(w, flow, dir, from)) {
 		w->peers[from].rx_packets += lot.packets;
 		w->peers[from].rx_bytes += lot.bytes;
 	}
-	if (is_peers_own(w, flow, 1 - dir)) {
+	if (is_peers_own(w, flow, 1 - dir, to)) {
 		w->peers[to].tx_packets += lot.packets;
 		w->peers[to].tx_bytes += lot.bytes;
 	}

@@ -79,15 +79,17 @@ def berlin_london(clients, workers=1):
 
 
 def two_routers(clients, workers=1):
-    """client1 reaches an office through client2, and through client3 while that one is down."""
+    """client1 reaches an office through client2, and through client3 while that one is down; and a
+    hall the same way, masqueraded."""
     config = exit_node(clients, workers)
     config["groups"] = {g: {} for g in ("everyone", "users", "routers")}
     for name, peer_ in config["peers"].items():
         peer_["groups"] = ["users" if name == "client1" else "routers"]
-    config["routes"] = {f"office-{router}": {
-        "network": "office", "prefixes": ["10.30.0.0/24", "fd30::/64"],
-        "via": {"peers": [router]}, "masquerade": False, "metric": metric,
-        "distribute_to": ["users"]} for router, metric in (("client2", 10), ("client3", 20))}
+    config["routes"] = {f"{place}-{router}": {
+        "network": place, "prefixes": [f"10.{number}.0.0/24", f"fd{number}::/64"],
+        "via": {"peers": [router]}, "masquerade": place == "hall", "metric": metric,
+        "distribute_to": ["users"]} for router, metric in (("client2", 10), ("client3", 20))
+        for place, number in (("office", 30), ("hall", 40))}
     config["failover"] = {"dead_after_s": 5, "return_after_s": 5}
     config["policies"].append({"name": "to-office", "from": {"groups": ["users"]},
                                "to": {"routes": list(config["routes"])}, "action": "allow"})

@@ -16,6 +16,7 @@ from scapy.layers.l2 import Ether
 from world import AGENT
 
 OFFICE = {"v4": "10.30.0.10", "v6": "fd30::10"}
+HALL = {"v4": "10.40.0.10", "v6": "fd40::10"}  # the same host; the way there is masqueraded
 ROUTERS = ("client2", "client3")
 ECHO_PORT = 7008
 
@@ -25,12 +26,14 @@ def build_office(world):
     lab = world.lab
     lab.add_node("office")
     lab.ip_batch("office", "link add br0 type bridge", "link set br0 up",
-                 f"addr add {OFFICE['v4']}/24 dev br0", f"addr add {OFFICE['v6']}/64 dev br0 nodad")
+                 *(f"addr add {a['v4']}/24 dev br0" for a in (OFFICE, HALL)),
+                 *(f"addr add {a['v6']}/64 dev br0 nodad" for a in (OFFICE, HALL)))
     for number, router in enumerate(ROUTERS, 2):
         lab.wire(router, "lan", "office", router)
         lab.ip_batch("office", f"link set {router} master br0", f"link set {router} up")
-        lab.ip_batch(router, "link set lan up", f"addr add 10.30.0.{number}/24 dev lan",
-                     f"addr add fd30::{number}/64 dev lan nodad")
+        lab.ip_batch(router, "link set lan up",
+                     *(f"addr add 10.{net}.0.{number}/24 dev lan" for net in (30, 40)),
+                     *(f"addr add fd{net}::{number}/64 dev lan nodad" for net in (30, 40)))
         lab.sysctl(router, net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1)
     lab.ip_batch("office", "route add 100.64.0.0/24 via 10.30.0.3", "route add fd64::/64 via fd30::3")
     lab.start("office", sys.executable, AGENT, "tcp-echo", ECHO_PORT,
@@ -94,17 +97,43 @@ def goes_on(file, seconds):
     wait_until(lambda: numbers(file) > before + 3, seconds, f"the session beyond {before}", 0.1)
 
 
+def open_sessions(world):
+    """To the office and the hall, in both families: file to process."""
+    sessions = {}
+    for place, addresses in (("office", OFFICE), ("hall", HALL)):
+        for family, address in addresses.items():
+            file = world.lab.state / f"session-{place}-{family}"
+            sessions[file] = world.lab.start("client1", sys.executable, AGENT, "session", address,
+                                             ECHO_PORT, file, log=world.logs / f"{file.name}.log")
+    return sessions
+
+
+def outside(world, leads_to):
+    """What the hall's host knows the masqueraded sessions as, once they lead to this peer."""
+    def flows():
+        found = [f for f in world.gateway.json("flows")["flows"]
+                 if f["protocol"] == "tcp" and f["dst"] in HALL.values()]
+        return len(found) == 2 and {f["to"] for f in found} == {leads_to} and {
+            (f["dst"], f["sport"]): (f["nat"], f["nat_port"]) for f in found}
+
+    return wait_until(flows, 10, f"the flows to the hall to lead to {leads_to}")
+
+
 def test_failover_and_back(office):
-    gateway, file = office.gateway, office.lab.state / "session"
+    gateway = office.gateway
     assert in_use(office) == ["client2"]
     assert way(office) == ["client2"]  # and the answers come through client3
     assert way(office, "v6") == ["client2"]
-    session = office.lab.start("client1", sys.executable, AGENT, "session", OFFICE["v4"],
-                               ECHO_PORT, file, log=office.logs / "session.log")
-    goes_on(file, 10)
+    sessions = open_sessions(office)
+    for file in sessions:
+        goes_on(file, 10)
+    known_as = outside(office, "client2")
+    assert {address for address, _ in known_as.values()} == {"100.64.0.1", "fd64::1"}
 
     kill_wireguard(office, "client2")
-    goes_on(file, 40)  # the same connection: its flow has moved over
+    for file in sessions:
+        goes_on(file, 40)  # the same connection: its flow has moved over
+    assert outside(office, "client3") == known_as
     assert in_use(office) == ["client3"]
     assert members(office)["client2"]["state"] == "down"
     assert "client2 (down)" in gateway.cli("routes").stdout
@@ -115,6 +144,7 @@ def test_failover_and_back(office):
     assert "SP1108" in {p["code"] for p in gateway.json("status")["problems"]}
     assert "routing peer client2: down" in gateway.control.log.read_text()
     assert way(office) == ["client3"]
+    assert way(office, "v6") == ["client3"]
 
     # Another control process does not send anybody to the dead again.
     generation = gateway.json("status")["dataplane"]["generation"]
@@ -129,7 +159,10 @@ def test_failover_and_back(office):
     assert members(office)["client2"]["state"] == "up"
     assert "routing peer client2: up" in gateway.control.log.read_text()
     assert way(office) == ["client2"]
-    goes_on(file, 10)
-    assert session.poll() is None
+    assert way(office, "v6") == ["client2"]
+    for file, session in sessions.items():
+        goes_on(file, 10)
+        assert session.poll() is None
+    assert outside(office, "client2") == known_as
     if office.workers > 1:
         assert office.handoffs() > 0

@@ -198,3 +198,18 @@ def test_prefix_translation(sites):
         assert hops[-1] == target, output
     answer = sites.gateway.json("why", INSIDE, f"[{host}]:80", "--as", "client2")
     assert answer["allowed"] and answer["egress"] is None, answer
+    assert (answer["source"]["seen"], answer["source"]["real"]) == (OUTSIDE, INSIDE)
+    text = sites.gateway.cli("why", INSIDE, f"[{host}]:80", "--as", "client2").stdout
+    assert f"{OUTSIDE}={INSIDE}" in text
+    answer = sites.gateway.json("why", host, f"[{OUTSIDE}]:80")
+    assert answer["allowed"] and answer["next_hop"]["address"] == INSIDE
+    nothing = sites.gateway.cli("why", host, "[2001:db8:1:ffff::5]:80", check=False)
+    assert nothing.returncode == 1 and "RFC 6296" in nothing.stdout
+    # The web requests of both ways, as flows: known by the names of outside, real ones beside.
+    flows = {(f["from"], f["to"]): f for f in sites.gateway.json("flows")["flows"]
+             if f["protocol"] == "tcp"}
+    out, back = flows["client2", "port:inet"], flows["port:inet", "client2"]
+    assert (out["src"], out["src_real"], out["dst_real"]) == (OUTSIDE, INSIDE, None)
+    assert (back["dst"], back["dst_real"], back["src_real"]) == (OUTSIDE, INSIDE, None)
+    assert out["nat"] is None and back["nat"] is None
+    assert f"[{OUTSIDE}={INSIDE}]" in sites.gateway.cli("flows").stdout

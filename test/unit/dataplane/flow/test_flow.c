@@ -502,6 +502,94 @@ static void counts_before_a_failover(void **state)
 	assert_int_equal(w->peers[3].tx_packets, 1);
 }
 
+/* What is sent to one routing peer is its own, also if the other one answers. */
+static void counts_where_another_peer_answers(void **state)
+{
+	struct packet_spec packet = udp(1, "100.64.0.1", "10.9.0.5");
+	struct packet_spec back = udp(3, "10.9.0.5", "100.64.0.1");
+
+	fake_peer(3, 2, "100.64.0.3/32", NULL);
+	fake_allow(2, "10.9.0.0/16");
+	fake_allow(3, "10.9.0.0/16");
+	fake_route(1, "10.9.0.0/16", API_NEXT_PEER, 0)->peer = 2;
+	fake_policy(8, 5, 0, "10.9.0.0/16", 0, 0, API_ALLOW);
+	back.sport = packet.dport;
+	back.dport = packet.sport;
+	expect(&packet, GRAPH_SEAL, NULL);
+	expect(&back, GRAPH_SEAL, NULL);
+	expect(&packet, GRAPH_SEAL, NULL);
+	flow_collect_all(w);
+	assert_int_equal(w->peers[1].rx_packets, 2);
+	assert_int_equal(w->peers[1].tx_packets, 1);
+	assert_int_equal(w->peers[2].tx_packets, 2);
+	assert_int_equal(w->peers[3].rx_packets, 1);
+	assert_int_equal(w->peers[3].tx_packets, 0);
+	assert_int_equal(flow_leads_to(&w->table.flows[1]), 2);
+}
+
+/* Masquerading that begins or ends would change the connection's address: it is cut. */
+static void changed_masquerading_cuts_the_flow(void **state)
+{
+	struct packet_spec packet = udp(1, "100.64.0.1", "10.9.0.5");
+	struct route_hop *hop;
+
+	fake_peer(3, 2, "100.64.0.3/32", NULL);
+	fake_allow(3, "10.9.0.0/16");
+	hop = fake_route(1, "10.9.0.0/16", API_NEXT_PEER, 0);
+	hop->peer = 3;
+	fake_policy(8, 5, 0, "10.9.0.0/16", 0, 0, API_ALLOW);
+	for (unsigned i = 0; i < 2; i++) {
+		expect(&packet, GRAPH_SEAL, NULL);
+		hop->flags ^= API_ROUTE_MASQUERADE;
+		world.generation++;
+		expect(&packet, GRAPH_DROP, "revoked");
+		assert_int_equal(w->table.live, 0);
+	}
+}
+
+/* An address that is taken from a peer's allowed-IPs: the flow ends, and no other begins. */
+static void lost_allowed_ip_cuts_the_flow(void **state)
+{
+	struct packet_spec packet = udp(1, "10.9.0.5", "203.0.113.9");
+
+	fake_allow(1, "10.9.0.0/16");
+	expect(&packet, GRAPH_SEND, NULL);
+	world.allowed[world.alloweds - 1].peer = 2;
+	world.generation++;
+	expect(&packet, GRAPH_DROP, "revoked");
+	assert_int_equal(w->table.live, 0);
+	expect(&packet, GRAPH_DROP, "spoofed_inner");
+}
+
+/* A route that goes takes its flows along; one that leads elsewhere takes them there. */
+static void changed_route_moves_or_cuts_the_flow(void **state)
+{
+	struct packet_spec packet = udp(1, "100.64.0.1", "10.9.0.5");
+	struct rte_mbuf *mbuf;
+	struct route_hop *hop;
+
+	fake_peer(3, 2, "100.64.0.3/32", NULL);
+	fake_allow(2, "10.9.0.0/16");
+	fake_allow(3, "10.9.0.0/16");
+	hop = fake_route(1, "10.9.0.0/16", API_NEXT_PEER, 0);
+	hop->peer = 2;
+	fake_policy(8, 5, 0, "10.9.0.0/16", 0, 0, API_ALLOW);
+	expect(&packet, GRAPH_SEAL, NULL);
+	hop->peer = 3;
+	world.generation++;
+	mbuf = fake_packet(&packet);
+	assert_int_equal(fake_forward(w, mbuf), GRAPH_SEAL);
+	assert_int_equal(packet_of(mbuf)->peer, 3);
+	rte_pktmbuf_free(mbuf);
+	assert_int_equal(w->table.live, 1);
+	world.overlays--;
+	world.generation++;
+	packet.src = "100.64.0.1";
+	fake_policy(9, 1, 0, "10.9.0.0/16", 0, 0, API_DENY); /* nor by the exit node */
+	expect(&packet, GRAPH_DROP, "revoked");
+	assert_int_equal(w->table.live, 0);
+}
+
 static void revoked_permission_cuts_the_flow(void **state)
 {
 	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
@@ -1009,6 +1097,10 @@ int main(void)
 		cmocka_unit_test_setup(ids_change_hands, setup),
 		cmocka_unit_test_setup(counts_of_a_removed_peer, setup),
 		cmocka_unit_test_setup(counts_before_a_failover, setup),
+		cmocka_unit_test_setup(counts_where_another_peer_answers, setup),
+		cmocka_unit_test_setup(changed_masquerading_cuts_the_flow, setup),
+		cmocka_unit_test_setup(lost_allowed_ip_cuts_the_flow, setup),
+		cmocka_unit_test_setup(changed_route_moves_or_cuts_the_flow, setup),
 		cmocka_unit_test_setup(revoked_permission_cuts_the_flow, setup),
 		cmocka_unit_test_setup(removed_peer_takes_its_flows, setup),
 		cmocka_unit_test_setup(expiry_by_the_clock, setup),
