@@ -179,6 +179,20 @@ static json_t *members_json(
 	return list;
 }
 
+static json_t *skipped_json(const struct compiled *c, const struct model_route *route)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < route->n_skipped; i++) {
+		const struct model_peer *peer = model_peer_at(c->model, route->skipped[i]);
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "peer", peer->object.name, "why",
+				      peer->enabled ? "cannot forward" : "disabled"));
+	}
+	return list;
+}
+
 void api_get_routes(struct http_request *request, void *arg)
 {
 	struct api *api = arg;
@@ -203,7 +217,9 @@ void api_get_routes(struct http_request *request, void *arg)
 		json_object_set_new(json, "map", api_json_prefixes(&route->map));
 		json_object_set_new(json, "nptv6", json_boolean(route->nptv6));
 		json_object_set_new(json, "via_peers", api_json_names(&route->via_peers));
+		json_object_set_new(json, "via_groups", api_json_names(&route->via_groups));
 		json_object_set_new(json, "members", members_json(api, c, route));
+		json_object_set_new(json, "skipped", skipped_json(c, route));
 		json_object_set_new(json, "via_port",
 			api_json_text(route->via_port.n > 0 ? route->via_port.names[0] : NULL));
 		json_object_set_new(json, "masquerade", json_boolean(route->masquerade));

@@ -124,6 +124,36 @@ static void look_at_routers(struct problems *problems, struct api *api, const st
 	}
 }
 
+/* Who was asked to carry a route and cannot. That a disabled peer does not is no surprise. */
+static void look_at_skipped(struct problems *problems, const struct compiled *c)
+{
+	for (size_t i = 0; i < c->model->tables[MODEL_ROUTE].n; i++) {
+		const struct model_route *route = model_route_at(c->model, i);
+		const char *first = NULL;
+		size_t n = 0;
+
+		for (size_t k = 0; route->enabled && k < route->n_skipped; k++) {
+			const struct model_peer *peer = model_peer_at(c->model, route->skipped[k]);
+
+			if (peer->can_route)
+				continue;
+			first = first == NULL ? peer->object.name : first;
+			n++;
+		}
+		if (n == 1)
+			add(problems, DIAG_ROUTERS_SKIPPED,
+				json_sprintf("route %s: peer %s is skipped, it cannot forward",
+					route->object.name, first),
+				"sallyport routes");
+		else if (n > 1)
+			add(problems, DIAG_ROUTERS_SKIPPED,
+				json_sprintf("route %s: %zu peers are skipped, %s first: they "
+					     "cannot forward",
+					route->object.name, n, first),
+				"sallyport routes -j");
+	}
+}
+
 /* Asked often enough, and nothing back: each route once. */
 static void look_at_answers(struct problems *problems, struct api *api, const struct compiled *c)
 {
@@ -212,6 +242,7 @@ json_t *api_problems(struct api *api, const struct compiled *c, const json_t *po
 	look_at_traffic(&problems, api);
 	if (c != NULL) {
 		look_at_routers(&problems, api, c);
+		look_at_skipped(&problems, c);
 		look_at_answers(&problems, api, c);
 		look_at_selections(&problems, c);
 	}

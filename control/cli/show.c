@@ -110,12 +110,24 @@ static void prefix_cell(struct cli_table *table, const json_t *route)
 	cli_table_cell(table, "%s", text);
 }
 
-/* "berlin1 (in use), berlin2 (down)": where one can take over from another, how each stands. */
+/* ", NAME (STATE)" behind what is there; false if there is no more room. */
+static bool add_member(char text[LIST_TEXT], const char *name, const char *state)
+{
+	size_t used = strlen(text);
+	int n = snprintf(text + used, LIST_TEXT - used, "%s%s%s%s%s", used == 0 ? "" : ", ", name,
+		state == NULL ? "" : " (", state == NULL ? "" : state, state == NULL ? "" : ")");
+
+	return n >= 0 && (size_t)n < LIST_TEXT - used;
+}
+
+/* "berlin1 (in use), berlin2 (down), phone (skipped)": where one can take over from another, how
+ * each stands, and who does not count. */
 static void via_cell(struct cli_table *table, const json_t *route)
 {
 	const json_t *members = json_object_get(route, "members"), *member;
+	const json_t *skipped = json_object_get(route, "skipped");
 	char text[LIST_TEXT] = "";
-	size_t used = 0, i;
+	size_t i;
 
 	if (json_is_string(json_object_get(route, "via_port"))) {
 		cli_table_cell(table, "%s", cli_text(route, "via_port"));
@@ -128,10 +140,12 @@ static void via_cell(struct cli_table *table, const json_t *route)
 
 		if (state != NULL && in_use && strcmp(state, "up") == 0)
 			state = "in use";
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%s%s%s",
-			i == 0 ? "" : ", ", cli_text(member, "peer"), state == NULL ? "" : " (",
-			state == NULL ? "" : state, state == NULL ? "" : ")");
-		if (used >= sizeof(text))
+		if (!add_member(text, cli_text(member, "peer"), state))
+			break;
+	}
+	json_array_foreach(skipped, i, member)
+	{
+		if (!add_member(text, cli_text(member, "peer"), "skipped"))
 			break;
 	}
 	cli_table_cell(table, "%s", text);

@@ -127,11 +127,13 @@ static const struct conf_field peer_fields[] = {
 		.max = 65535),
 	FIELD("mtu", u16, model_peer, mtu, .min = 1280, .max = 8920),
 	FIELD("also_from", prefixes, model_peer, also_from),
+	FIELD("can_route", bool, model_peer, can_route),
 	END,
 };
 
 static const struct conf_field via_fields[] = {
 	FIELD("peers", refs, model_route, via_peers, .kind = MODEL_PEER),
+	FIELD("groups", refs, model_route, via_groups, .kind = MODEL_GROUP),
 	FIELD("port", ref, model_route, via_port, .kind = MODEL_PORT),
 	FIELD("gateway", addr, model_route, gateway),
 	END,
@@ -312,7 +314,10 @@ static void init_port(void *object)
 
 static void init_peer(void *object)
 {
-	((struct model_peer *)object)->enabled = true;
+	struct model_peer *peer = object;
+
+	peer->enabled = true;
+	peer->can_route = true;
 }
 
 static void init_route(void *object)

@@ -173,6 +173,11 @@
 		"the gateway.")                                                                    \
 	X(505, HOST_PORT_TAKEN, DIAG_WARNING, "a port of the gateway's own service is forwarded",  \
 		"What arrives there goes inside from now on, not to the gateway.")                 \
+	X(506, CANNOT_ROUTE, DIAG_WARNING, "a routing peer that cannot forward is skipped",        \
+		"The peer has `can_route: false`, as phones and clients in user space do that "    \
+		"forward nothing. The route goes through the others; if there is none, it leads "  \
+		"nowhere. Take the peer out of the group, or leave `can_route` out if it does "    \
+		"forward.")                                                                        \
 	X(601, WGQUICK_LINE, DIAG_ERROR, "a line that is none of wg-quick's",                      \
 		"Sections are [Interface] and [Peer]; other lines are KEY = VALUE with the keys "  \
 		"that wg-quick(8) and wg(8) name.")                                                \
@@ -219,6 +224,10 @@
 		"`enabled` have changed. Rather than by another address, nothing of theirs "       \
 		"leaves. Offer it again, or take the selection back: `sallyport exit-nodes "       \
 		"deselect --as PEER`; `sallyport exit-nodes --as PEER` says what is missing.")     \
+	X(1111, ROUTERS_SKIPPED, DIAG_WARNING, "routing peers are skipped",                        \
+		"Peers that a route names, by themselves or by a group, cannot forward "           \
+		"(`can_route: false`), so it goes through the others. `sallyport routes -j` "      \
+		"lists them as `skipped`.")                                                        \
 	X(1120, FILES_BEHIND, DIAG_ERROR, "the files are not what is in force",                    \
 		"The files of the configuration had errors at the start, and the version that "    \
 		"was "                                                                             \

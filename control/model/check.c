@@ -117,6 +117,7 @@ static void resolve_peers_and_routes(struct checker *c)
 		const char *via = pool_printf(c->pool, "%s.via", path);
 
 		resolve(c, &route->via_peers, via, "peers", true);
+		resolve(c, &route->via_groups, via, "groups", true);
 		resolve(c, &route->via_port, via, "port", false);
 		resolve(c, &route->distribute_to, path, "distribute_to", true);
 		resolve(c, &route->to_ports, path, "distribute_to_ports", true);
@@ -401,9 +402,9 @@ static void check_via(struct checker *c, const struct model_route *route, const 
 	struct addr first;
 	bool served;
 
-	if ((route->via_peers.n == 0) == (route->via_port.n == 0)) {
+	if ((route->via_peers.n + route->via_groups.n == 0) == (route->via_port.n == 0)) {
 		report(c, DIAG_ONE_OF, pool_printf(c->pool, "%s.via", path), NULL, NULL,
-			"exactly one of 'peers' and 'port' is needed");
+			"either routing peers ('peers', 'groups' or both) or a 'port' is needed");
 		return;
 	}
 	if (route->via_port.n == 0)
@@ -648,7 +649,8 @@ bool model_check(struct model *model, const struct model_reporter *reporter)
 	check_pools(&c);
 	check_policies(&c);
 	c.ok = model_check_nat(model, reporter) && c.ok;
-	/* names that lead nowhere have no index */
+	if (c.ok) /* names that lead nowhere have no index */
+		model_expand_routers(model, reporter);
 	if (!model_check_maps(model, reporter))
 		c.ok = false;
 	return c.ok && model_check_forwards(model, reporter);

@@ -109,6 +109,7 @@ static struct model_peer *copy_peer(struct pool *pool, const struct model_peer *
 
 	copy->origin = MODEL_ORIGIN_API;
 	copy->enabled = true;
+	copy->can_route = true;
 	copy->has_public_key = true;
 	copy->object.name = pool_strdup(pool, peer->object.name);
 	copy->public_key = peer->public_key;

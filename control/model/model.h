@@ -153,6 +153,7 @@ struct model_peer {
 	enum model_origin origin;
 	const char *description;
 	bool enabled;
+	bool can_route; /* false: it forwards nothing, a phone for instance */
 	bool has_public_key;
 	struct key public_key;
 	const char *public_key_file;
@@ -180,7 +181,10 @@ struct model_route {
 	uint32_t metric;
 	struct model_prefixes prefixes;
 	struct model_prefixes map; /* what is behind the peers; one for each of prefixes, or none */
-	struct model_refs via_peers;
+	struct model_refs via_peers; /* once checked, with the members of via_groups */
+	struct model_refs via_groups;
+	uint32_t *skipped; /* peers that these name, but that cannot forward or are disabled */
+	size_t n_skipped;
 	struct model_refs via_port; /* at most one */
 	struct addr gateway;        /* behind via_port; ADDR_NONE = on-link or the port's gateway */
 	struct model_refs distribute_to;

@@ -7,6 +7,9 @@
 /* Frees the table of an extension's claims (they themselves lie in the pool). */
 void model_claims_clear(struct model *model);
 
+/* Routing peers one by one; reports those that are skipped. Names are resolved (routers.c). */
+void model_expand_routers(struct model *model, const struct model_reporter *reporter);
+
 /* Parts of model_check(), forwards after names are resolved. True if there was no error. */
 bool model_check_forwards(const struct model *model, const struct model_reporter *reporter);
 bool model_check_maps(const struct model *model, const struct model_reporter *reporter);

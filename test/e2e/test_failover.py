@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Two routing peers in front of one office: one dies, the other takes over, and gives back."""
 import contextlib
+import copy
 import os
 import signal
 import sys
@@ -166,3 +167,35 @@ def test_failover_and_back(office):
     assert outside(office, "client2") == known_as
     if office.workers > 1:
         assert office.handoffs() > 0
+
+
+def test_a_group_of_routing_peers(make_world):
+    """The members of a group carry its route; one that cannot forward is skipped and named."""
+    def config_of(clients, workers):
+        config = configs.two_routers(clients, workers)
+        config["routes"] = {"office": {
+            "prefixes": ["10.30.0.0/24", "fd30::/64"], "via": {"groups": ["routers"]},
+            "masquerade": False, "distribute_to": ["users"]}}
+        config["policies"][-1]["to"]["routes"] = ["office"]
+        return config
+
+    office = make_world(config_of, clients=3).connect()
+    build_office(office)
+    assert set(members(office)) == set(ROUTERS) and in_use(office) == ["client2"]
+    assert way(office) == ["client2"]
+    without = copy.deepcopy(office.config)
+    without["peers"]["client2"]["can_route"] = False
+    with office.changed(without):
+        assert in_use(office) == ["client3"]
+        assert way(office) == ["client3"]
+        route = office.gateway.json("routes")["routes"][0]
+        assert route["via_groups"] == ["routers"]
+        assert route["skipped"] == [{"peer": "client2", "why": "cannot forward"}]
+        assert "client2 (skipped)" in office.gateway.cli("routes").stdout
+        problems = {p["code"]: p["message"] for p in office.gateway.json("status")["problems"]}
+        assert "client2" in problems["SP1111"]
+        file = office.lab.state / "gateway.yaml"
+        for command in (["check", file], ["plan"]):
+            answer = office.gateway.cli(*command, check=False)
+            assert "peer 'client2' is skipped" in answer.stdout + answer.stderr, command
+    assert way(office) == ["client2"]

@@ -368,6 +368,58 @@ static bool owns(const struct fixture *f, const char *peer, const char *prefix_t
 	return false;
 }
 
+/* Members of a group are routing peers, by name, behind those that are named themselves; who cannot
+ * forward or is disabled is passed over, and owns nothing. */
+static void test_routing_groups(void **state)
+{
+	static const char text[] =
+		"version: 1\n"
+		"wireguard: {addresses: [100.64.0.1/10]}\n"
+		"groups: {staff: {}, routers: {}}\n"
+		"peers:\n"
+		"  anna: {public_key: " KEY_A ", addresses: [100.64.0.11], groups: [staff]}\n"
+		"  r2: {public_key: " KEY_B ", addresses: [100.64.0.22], groups: [routers]}\n"
+		"  r1: {public_key: " KEY_C ", addresses: [100.64.0.21], groups: [routers]%s}\n"
+		"  r0: {public_key: " KEY_D ", addresses: [100.64.0.20], groups: [routers]%s}\n"
+		"routes: {office: {prefixes: [10.30.0.0/16], distribute_to: [staff],\n"
+		"  via: {%sgroups: [routers]}}}\n"
+		"policies: [{name: x, from: {groups: [staff]}, to: {groups: [routers]}, action: "
+		"allow}]\n";
+	static const struct {
+		const char *r1, *r0, *named, *carries;
+		size_t members, skipped;
+	} cases[] = {
+		{"", "", "", "r0", 3, 0},
+		{"", ", can_route: false", "", "r1", 2, 1},
+		{"", ", enabled: false", "", "r1", 2, 1},
+		{", can_route: false", ", enabled: false", "", "r2", 1, 2},
+		{"", "", "peers: [r2], ", "r2", 3, 0},
+		{"", ", can_route: false", "peers: [r0, r1], ", "r1", 2, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct store *store = open_store();
+		const struct model_route *route;
+		struct fixture f;
+		char *yaml;
+
+		assert_true(asprintf(&yaml, text, cases[i].r1, cases[i].r0, cases[i].named) > 0);
+		f = compile_text(store, yaml, "");
+		free(yaml);
+		route = model_route_at(f.model, 0);
+		assert_int_equal(route->via_peers.n, cases[i].members);
+		assert_int_equal(route->n_skipped, cases[i].skipped);
+		assert_int_equal(find_route(&f, set_of(&f, "anna"), "10.30.0.5")->peer,
+			id_of(&f, cases[i].carries));
+		assert_true(owns(&f, "r2", "10.30.0.0/16"));
+		assert_int_equal(owns(&f, "r1", "10.30.0.0/16"), cases[i].r1[0] == '\0');
+		assert_int_equal(
+			f.compiled->n_understudies, cases[i].members == 1 ? 0 : cases[i].members);
+		release(&f);
+		store_close(&store);
+	}
+}
+
 static void test_failover(void **state)
 {
 	static const struct {
@@ -836,6 +888,7 @@ int main(void)
 		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_selection),
 		cmocka_unit_test(test_offers),
+		cmocka_unit_test(test_routing_groups),
 		cmocka_unit_test(test_failover),
 		cmocka_unit_test(test_overlap_is_told),
 		cmocka_unit_test(test_open_route),
