@@ -50,7 +50,7 @@ struct why_answer {
 	const struct api_route_set *route;  /* of the overlay, or underlay for plain senders */
 	const struct api_route_set *closed; /* the entry that keeps the exit node out */
 	const struct api_route_set *underlay;
-	struct addr real; /* of the destination, where it is mapped; else ADDR_NONE */
+	struct addr real;               /* of the destination, where it is mapped; else ADDR_NONE */
 	struct addr src_seen, src_real; /* of the source, where it is mapped; else ADDR_NONE */
 	const struct api_policy_set *rule; /* NULL after WHY_POLICY: none matched */
 	const struct api_forward_set *forward;
