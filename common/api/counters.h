@@ -45,8 +45,8 @@ struct api_counters {
 	uint64_t started_s;  /* Unix time at which the data plane started */
 	uint64_t generation; /* of the last commit; 0 = none yet, nothing is forwarded */
 	uint32_t workers;
-	uint32_t zero;
-	char aead[16]; /* the implementation in use */
+	uint32_t applied_permille; /* of the transaction that is being applied; 0 = none is */
+	char aead[16];             /* the implementation in use */
 	struct api_section section[API_COUNTERS_SECTIONS];
 	char x25519[16]; /* the implementation in use */
 };

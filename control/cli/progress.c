@@ -50,14 +50,19 @@ static void format(const struct cli_line *line, const struct progress *now, uint
 		snprintf(text, size, "%s  %s", now->what, format_time(spent, left));
 		return;
 	}
-	n = (size_t)snprintf(text, size, "%s  %s of %s  %u %%", now->what,
-		format_count(now->unit, now->done, done),
-		format_count(now->unit, now->total, total),
-		(unsigned)(now->done * 100 / now->total));
-	if (n >= size || spent < RATE_AFTER_MS || risen == 0 || now->done >= now->total)
+	n = (size_t)snprintf(text, size, "%s", now->what);
+	if (now->unit != PROGRESS_THOUSANDTHS)
+		n += (size_t)snprintf(text + n, size - n, "  %s of %s",
+			format_count(now->unit, now->done, done),
+			format_count(now->unit, now->total, total));
+	n += (size_t)snprintf(
+		text + n, size - n, "  %u %%", (unsigned)(now->done * 100 / now->total));
+	if (spent < RATE_AFTER_MS || risen == 0 || now->done >= now->total)
 		return;
-	snprintf(text + n, size - n, "  %s/s  %s left",
-		format_count(now->unit, risen * 1000 / spent, rate),
+	if (now->unit != PROGRESS_THOUSANDTHS)
+		n += (size_t)snprintf(text + n, size - n, "  %s/s",
+			format_count(now->unit, risen * 1000 / spent, rate));
+	snprintf(text + n, size - n, "  %s left",
 		format_time((now->total - now->done) * spent / risen, left));
 }
 

@@ -34,6 +34,13 @@ static void ask(struct watch *w)
 	}
 }
 
+static enum progress_unit unit_of(const char *word)
+{
+	return strcmp(word, "bytes") == 0         ? PROGRESS_BYTES
+	       : strcmp(word, "thousandths") == 0 ? PROGRESS_THOUSANDTHS
+						  : PROGRESS_ITEMS;
+}
+
 static void take_answer(struct watch *w)
 {
 	const char *body = w->text == NULL ? NULL : strstr(w->text, "\r\n\r\n");
@@ -44,8 +51,7 @@ static void take_answer(struct watch *w)
 		snprintf(w->what, sizeof(w->what), "%s", what);
 		w->now = (struct progress){
 			.what = w->what,
-			.unit = strcmp(cli_text(json, "unit"), "bytes") == 0 ? PROGRESS_BYTES
-									     : PROGRESS_ITEMS,
+			.unit = unit_of(cli_text(json, "unit")),
 			.done = (uint64_t)cli_int(json, "done"),
 			.total = (uint64_t)cli_int(json, "total"),
 		};

@@ -104,8 +104,7 @@ static const void *next_message(void *arg)
 
 	if (s->at == s->steps.n) {
 		if (s->steps.n >= MANY_STEPS)
-			progress_step(
-				"waiting for the data plane to apply it", PROGRESS_ITEMS, 0, 0);
+			progress_step(progress_applying, PROGRESS_ITEMS, 0, 0);
 		return NULL;
 	}
 	message = s->steps.messages[s->at++];

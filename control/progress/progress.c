@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <time.h>
 
+const char progress_applying[] = "the data plane applies it";
+
 enum { TELL_EVERY_MS = 50 };
 
 static struct progress current; /* what NULL: nothing */

@@ -13,7 +13,11 @@
 enum progress_unit {
 	PROGRESS_ITEMS,
 	PROGRESS_BYTES,
+	PROGRESS_THOUSANDTHS,
 };
+
+/* The data plane is at it: how far, its counters say (link_counters_header()). */
+extern const char progress_applying[];
 
 struct progress {
 	const char *what; /* "reading the configuration"; a constant */

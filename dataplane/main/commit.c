@@ -40,6 +40,7 @@ struct commit {
 	unsigned active;    /* copy that workers read */
 	uint64_t announced; /* object messages, by TXN_BEGIN */
 	uint64_t received;  /* object messages, refused ones included */
+	uint64_t applied;   /* object messages, in both passes */
 	uint64_t generation;
 	uint64_t next_generation;
 	uint64_t begun_ns;   /* TXN_BEGIN came */
@@ -179,6 +180,7 @@ void commit_start(struct commit *commit, const struct api_txn_commit *message)
 	commit->state = commit->result.code == API_OK ? COMMIT_RUNNING : COMMIT_DONE;
 	commit->phase = PHASE_PREPARE;
 	commit->pass = HANDLER_SHADOW;
+	commit->applied = 0;
 	commit->group = 0;
 }
 
@@ -259,6 +261,7 @@ static void step_apply(struct commit *commit)
 		return;
 	}
 	commit->cursor.handler->apply(message, idle_copy(commit), commit->pass);
+	commit->applied++;
 }
 
 static void publish(struct commit *commit)
@@ -347,6 +350,16 @@ bool commit_run(struct commit *commit, uint64_t deadline_ns)
 			break;
 	}
 	return commit->state == COMMIT_RUNNING;
+}
+
+uint32_t commit_permille(const struct commit *commit)
+{
+	uint64_t total = 2 * commit->received;
+
+	/* Never 0 while it runs. */
+	return commit->state != COMMIT_RUNNING || total == 0
+		       ? 0
+		       : (uint32_t)(1 + commit->applied * 999 / total);
 }
 
 void commit_finish(struct commit *commit, struct api_reply *reply)

@@ -64,6 +64,9 @@ void commit_discard(struct commit *commit);
 /* Works until deadline_ns, for a grace period, or to the end. True: there is more to do. */
 bool commit_run(struct commit *commit, uint64_t deadline_ns);
 
+/* RUNNING: how much of the work is done, in thousandths, by the messages of both passes. */
+uint32_t commit_permille(const struct commit *commit);
+
 /* DONE to IDLE: the reply, its header but for the cookie filled. */
 void commit_finish(struct commit *commit, struct api_reply *reply);
 

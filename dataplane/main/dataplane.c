@@ -191,6 +191,7 @@ static bool poll_once(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	more = session_poll(session, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	stats_note_applied(session_applied_permille(session));
 	keep_house();
 	return more;
 }

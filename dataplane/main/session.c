@@ -349,6 +349,11 @@ uint64_t session_generation(const struct session *session)
 	return commit_generation(session->commit);
 }
 
+uint32_t session_applied_permille(const struct session *session)
+{
+	return commit_permille(session->commit);
+}
+
 uint64_t session_instance(const struct session *session)
 {
 	return session->instance;

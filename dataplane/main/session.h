@@ -74,6 +74,9 @@ bool session_sleep(struct session *session);
 /* Of the last commit; 0 = none yet, nothing is forwarded. */
 uint64_t session_generation(const struct session *session);
 
+/* How much of a transaction is applied, in thousandths; 0 = none is being applied. */
+uint32_t session_applied_permille(const struct session *session);
+
 /* Random, of this process: a controller that meets another one replays everything. */
 uint64_t session_instance(const struct session *session);
 

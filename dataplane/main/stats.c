@@ -115,3 +115,11 @@ void stats_committed(uint64_t generation, void *arg)
 		stats_publish(generation);
 	expired = false;
 }
+
+void stats_note_applied(uint32_t permille)
+{
+	struct api_counters *header = memory;
+
+	if (header != NULL)
+		__atomic_store_n(&header->applied_permille, permille, __ATOMIC_RELAXED);
+}

@@ -30,3 +30,6 @@ size_t stats_bytes(void);
 void stats_open(void *base, size_t bytes, void *arg); /* session_options.counters_open */
 void stats_close(void *arg);
 void stats_publish(uint64_t generation);
+
+/* More often than the figures: how far a transaction is (struct api_counters). */
+void stats_note_applied(uint32_t permille);

@@ -91,6 +91,16 @@ static void test_units(void **state)
 	end();
 }
 
+/* Of what another process does only the share is known. */
+static void test_share(void **state)
+{
+	begin(80);
+	step_at(0, "applying", PROGRESS_THOUSANDTHS, 0, 1000);
+	step_at(2000, "applying", PROGRESS_THOUSANDTHS, 250, 1000);
+	assert_drawn("\rapplying  25 %  6 s left");
+	end();
+}
+
 static void test_narrow_and_piped(void **state)
 {
 	begin(20);
@@ -149,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rate_and_time_left),
 		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_narrow_and_piped),
 		cmocka_unit_test(test_listening),
 	};

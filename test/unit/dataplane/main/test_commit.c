@@ -249,6 +249,7 @@ static void check_active_copy(unsigned expected)
 static void work_is_sliced(void **state)
 {
 	unsigned slices = 0, expected = 0;
+	uint32_t share = 0;
 
 	begin(API_TXN_FULL, 0, 500);
 	for (unsigned rule = 1; rule <= 500; rule++)
@@ -264,12 +265,20 @@ static void work_is_sliced(void **state)
 		assert_true(toy.now_ns - from <= SLICE_NS + toy.apply_cost_ns);
 		expected = toy.flips;
 		check_active_copy(expected);
+		if (more) {
+			assert_true(commit_permille(commit) >= share);
+			share = commit_permille(commit);
+			assert_in_range(share, 1, 1000);
+			assert_true((share >= 500) == (toy.applied >= 500));
+		}
 		if (toy.grace_polls == 3)
 			toy.grace_over = true;
 		else if (toy.flips == 1 && toy.grace_polls < 3)
 			assert_int_equal(toy.applied, 500); /* waits for the grace period */
 	}
 	assert_int_equal(expected, 1);
+	assert_true(share > 900);
+	assert_int_equal(commit_permille(commit), 0);
 	/* 1000 applies of 30 us: at least 30 slices. */
 	assert_true(slices >= 30);
 	assert_int_equal(finish().code, API_OK);
