@@ -328,6 +328,10 @@ def test_an_exit_node_that_is_not_offered_is_refused(world):
         assert not goes_out(world)
         code, text, _ = cli(world, "why", "client1", topology.INTERNET["v4"])
         assert code == 1 and "abroad is selected, but not offered any more" in text
+        problem = next(p for p in world.gateway.json("status")["problems"]
+                       if p["code"] == "SP1110")
+        assert "abroad is selected by 1 peer" in problem["message"]
+        assert problem["next"] == "sallyport exit-nodes --as client1"
         fixes = [c["fix"] for c in json.loads(
             cli(world, "doctor", "--as", "client1", "-j")[1])["gateway"] if c["state"] == "fail"]
         assert "sallyport exit-nodes deselect --as client1" in fixes

@@ -18,9 +18,11 @@ import pytest
 import yaml
 from conftest import log_folder, needs_programs
 from lablib import topology
+from lablib.netns import wait_until
 from test_watchdog import Supervisor
 from world import World
 
+OFFICE = "office-with-a-name-as-long-as-names-may-be-and-as-nobody-would-63"[:63]
 INTERNET = topology.INTERNET["v4"]
 LAN_HOST = "10.20.0.10"
 LONG = "a-name-as-long-as-names-may-be-and-as-nobody-would-write-it-63b"
@@ -35,17 +37,15 @@ def long_names(clients, workers=1):
         "public_key": base64.b64encode(hashlib.sha256(b"long").digest()).decode(),
         "addresses": ["100.64.0.99", "fd64::aaaa:bbbb:cccc:dddd"], "groups": [group],
         "endpoint": "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:51820"}
-    config["routes"] = {f"office-{LONG}"[:63]: {
-        "prefixes": ["10.21.0.0/16", "fd21:1111:2222:3333::/64"], "masquerade": False,
-        "distribute_to": ["everyone"], "acl_groups": ["everyone", group],
-        "via": {"port": "lan", "gateway": LAN_HOST}}}
-    config["routes"][f"office-{LONG}"[:63]]["prefixes"].pop()  # the gateway is IPv4's
+    config["routes"] = {OFFICE: {
+        "prefixes": ["10.21.0.0/16"], "masquerade": False, "distribute_to": ["everyone"],
+        "acl_groups": ["everyone", group], "via": {"port": "lan", "gateway": LAN_HOST}}}
     config["forwards"] = {f"web-{LONG}"[:63]: {
         "address": topology.EGRESS["client1"]["v4"], "protocol": "tcp", "ports": "8000-8099",
         "to": {"peer": "client1"}, "from": "any"}}
     config["policies"].append({"name": f"policy-{LONG}"[:63], "action": "allow",
                                "from": {"groups": ["everyone", group]},
-                               "to": {"routes": [f"office-{LONG}"[:63]]}})
+                               "to": {"groups": ["everyone"]}})
     return config
 
 
@@ -58,7 +58,9 @@ def world(request):
         world.up().connect()
         world.clients["client1"].wait_handshake()
         assert world.clients["client1"].pings(INTERNET, 3, 1)
-        world.agent("client1", "udp", "10.21.0.9", 9999, 40400, 0)  # nobody answers
+        for port in range(40400, 40412):  # nobody answers
+            world.agent("client1", "udp", "10.21.0.9", 9999, port, 0)
+        world.agent("client1", "udp", "10.21.0.9", 9999, 40400, 0)
         yield world
     finally:
         world.down()
@@ -116,6 +118,35 @@ def test_colour_and_pager_only_on_a_terminal(world):
                            env={**world.lab.env(), "TERM": "xterm", "PAGER": "sed s/^/PAGED/"})
     assert "client1" in piped.stdout and "PAGED" not in piped.stdout
     assert "\033" not in piped.stdout and piped.stderr == ""
+
+
+def test_routes_that_nobody_answers_by(world):
+    """The network behind has no route back to the overlay: what is needed, and who waits."""
+    needed = {"route": OFFICE, "to": "100.64.0.0/24", "via": "10.20.0.1"}
+    wait_until(lambda: "SP1109" in {p["code"] for p in world.gateway.json("status")["problems"]},
+               10, "the status to say so")
+    route = world.gateway.json("routes")["routes"][0]
+    assert route["unanswered"] and route["return_routes"] == [needed]
+    assert world.gateway.json("check", world.gateway.config)["return_routes"] == [needed]
+    for args in (["routes"], ["status", "-d"], ["check", world.gateway.config]):
+        text = world.gateway.cli(*args, check=False).stdout
+        assert f"  {OFFICE}: 100.64.0.0/24 via 10.20.0.1\n" in text, args
+    text = world.gateway.cli("flows").stdout
+    assert f"route {OFFICE}: no answer; does the network of 10.21.0.9 have a route back" in text
+    # What a change adds is said when it is made.
+    good = world.gateway.config.read_text()
+    config = json.loads(good)
+    config["routes"]["second"] = {**config["routes"][OFFICE], "prefixes": ["10.22.0.0/16"]}
+    added = {**needed, "route": "second"}
+    try:
+        configs.write(config, world.gateway.config)
+        assert world.gateway.cli("plan", "-j", check=False).returncode == 3
+        assert json.loads(world.gateway.cli("plan", "-j", check=False).stdout)[
+            "return_routes"] == [added]
+        assert world.gateway.json("apply")["return_routes"] == [added]
+    finally:
+        world.gateway.config.write_text(good)
+        assert world.gateway.json("apply")["return_routes"] == []
 
 
 # Each command with arguments that change nothing; what it exits with.
