@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "control/traffic/traffic_priv.h"
+#include "control/traffic/tally.h"
 
 /* All memory of this process is locked, and SQLite needs some 20 kB of stack. */
 enum { STACK_BYTES = 512 << 10 };

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "control/traffic/clerk.h"
-#include "control/traffic/traffic_priv.h"
+#include "control/traffic/tally.h"
 
 enum { IDS = 8, NOON = 1700000000 / 86400 * 86400 + 12 * 3600 };
 
