@@ -74,9 +74,9 @@ static void add_to_groups(
 		add_counts(&groups[peer->groups.index[i]], &sum->counts);
 }
 
-static void add_groups(
-	json_t *objects, const struct model *model, const struct traffic_sum *sums, size_t n)
+static json_t *groups_json(const struct model *model, const struct traffic_sum *sums, size_t n)
 {
+	json_t *objects = json_array();
 	size_t n_groups = model->tables[MODEL_GROUP].n;
 	struct traffic_counts *groups = calloc(n_groups + 1, sizeof(*groups));
 
@@ -86,27 +86,46 @@ static void add_groups(
 		json_array_append_new(
 			objects, named("group", model_group_at(model, i)->object.name, &groups[i]));
 	free(groups);
+	return objects;
 }
 
-static void reply_sums(int rc, const struct traffic_sum *sums, size_t n, void *arg)
+/* The objects' rows without the list's brackets. */
+static char *format_sums(const struct traffic_sum *sums, size_t n)
+{
+	json_t *objects = json_array();
+	char *text;
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(objects, sum_json(&sums[i]));
+	text = json_dumps(objects, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	json_decref(objects);
+	if (text != NULL)
+		memmove(text, text + 1, strlen(text)); /* with the terminator */
+	if (text != NULL)
+		text[strlen(text) - 1] = '\0';
+	return text;
+}
+
+static void reply_sums(
+	int rc, const struct traffic_sum *sums, size_t n, const char *text, void *arg)
 {
 	struct asking *asking = arg;
 	const struct compiled *compiled = program_compiled(asking->api->program);
-	json_t *objects;
+	json_t *groups = compiled == NULL ? json_array() : groups_json(compiled->model, sums, n);
+	char *rest = json_dumps(groups, JSON_COMPACT | JSON_PRESERVE_ORDER), *all = NULL;
 
-	if (rc < 0) {
+	if (rc == 0 && text != NULL && rest != NULL &&
+		asprintf(&all, "{\"schema\":1,\"range\":\"%s\",\"objects\":[%s%s%s}",
+			http_query(asking->request, "range"), text,
+			text[0] == '\0' || rest[1] == ']' ? "" : ",", rest + 1) < 0)
+		all = NULL;
+	if (all != NULL)
+		http_reply_text(asking->request, 200, "application/json", all);
+	else
 		reply_unreadable(asking->request);
-		free(asking);
-		return;
-	}
-	objects = json_array();
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(objects, sum_json(&sums[i]));
-	if (compiled != NULL)
-		add_groups(objects, compiled->model, sums, n);
-	http_reply(asking->request, 200,
-		json_pack("{s:i, s:s, s:o}", "schema", 1, "range",
-			http_query(asking->request, "range"), "objects", objects));
+	free(all);
+	free(rest);
+	json_decref(groups);
 	free(asking);
 }
 
@@ -155,7 +174,7 @@ static void ask(struct http_request *request, struct api *api, const char *name,
 	}
 	*asking = (struct asking){request, api, range, kind};
 	if (name == NULL)
-		traffic_sums(api->traffic, range, reply_sums, asking);
+		traffic_sums(api->traffic, range, format_sums, reply_sums, asking);
 	else
 		traffic_points(api->traffic, kind, name, range, reply_points, asking);
 }

@@ -326,6 +326,8 @@ struct summing {
 	struct pool *pool;
 	struct traffic_sum *sums;
 	size_t n;
+	traffic_format *format;
+	char *text;
 	traffic_sums_done *done;
 	void *arg;
 };
@@ -346,22 +348,30 @@ static int run_summing(struct tally *tally, struct errand *errand)
 {
 	struct summing *summing = (struct summing *)errand;
 
-	return tally_sums(tally, summing->range, summing->at_s, keep_sum, summing);
+	int rc = tally_sums(tally, summing->range, summing->at_s, keep_sum, summing);
+
+	if (rc == 0)
+		summing->text = summing->format(summing->sums, summing->n);
+	return rc;
 }
 
 static void end_summing(struct errand *errand)
 {
 	struct summing *summing = (struct summing *)errand;
 
-	summing->done(errand->rc, summing->sums, summing->n, summing->arg);
+	summing->done(errand->rc, summing->sums, summing->n, summing->text, summing->arg);
 }
 
 static void release_summing(struct errand *errand)
 {
-	pool_destroy(&((struct summing *)errand)->pool);
+	struct summing *summing = (struct summing *)errand;
+
+	pool_destroy(&summing->pool);
+	free(summing->text);
 }
 
-void traffic_sums(struct traffic *t, enum traffic_range range, traffic_sums_done *done, void *arg)
+void traffic_sums(struct traffic *t, enum traffic_range range, traffic_format *format,
+	traffic_sums_done *done, void *arg)
 {
 	struct summing *summing = check(calloc(1, sizeof(*summing)));
 
@@ -371,6 +381,7 @@ void traffic_sums(struct traffic *t, enum traffic_range range, traffic_sums_done
 	summing->range = range;
 	summing->at_s = now_s();
 	summing->pool = pool_create();
+	summing->format = format;
 	summing->done = done;
 	summing->arg = arg;
 	clerk_give(t->clerk, &summing->errand);
