@@ -127,8 +127,9 @@ int cli_request(struct cli *cli, const char *method, const char *path, const cha
 int cli_connect(const struct cli *cli);
 
 /* watch.c: returns when the answer on this connection begins, and shows until then how far the
- * daemon is. */
-void cli_watch(struct cli *cli, int fd);
+ * daemon is. Ctrl-C ends the process; if the request changes something, after saying that the
+ * daemon goes on. */
+void cli_watch(struct cli *cli, int fd, bool changes);
 
 /* progress.c: what takes long (control/progress) is shown from now on, if stderr is a terminal. */
 void cli_progress_start(void);

@@ -116,7 +116,7 @@ int cli_request(struct cli *cli, const char *method, const char *path, const cha
 	if (head != NULL && send_all(fd, head, strlen(head)) && send_all(fd, content, size)) {
 		/* One of many requests is a step of the work that makes them. */
 		if (cli_progress_is_shown() && !progress_look(&now))
-			cli_watch(cli, fd);
+			cli_watch(cli, fd, strcmp(method, "GET") != 0);
 		answer = receive_all(fd);
 	}
 	close(fd);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,17 +82,41 @@ static void read_answer(struct watch *w)
 	w->asked = -1;
 }
 
-void cli_watch(struct cli *cli, int fd)
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
 {
+	interrupted = 1;
+}
+
+/* As if nobody had caught the signal, but for a word on what goes on without us. */
+static void end_by_interrupt(bool changes)
+{
+	progress_end();
+	if (changes)
+		fputs("sallyport: interrupted; sallyportd brings the change to its end, whole or "
+		      "not at all: `sallyport history` says which\n",
+			stderr);
+	signal(SIGINT, SIG_DFL);
+	raise(SIGINT);
+}
+
+void cli_watch(struct cli *cli, int fd, bool changes)
+{
+	const struct sigaction action = {.sa_handler = on_interrupt};
+	struct sigaction before;
 	struct watch w = {.cli = cli, .asked = -1, .now = {.what = "waiting for sallyportd"}};
 	struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}};
 
+	sigaction(SIGINT, &action, &before);
 	for (;;) {
 		int n;
 
 		fds[1] = (struct pollfd){.fd = w.asked, .events = POLLIN};
 		n = poll(fds, 2, ASK_EVERY_MS);
-		if ((n < 0 && errno != EINTR) || fds[0].revents != 0)
+		if (interrupted)
+			end_by_interrupt(changes);
+		if ((n < 0 && errno != EINTR) || (n > 0 && fds[0].revents != 0))
 			break;
 		if (n > 0 && fds[1].revents != 0)
 			read_answer(&w);
@@ -99,6 +124,7 @@ void cli_watch(struct cli *cli, int fd)
 			ask(&w);
 		progress_step(w.now.what, w.now.unit, w.now.done, w.now.total);
 	}
+	sigaction(SIGINT, &before, NULL);
 	if (w.asked >= 0)
 		close(w.asked);
 	free(w.text);

@@ -479,7 +479,7 @@ static void test_watch(void **state)
 	bool found = false;
 
 	progress_listen(note_progress, NULL);
-	cli_watch(&cli, answer_end[0]);
+	cli_watch(&cli, answer_end[0], false);
 	progress_listen(NULL, NULL);
 	assert_true(n_seen > 0);
 	assert_string_equal(seen[0].what, "waiting for sallyportd");
@@ -490,6 +490,42 @@ static void test_watch(void **state)
 	}
 	assert_true(found);
 	assert_int_equal(n_ends, 1);
+}
+
+static void interrupt_myself(const struct progress *now, void *arg)
+{
+	if (now != NULL)
+		raise(SIGINT);
+}
+
+/* Ctrl-C ends the command, not the change, and says so. */
+static void test_interrupted(void **state)
+{
+	struct cli cli = {.socket = socket_path};
+	int never[2], status, fd;
+	ssize_t n;
+	pid_t child;
+
+	assert_int_equal(pipe(never), 0);
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		fd = open(output_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+		dup2(fd, STDERR_FILENO);
+		progress_listen(interrupt_myself, NULL);
+		cli_watch(&cli, never[0], true);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+	fd = open(output_path, O_RDONLY);
+	n = read(fd, output, sizeof(output) - 1);
+	assert_true(n > 0);
+	output[n] = '\0';
+	assert_shows("sallyportd brings the change to its end");
+	close(fd);
+	close(never[0]);
+	close(never[1]);
 }
 
 /* "  --name ..." or "  -n, --name ..." */
@@ -589,6 +625,7 @@ int main(void)
 		cmocka_unit_test(test_schema),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_every_command_is_documented),
 	};
 
