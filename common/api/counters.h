@@ -98,4 +98,5 @@ struct api_count_worker {
 	uint64_t flows;
 	int32_t cpu; /* where it ran last */
 	uint32_t zero;
+	uint64_t helped; /* bursts that it sealed or opened for other workers */
 };

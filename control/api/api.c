@@ -153,15 +153,16 @@ static json_t *workers_json(struct api *api)
 		const struct api_count_worker *row = &rows[i];
 
 		json_array_append_new(list,
-			json_pack("{s:i, s:i, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", (int)i,
-				"cpu", (int)row->cpu, "busy",
+			json_pack("{s:i, s:i, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "worker",
+				(int)i, "cpu", (int)row->cpu, "busy",
 				row->total_cycles == 0
 					? 0.0
 					: (double)row->busy_cycles / (double)row->total_cycles,
 				"busy_cycles", (json_int_t)row->busy_cycles, "total_cycles",
 				(json_int_t)row->total_cycles, "sleeps", (json_int_t)row->sleeps,
 				"handoff_out", (json_int_t)row->handoff_out, "handoff_in",
-				(json_int_t)row->handoff_in, "flows", (json_int_t)row->flows));
+				(json_int_t)row->handoff_in, "flows", (json_int_t)row->flows,
+				"helped", (json_int_t)row->helped));
 	}
 	free(rows);
 	return list;

@@ -170,6 +170,8 @@ static const struct column worker_columns[] = {
 		"Packets taken over from other threads."),
 	COLUMN(GAUGE, api_count_worker, flows, "worker_flows", NULL,
 		"Flows in the worker's table."),
+	COLUMN(COUNTER, api_count_worker, helped, "worker_helped_bursts", NULL,
+		"Bursts that the worker sealed or opened for another."),
 };
 
 static const struct column node_columns[] = {

@@ -312,7 +312,9 @@ enum args_result args_parse(int argc, char **argv, struct args *args)
 		fprintf(stderr, "sallyport-dataplane: '%s': not an option\n", argv[optind]);
 		return ARGS_WRONG;
 	}
-	args->config.cores_shared = args->config.workers + CPUS_APART > count_cpus();
+	/* Who places the threads by hand has set cores apart for them. */
+	args->config.cores_shared =
+		args->lcores == NULL && args->config.workers + CPUS_APART > count_cpus();
 	args->config.idle = idle >= 0                   ? (enum dp_idle)idle
 			    : args->config.cores_shared ? DP_IDLE_ADAPTIVE
 							: DP_IDLE_POLL;

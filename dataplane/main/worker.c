@@ -172,6 +172,7 @@ uint32_t worker_fill(void *rows, uint32_t max)
 		row[id].sleeps = idle_sleeps(id);
 		handoff_counts(id, &row[id].handoff_out, &row[id].handoff_in);
 		row[id].flows = __atomic_load_n(&workers[id].flows, __ATOMIC_RELAXED);
+		row[id].helped = __atomic_load_n(&workers[id].helped, __ATOMIC_RELAXED);
 		row[id].cpu = __atomic_load_n(&run->cpu, __ATOMIC_RELAXED);
 	}
 	return n;

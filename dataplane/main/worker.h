@@ -28,6 +28,7 @@ struct worker {
 	uint64_t held;  /* the token of older ones that are still in use; 0 = none */
 	uint64_t work;  /* packets taken in so far by source nodes: a loop without is an idle one */
 	uint64_t flows; /* in the worker's table now: the flow feature's, for the counters */
+	uint64_t helped; /* bursts done for other workers: the wireguard feature's, likewise */
 };
 
 RTE_DECLARE_PER_LCORE(struct worker *, worker);

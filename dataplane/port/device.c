@@ -5,7 +5,9 @@
  *
  * af_packet in DPDK 22.11 always joins a fanout group with PACKET_FANOUT_FLAG_DEFRAG, so the kernel
  * reassembles IPv4 fragments before we see them: those whose whole is longer than the MTU are
- * dropped as over-long frames. IPv6 fragments arrive as they are.
+ * dropped as over-long frames. IPv6 fragments arrive as they are. The group also rolls over: what
+ * a queue's ring has no room for goes to another's, and so to another worker; a flow's packets may
+ * overtake each other there.
  */
 #include "dataplane/port/device.h"
 

@@ -259,4 +259,6 @@ void lend_help(struct worker *worker)
 			helper->helped++;
 		}
 	}
+	if (done != 0)
+		__atomic_store_n(&worker->helped, worker->helped + done, __ATOMIC_RELAXED);
 }

@@ -51,7 +51,7 @@ def stream(host, port, rate, seconds):
     sock.connect((host, port))
     sock.setblocking(False)
     total = int(rate * seconds)
-    seen, duplicates, refused, sent = set(), 0, 0, 0
+    seen, duplicates, overtaken, refused, sent, newest = set(), 0, 0, 0, 0, -1
     start = time.monotonic()
     end = start + seconds + DRAIN_S
     last, longest = start, 0.0
@@ -72,10 +72,12 @@ def stream(host, port, rate, seconds):
                 refused += 1
                 continue
             duplicates += number in seen
+            overtaken += number < newest
+            newest = max(newest, number)
             seen.add(number)
             longest, last = max(longest, time.monotonic() - last), time.monotonic()
     print(json.dumps({"sent": sent, "received": len(seen), "lost": sent - len(seen),
-                      "duplicates": duplicates, "refused": refused,
+                      "duplicates": duplicates, "refused": refused, "overtaken": overtaken,
                       "longest_gap_ms": round(longest * 1e3, 1)}))
 
 

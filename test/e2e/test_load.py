@@ -36,7 +36,7 @@ def inside(number):
 class Load:
     """A gateway between two memif ports, and simulated peers behind the first."""
 
-    def __init__(self, bare, peers, workers, lend="auto"):
+    def __init__(self, bare, peers, workers, lend="auto", options=()):
         self.bare = bare
         self.sockets = [bare.path(f"memif-{side}") for side in "ab"]
         keys = run([PEERS_PROGRAM, "keys", str(peers)]).stdout.split()
@@ -58,7 +58,8 @@ class Load:
                                "masquerade": False, "distribute_to": ["everyone"]}},
             "policies": [{"name": "lan", "from": {"groups": ["everyone"]},
                           "to": {"routes": ["lan"]}, "action": "allow"}],
-        }, workers=workers, options=["--max-peers", max(4096, peers + 8), "--lend", lend])
+        }, workers=workers, options=["--max-peers", max(4096, peers + 8), "--lend", lend,
+                                       *options])
         key_file = self.gateway.state_dir / "gateway.key"
         key_file.touch(mode=0o600)
         key_file.write_text(private)
@@ -112,3 +113,15 @@ def test_many_peers_rekey_under_traffic(bare, workers, lend):
     none_lost(load, result)
     assert result["rekeyed"] == MANY, result
     assert result["sent"] > 10 * MANY, result
+
+
+def test_lending_begins_by_itself(bare):
+    """Where workers have CPUs of their own, one that has too much to do lends to one that has not;
+    each packet of the one tunnel that others speak through comes once and in order."""
+    load = Load(bare, 2, 2, options=["--lcores", "0@0,1@0,2@1", "--idle", "adaptive"])
+    result = load.run("flood", str(FLOOD_SECONDS), 60)
+    none_lost(load, result)
+    assert result["sent"] > 1000, result
+    workers = load.gateway.json("status")["workers"]
+    assert sum(worker["helped"] for worker in workers) > 0, workers
+    assert load.gateway.drops().get("wireguard.replayed", 0) == 0

@@ -75,6 +75,10 @@ static void test_idle_follows_cores(void **state)
 	assert_int_equal(parse(&args, "--workers", "32"), ARGS_RUN);
 	assert_true(args.config.cores_shared);
 	assert_int_equal(args.config.idle, DP_IDLE_ADAPTIVE);
+	/* Placed by hand, they have their CPUs to themselves. */
+	assert_int_equal(parse(&args, "--lcores", "0@0,1@0"), ARGS_RUN);
+	assert_false(args.config.cores_shared);
+	assert_int_equal(args.config.idle, DP_IDLE_POLL);
 	assert_int_equal(parse(&args, "--idle", "poll"), ARGS_RUN);
 	assert_int_equal(args.config.idle, DP_IDLE_POLL);
 	assert_int_equal(parse(&args, "--idle", "adaptive"), ARGS_RUN);
