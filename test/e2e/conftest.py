@@ -27,7 +27,7 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """What has long to wait for is begun first, and awaited last."""
     items.sort(key=lambda item: (item.get_closest_marker("last") is not None,
-                                 "long_run" not in getattr(item, "fixturenames", ())))
+                                 not {"long_run", "kernel_run"} & set(getattr(item, "fixturenames", ()))))
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="network namespaces need root"))

@@ -37,6 +37,19 @@ def apply_key(world, vm):
     configs.write(world.config, world.lab.state / "gateway.yaml")
 
 
+def start(world, folder):
+    """A gateway and the guest, booted but not yet connected."""
+    world.up(start=False)
+    world.vm = KernelVm(world, NAME)
+    apply_key(world, world.vm)
+    world.preshared = run(["wg", "genpsk"]).stdout.strip()
+    key = world.gateway.state_dir / "vm.psk"
+    key.touch(mode=0o600)
+    key.write_text(world.preshared + "\n")
+    world.gateway.start()
+    world.vm.boot(folder)
+
+
 @pytest.fixture(scope="module")
 def world(request):
     needs_programs()
@@ -44,15 +57,7 @@ def world(request):
     world = World(log_folder(request), config_of, clients=1)
     request.node.worlds = [world]
     try:
-        world.up(start=False)
-        world.vm = KernelVm(world, NAME)
-        apply_key(world, world.vm)
-        world.preshared = run(["wg", "genpsk"]).stdout.strip()
-        key = world.gateway.state_dir / "vm.psk"
-        key.touch(mode=0o600)
-        key.write_text(world.preshared + "\n")
-        world.gateway.start()
-        world.vm.boot(folder)
+        start(world, folder)
         yield world
     finally:
         world.down()

@@ -2,14 +2,16 @@
 """200 seconds with real wireguard-go and the real clock: new keys at 120 s from either side, and the
 old ones past their 180 s, under a stream that may lose nothing.
 
-The first of these tests only begins the run and the last one, which is put behind all others of
-the session, awaits its end: meanwhile the other tests run."""
+The first of these tests only begin the runs and the last ones, which are put behind all others of
+the session, await their end: meanwhile the other tests run. A third client is the kernel's."""
 import re
 import time
 
 import config as configs
 import pytest
+import test_kernel_wireguard as kernel
 from conftest import log_folder, needs_programs
+from kernel_vm import image
 from lablib import topology
 from lablib.netns import run, wait_until
 from test_wireguard import INITIATION, RESPONSE, of_kind
@@ -71,6 +73,39 @@ class Run:
                 if port in (p.payload.sport, p.payload.dport)]
 
 
+class KernelRun:
+    """The kernel's WireGuard, in its virtual machine, begins; it sends all the time."""
+
+    SECONDS, EACH_SECOND = 150, 10
+
+    def __init__(self, world, folder):
+        self.world, self.host = world, topology.INTERNET["v4"]
+        kernel.start(world, folder)
+        world.vm.up(kernel.exported(world))
+        self.capture = world.capture("router", "uplink", MESSAGES).__enter__()
+        assert world.vm.pings(self.host, 3) == 3
+        self.began = world.vm.handshake()
+        count = self.SECONDS * self.EACH_SECOND
+        world.vm.run(f"ping -i {1 / self.EACH_SECOND} -c {count} {self.host} >/tmp/stream 2>&1 &")
+
+    def counts(self):
+        """(sent, received), once it has ended."""
+        line = wait_until(lambda: self.world.vm.run("cat /tmp/stream | grep transmitted || true"),
+                          self.SECONDS + 120, "the guest's stream to end", 1)
+        return tuple(int(n) for n in re.match(r"(\d+) packets transmitted, (\d+)", line).groups())
+
+
+@pytest.fixture(scope="session")
+def kernel_run(request):
+    needs_programs()
+    folder = image()
+    world = World(log_folder(request) / "kernel-rekey", kernel.config_of, clients=1)
+    try:
+        yield KernelRun(world, folder)
+    finally:
+        world.down()
+
+
 @pytest.fixture(scope="session")
 def long_run(request):
     needs_programs()
@@ -86,6 +121,11 @@ def test_the_long_run_begins(long_run):
         last = long_run.messages(name, INITIATION)[-1]
         assert last[1] == (name == GATEWAY_BEGINS), "who began the session"
         assert long_run.streams[name].poll() is None
+
+
+def test_the_kernels_long_run_begins(kernel_run):
+    first = [p.payload.sport == PORT for p in of_kind(kernel_run.capture.packets(), INITIATION)]
+    assert first == [False], "the guest began the session"
 
 
 @pytest.mark.last
@@ -108,3 +148,20 @@ def test_the_long_run_rekeyed_once(long_run, name):
         when, by_gateway = seen[0]
         assert by_gateway == ((name == GATEWAY_BEGINS) == (kind == INITIATION))
         assert REKEY_S - SLACK_S - 30 < when < REKEY_S + SLACK_S, seen
+
+
+@pytest.mark.last
+def test_the_kernel_rekeyed_without_loss(kernel_run):
+    """At 120 s, by itself, once; none of what it sent all the time was lost. (What keepalives renew
+    later, while other tests run, is not counted.)"""
+    sent, received = kernel_run.counts()
+    assert sent == received == kernel_run.SECONDS * kernel_run.EACH_SECOND
+    packets = kernel_run.capture.packets()
+    ours, theirs = ([(float(p.time) - kernel_run.began, p.payload.sport == PORT)
+                     for p in of_kind(packets, kind)] for kind in (RESPONSE, INITIATION))
+    until = kernel_run.SECONDS
+    began = [when for when, by_gateway in theirs if not by_gateway and when < until]
+    answered = [when for when, by_gateway in ours if by_gateway and when < until]
+    assert len(began) == len(answered) == 2, (began, answered)
+    assert REKEY_S - 2 < began[1] < REKEY_S + SLACK_S, began
+    assert not [when for when, by_gateway in theirs if by_gateway and when < until]
