@@ -170,7 +170,7 @@ static const struct column worker_columns[] = {
 		"Packets taken over from other threads."),
 	COLUMN(GAUGE, api_count_worker, flows, "worker_flows", NULL,
 		"Flows in the worker's table."),
-	COLUMN(COUNTER, api_count_worker, helped, "worker_helped_bursts", NULL,
+	COLUMN(COUNTER, api_count_worker, helped, "worker_helped_bursts", "bursts",
 		"Bursts that the worker sealed or opened for another."),
 };
 
