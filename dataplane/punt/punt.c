@@ -210,7 +210,7 @@ static void stop(void)
 
 static struct feature feature_punt = {
 	.name = "punt",
-	.after = {"graph", "port"},
+	.after = {"graph", "port", "capture", "trace"}, /* whose memory its thread writes */
 	.init = init,
 	.worker_init = worker_init,
 	.start = start,

@@ -72,7 +72,7 @@ static int init(void)
 
 static struct feature feature = {
 	.name = "wireguard",
-	.after = {"route"},
+	.after = {"route", "capture", "trace"}, /* whose memory its thread writes */
 	.init = init,
 	.start = thread_start,
 	.housekeep = peers_housekeep,
