@@ -89,6 +89,7 @@ analyze: all ## gcc's static analyzer (advice), the kernels' machine code, and m
 	@scripts/check-kernel-asm $(BUILD)
 	@AEAD_TEST_PACKETS=10000000 AEAD_TEST_SEED=$$(date +%s) \
 		$(BUILD)/test/unit/dataplane/aead/test_aead_random
+	@X25519_TEST_ROUNDS=1000000 $(BUILD)/test/unit/dataplane/x25519/test_x25519_burst
 	@X25519_TEST_JOBS=1000000 X25519_TEST_SEED=$$(date +%s) \
 		$(BUILD)/test/unit/dataplane/x25519/test_x25519_random
 

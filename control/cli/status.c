@@ -91,10 +91,10 @@ static void print_head(const struct cli *cli, const json_t *status, bool good)
 	print_problems(cli, status);
 	if (json_is_true(json_object_get(dataplane, "connected")))
 		cli_print_line(cli, "            ",
-			"data plane  generation %lld  up %s  cipher %s  x25519 %s  drops %lld",
+			"data plane  generation %lld  up %s  cipher %s  drops %lld",
 			(long long)cli_int(dataplane, "generation"),
 			cli_age(cli_int(dataplane, "started"), age), cli_text(dataplane, "aead"),
-			cli_text(dataplane, "x25519"), (long long)cli_int(status, "drops"));
+			(long long)cli_int(status, "drops"));
 	else
 		cli_print_line(cli, "            ", "data plane  not connected: %s",
 			cli_text(dataplane, "reason"));
