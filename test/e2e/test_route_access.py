@@ -127,9 +127,11 @@ def test_masquerade_on_and_off_beside_an_exit_node(make_world, workers):
     for name, client in world.clients.items():
         assert client.seen_address(topology.INTERNET["v4"]) == topology.EGRESS[name]["v4"]
     # a host of the LAN opens a flow to the peer that has its own address there, and to no other
-    for number, answers in ((1, 0), (2, 1)):
-        assert world.lab.run("lan-host", "ping", "-n", "-c", "2", "-W", "2", configs.overlay(number),
-                             check=False).returncode == answers
+    for family in ("v4", "v6"):
+        for number, answers in ((1, 0), (2, 1)):
+            assert world.lab.run("lan-host", "ping", "-n", "-c", "2", "-W", "2",
+                                 configs.overlay(number, family),
+                                 check=False).returncode == answers
 
     text = world.gateway.cli("routes").stdout
     assert "open: 100.64.0.0/24 via 10.20.0.1" in text and "open: fd64::/64 via fd20::1" in text

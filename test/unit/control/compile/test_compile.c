@@ -461,6 +461,46 @@ static void test_failover(void **state)
 	n_down = 0;
 }
 
+/* Who is in the groups of one member only has no other to fall back to. */
+static void test_members_have_their_own_groups(void **state)
+{
+	static const char two[] =
+		"version: 1\n"
+		"wireguard: {addresses: [100.64.0.1/10]}\n"
+		"groups: {berlin: {}, london: {}, routers: {}}\n"
+		"peers:\n"
+		"  bert: {public_key: " KEY_A ", addresses: [100.64.0.11], groups: [berlin]}\n"
+		"  lena: {public_key: " KEY_D ", addresses: [100.64.0.12], groups: [london]}\n"
+		"  r1: {public_key: " KEY_B ", addresses: [100.64.0.21], groups: [routers]}\n"
+		"  r2: {public_key: " KEY_C ", addresses: [100.64.0.22], groups: [routers]}\n"
+		"routes:\n"
+		"  one: {network: office, prefixes: [10.30.0.0/16], via: {peers: [r1]}, metric: "
+		"10,\n"
+		"        distribute_to: [berlin]}\n"
+		"  two: {network: office, prefixes: [10.30.0.0/16], via: {peers: [r2]}, metric: "
+		"20,\n"
+		"        distribute_to: [london]}\n"
+		"policies:\n"
+		"  - {name: all, from: {groups: [berlin]}, to: {groups: [routers]}, action: "
+		"allow}\n";
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct store *store = open_store();
+		struct fixture f;
+
+		n_down = i; /* with r1 as it is, and down */
+		assert_int_equal(key_parse(KEY_B, &down[0]), 0);
+		f = compile_text(store, two, "");
+		assert_int_equal(
+			find_route(&f, set_of(&f, "bert"), "10.30.0.5")->peer, id_of(&f, "r1"));
+		assert_int_equal(
+			find_route(&f, set_of(&f, "lena"), "10.30.0.5")->peer, id_of(&f, "r2"));
+		release(&f);
+		store_close(&store);
+	}
+	n_down = 0;
+}
+
 /* Two routes of one network are no overlap, those of two networks are; metric decides nothing
  * between networks. */
 static void test_overlap_is_told(void **state)
@@ -890,6 +930,7 @@ int main(void)
 		cmocka_unit_test(test_offers),
 		cmocka_unit_test(test_routing_groups),
 		cmocka_unit_test(test_failover),
+		cmocka_unit_test(test_members_have_their_own_groups),
 		cmocka_unit_test(test_overlap_is_told),
 		cmocka_unit_test(test_open_route),
 		cmocka_unit_test(test_open_route_has_exceptions),
