@@ -73,6 +73,8 @@ enum api_type {
 	API_FLOW_TIMEOUTS_DEL = 0x0603, /* the defaults again */
 	API_COUNTED_SET = 0x0604,       /* whose the figures under an id are */
 	API_COUNTED_DEL = 0x0605,
+	API_FLOW_LIMITS_SET = 0x0606,
+	API_FLOW_LIMITS_DEL = 0x0607, /* the defaults again */
 
 	API_CAPTURE_CODE = 0x0a00, /* outside a transaction, as all of capture and trace */
 	API_CAPTURE_START = 0x0a01,

@@ -83,3 +83,34 @@ struct api_counted_del {
 	uint32_t section;
 	uint32_t id;
 };
+
+/*
+ * What one sender, a peer or a plain port, may have of each worker. An object of which there is
+ * one; without it the defaults hold.
+ */
+enum {
+	API_LIMIT_RATE_MAX = 1000000, /* of what is limited by the second */
+	API_LIMIT_ICMP_DEFAULT = 100,
+	API_LIMIT_REST_DEFAULT = 120,
+	API_LIMIT_REST_MAX = 86400,
+};
+
+struct api_flow_limits_set {
+	struct api_header header;
+	uint32_t id;         /* 1 */
+	uint32_t flows;      /* at once; 0 = half of a worker's */
+	uint32_t half_open;  /* TCP connections without an answer; 0 = a sixteenth of a worker's */
+	uint32_t new_per_s;  /* flows opened in a second; 0 = no limit */
+	uint32_t icmp_per_s; /* ICMP errors sent about its packets */
+	/* ports of open mappings that nobody has any more: for how long, and how many of each
+	 * worker's; 0 = as many as there are */
+	uint32_t rest_s;
+	uint32_t resting;
+	uint32_t zero;
+};
+
+struct api_flow_limits_del {
+	struct api_header header;
+	uint32_t id;
+	uint32_t zero;
+};

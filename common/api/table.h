@@ -73,6 +73,8 @@ enum api_kind {
 		"flow_timeouts.del")                                                               \
 	X(API_COUNTED_SET, api_counted_set, API_KIND_OBJECT, "flow", "counted.set")                \
 	X(API_COUNTED_DEL, api_counted_del, API_KIND_OBJECT, "flow", "counted.del")                \
+	X(API_FLOW_LIMITS_SET, api_flow_limits_set, API_KIND_OBJECT, "flow", "flow_limits.set")    \
+	X(API_FLOW_LIMITS_DEL, api_flow_limits_del, API_KIND_OBJECT, "flow", "flow_limits.del")    \
 	X(API_FLOW_DUMP, api_flow_dump, API_KIND_REQUEST, "flow", "flow.dump")                     \
 	X(API_FLOW_ENTRY, api_flow_entry, API_KIND_REPLY, "flow", "flow.entry")                    \
 	X(API_CAPTURE_CODE, api_capture_code, API_KIND_REQUEST, "capture", "capture.code")         \

@@ -297,6 +297,7 @@ struct compiled *compile_model(const struct compile_input *input, int *error, co
 	compile_egress(&b);
 	compile_forwards(&b);
 	compile_timeouts(&b);
+	compile_limits(&b);
 	compile_policies(&b);
 	if (b.error != 0)
 		goto err;

@@ -50,4 +50,5 @@ bool compile_forward_leads(const struct model *m, const struct model_forward *fo
 /* rules.c */
 void compile_egress(struct builder *b);
 void compile_timeouts(struct builder *b);
+void compile_limits(struct builder *b);
 void compile_policies(struct builder *b);

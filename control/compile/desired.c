@@ -43,6 +43,7 @@ static const struct object_type {
 	{API_FORWARD_SET, API_FORWARD_DEL, {KEY(forward, forward)}},
 	{API_FLOW_TIMEOUTS_SET, API_FLOW_TIMEOUTS_DEL, {KEY(flow_timeouts, id)}},
 	{API_COUNTED_SET, API_COUNTED_DEL, {KEY(counted, section), KEY(counted, id)}},
+	{API_FLOW_LIMITS_SET, API_FLOW_LIMITS_DEL, {KEY(flow_limits, id)}},
 	{API_POLICY_SET, API_POLICY_DEL, {KEY(policy, rule)}},
 };
 

@@ -273,6 +273,26 @@ static void conf_read_timeouts(struct conf_reader *r, const struct conf_node *no
 	timeouts->given = conf_read_map(r, node, timeouts_fields, timeouts);
 }
 
+static const struct conf_field limits_fields[] = {
+	FIELD("flows_per_peer", u32, model_limits, flows, .min = 1, .max = UINT32_MAX),
+	FIELD("half_open_per_peer", u32, model_limits, half_open, .min = 1, .max = UINT32_MAX),
+	FIELD("new_flows_per_second", u32, model_limits, new_per_s, .min = 1,
+		.max = API_LIMIT_RATE_MAX),
+	FIELD("icmp_errors_per_second", u32, model_limits, icmp_per_s, .min = 1,
+		.max = API_LIMIT_RATE_MAX),
+	FIELD("port_rest_s", u32, model_limits, rest_s, .min = 0, .max = API_LIMIT_REST_MAX),
+	FIELD("resting_ports", u32, model_limits, resting, .min = 1, .max = UINT32_MAX),
+	END,
+};
+
+static void conf_read_limits(struct conf_reader *r, const struct conf_node *node,
+	const struct conf_field *field, void *out)
+{
+	struct model_limits *limits = out;
+
+	limits->given = conf_read_map(r, node, limits_fields, limits);
+}
+
 static const struct conf_field forward_to_fields[] = {
 	FIELD("peer", ref, model_forward, to_peer, .kind = MODEL_PEER),
 	FIELD("address", addr, model_forward, to_address),
@@ -647,6 +667,7 @@ static const struct conf_field root_fields[] = {
 	FIELD("egress", fields, model, egress, .fields = egress_fields),
 	FIELD("timeouts", timeouts, model, timeouts, .fields = timeouts_fields,
 		.shape = CONF_SHAPE_FIELDS),
+	FIELD("limits", limits, model, limits, .fields = limits_fields, .shape = CONF_SHAPE_FIELDS),
 	{.key = "forwards",
 		.read = conf_read_named,
 		.kind = MODEL_FORWARD,

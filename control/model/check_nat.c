@@ -32,6 +32,17 @@ static bool check_timeouts(const struct model *m, const struct model_reporter *r
 	return ok;
 }
 
+static bool check_rest(const struct model *m, const struct model_reporter *reporter)
+{
+	if (m->limits.rest_s >= MODEL_PORT_REST_S || m->timeouts.below_rfc)
+		return true;
+	reporter->report(reporter->context, DIAG_TIMEOUT_SHORT, "limits.port_rest_s",
+		pool_printf(m->pool, "RFC 6888 REQ-8 asks for %u seconds at least, not %u",
+			MODEL_PORT_REST_S, m->limits.rest_s),
+		"add `timeouts: {below_rfc: true}` if that is meant", NULL);
+	return false;
+}
+
 static bool check_rule(const struct model *m, size_t i, const struct model_reporter *reporter)
 {
 	const struct model_egress_rule *rule = &m->egress.rules.items[i];
@@ -71,6 +82,8 @@ static bool check_pool(
 bool model_check_nat(const struct model *m, const struct model_reporter *reporter)
 {
 	bool ok = check_timeouts(m, reporter);
+
+	ok = check_rest(m, reporter) && ok;
 
 	for (size_t i = 0; i < m->egress.rules.n; i++)
 		ok = check_rule(m, i, reporter) && ok;

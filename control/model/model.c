@@ -40,6 +40,8 @@ struct model *model_create(void)
 	model->egress.keep_days = MODEL_KEEP_DAYS_DEFAULT;
 	model->routes_without_acl_groups_allow = true;
 	memcpy(model->timeouts.seconds, model_timeout_defaults, sizeof(model_timeout_defaults));
+	model->limits.icmp_per_s = MODEL_ICMP_ERRORS_DEFAULT;
+	model->limits.rest_s = MODEL_PORT_REST_S;
 	model->failover.dead_after_s = MODEL_DEAD_AFTER_S;
 	model->failover.return_after_s = MODEL_RETURN_AFTER_S;
 	return model;

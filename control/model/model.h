@@ -255,6 +255,15 @@ struct model_timeouts {
 	uint32_t seconds[MODEL_TIMEOUTS];
 };
 
+/* Of one sender on a worker: struct api_flow_limits_set. */
+enum { MODEL_ICMP_ERRORS_DEFAULT = 100, MODEL_PORT_REST_S = 120 };
+
+struct model_limits {
+	bool given;
+	uint32_t flows, half_open, new_per_s, icmp_per_s;
+	uint32_t rest_s, resting; /* ports of open mappings */
+};
+
 struct model_target {
 	bool host; /* the gateway itself */
 	struct model_refs groups;
@@ -332,6 +341,7 @@ struct model {
 	struct model_wireguard wireguard;
 	struct model_egress egress;
 	struct model_timeouts timeouts;
+	struct model_limits limits;
 	bool routes_without_acl_groups_allow;
 	struct model_failover failover;
 	struct model_tests tests;

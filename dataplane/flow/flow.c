@@ -41,6 +41,7 @@ static int init(void)
 	flow_node_init();
 	flow_dump_init();
 	flow_timeouts_init();
+	flow_limits_init();
 	peer_on_delete(flow_peer_gone);
 	return 0;
 }

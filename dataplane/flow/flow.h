@@ -40,6 +40,7 @@
 		"its answers would look like packets of another flow that runs")                   \
 	X(TABLE_FULL, "table_full", "this worker's flow table is full")                            \
 	X(PEER_FULL, "peer_full", "the peer or port has as many flows as it may")                  \
+	X(PEER_RATE, "peer_rate", "the peer or port opens flows faster than it may")               \
 	X(HALF_OPEN_FULL, "half_open_full", "too many half-open TCP connections")                  \
 	X(PEER_HALF_OPEN, "peer_half_open",                                                        \
 		"the peer or port has as many half-open TCP connections as it may")                \

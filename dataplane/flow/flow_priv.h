@@ -258,7 +258,7 @@ struct flow_pair_count {
 	uint64_t flows;
 };
 
-/* Tokens of one per millisecond, as of `ms`. */
+/* Tokens, as of `ms`. */
 struct flow_tokens {
 	uint64_t tokens, ms;
 };
@@ -270,6 +270,11 @@ enum flow_counted {
 	FLOW_COUNTED_EGRESS,
 	FLOW_COUNTED_FORWARDS,
 	FLOW_COUNTED,
+};
+
+/* What one sender has left: of ICMP errors about its packets, of new flows. */
+struct flow_sender {
+	struct flow_tokens icmp, opened;
 };
 
 /* Written by its worker only; the main thread reads the counters. */
@@ -303,10 +308,10 @@ struct flow_worker {
 	uint32_t owner_half_open_max; /* ... half-open ones: a flood leaves others room */
 	uint32_t port_owned[64];      /* by port id; of peers it is peers[].flows */
 	uint32_t port_half_open[64];
-	struct flow_tokens icmp, resets;  /* of messages of our own */
-	struct flow_tokens port_icmp[64]; /* the same about what came from one port */
-	struct flow_tokens *peer_icmp;    /* ... or from one peer */
-	struct flow_tokens sweeps;        /* of long searches for a shared port */
+	struct flow_tokens icmp, resets;    /* of messages of our own */
+	struct flow_sender port_sender[64]; /* by port id */
+	struct flow_sender *peer_sender;
+	struct flow_tokens sweeps; /* of long searches for a shared port */
 	struct flow_peer_count *peers;
 	struct flow_pair_count *rules;
 	struct flow_pair_count *routes;
@@ -357,7 +362,7 @@ void flow_unmap(struct flow_worker *w, struct flow *flow);
 /* Parts of a first packet's way (slow.c), each 0 or a drop reason: may it be the first of a flow,
  * is there room for one more flow of this sender, and both directions' keys, mapping, actions. */
 uint16_t flow_check_first(struct rte_mbuf *mbuf, const struct flow_verdict *verdict);
-uint16_t flow_check_bounds(const struct flow_worker *w, const struct flow_key *key);
+uint16_t flow_check_bounds(struct flow_worker *w, const struct flow_key *key);
 uint16_t flow_build(struct flow_worker *w, struct flow *flow, const struct flow_key *key,
 	const struct flow_verdict *verdict) __attribute__((warn_unused_result));
 
@@ -483,6 +488,35 @@ void flow_dump_init(void);
 /* Milliseconds of idleness (timeouts.c). Handlers: main thread, in init. */
 uint32_t flow_timeout(const struct flow_worker *w, enum flow_timeout which);
 void flow_timeouts_init(void);
+
+/* What one sender may have of a worker (limits.c). Handlers: main thread, in init. */
+struct flow_limits {
+	uint32_t flows, half_open; /* 0 = the worker's own bounds */
+	uint32_t new_per_s;        /* 0 = no limit */
+	uint32_t icmp_per_s;
+	uint32_t rest_ms;
+	uint32_t resting; /* ports; 0 = as many as there are */
+};
+const struct flow_limits *flow_limits(const struct flow_worker *w);
+void flow_limits_init(void);
+
+/* NULL for the kernel, whose packets have no bound of their own. */
+struct flow_sender *flow_sender_of(struct flow_worker *w, uint32_t ident);
+
+/* Takes one of rate_per_s, of which `burst` may be had at once; false: there is none. */
+static inline bool flow_take_token(
+	struct flow_tokens *bucket, uint64_t now_ms, uint64_t rate_per_s, uint64_t burst)
+{
+	enum { ONE = 1000 }; /* a token, so that none is lost between two looks at the clock */
+	uint64_t gained = (now_ms - bucket->ms) * rate_per_s;
+
+	bucket->ms = now_ms;
+	bucket->tokens = RTE_MIN(bucket->tokens + gained, burst * ONE);
+	if (bucket->tokens < ONE)
+		return false;
+	bucket->tokens -= ONE;
+	return true;
+}
 
 /* TCP (tcp.c): moves the state by this packet's flags. */
 void flow_tcp(struct flow_worker *w, struct flow *flow, unsigned dir, uint8_t tcp_flags);

@@ -19,12 +19,9 @@ enum {
 	ICMP_HEADER = 8,
 	QUOTE4_MAX = 548,  /* RFC 1812 4.3.2.3: the message is at most 576 bytes */
 	QUOTE6_MAX = 1232, /* RFC 4443 2.4 (c): at most 1,280 */
-	/* Of one worker, and of one sender on it, so that one who asks for many leaves others
-	   theirs. */
-	RATE_PER_S = 500,
-	BURST = 250,
-	SENDER_RATE_PER_S = 100,
-	SENDER_BURST = 50,
+	/* Of a worker as many as of five senders, so that one who provokes many leaves others
+	 * theirs; at once half of what there is in a second. */
+	SENDERS = 5,
 	/* After a restart every connection of every peer needs one. */
 	RESETS_PER_S = 1000,
 	RESET_BURST = 500,
@@ -43,39 +40,14 @@ static const struct kind kinds[] = {
 	[ICMP_ERROR_NO_ROUTE] = {3, 0, 1, 0},
 };
 
-/* A token bucket in milliseconds: one message costs `cost` of them. */
-static bool take_token(struct flow_tokens *bucket, uint64_t now_ms, uint64_t cost, uint64_t burst)
-{
-	uint64_t gained = now_ms - bucket->ms;
-
-	bucket->ms = now_ms;
-	bucket->tokens = RTE_MIN(bucket->tokens + gained, burst * cost);
-	if (bucket->tokens < cost)
-		return false;
-	bucket->tokens -= cost;
-	return true;
-}
-
-/* Whose bucket it is: a peer's, a port's; what comes from the kernel has none of its own. */
-static struct flow_tokens *bucket_of(struct flow_worker *w, uint32_t ident)
-{
-	if ((ident & API_IDENT_HAIRPIN) != 0)
-		ident &= FLOW_IDENT_MASK & ~(uint32_t)API_IDENT_HAIRPIN;
-	if ((ident & API_IDENT_HOST) != 0)
-		return NULL;
-	if ((ident & API_IDENT_PORT) != 0)
-		return &w->port_icmp[ident & (API_PORT_MAX - 1)];
-	return ident < w->peers_max ? &w->peer_icmp[ident] : NULL;
-}
-
 /* The sender's own rate is asked first: what it may not have takes nothing from the others. */
 static bool may_tell(struct flow_worker *w, uint32_t ident)
 {
-	struct flow_tokens *own = bucket_of(w, ident);
+	struct flow_sender *own = flow_sender_of(w, ident);
+	uint64_t rate = flow_limits(w)->icmp_per_s, burst = (rate + 1) / 2;
 
-	return (own == NULL ||
-		       take_token(own, w->now_ms, 1000 / SENDER_RATE_PER_S, SENDER_BURST)) &&
-	       take_token(&w->icmp, w->now_ms, 1000 / RATE_PER_S, BURST);
+	return (own == NULL || flow_take_token(&own->icmp, w->now_ms, rate, burst)) &&
+	       flow_take_token(&w->icmp, w->now_ms, SENDERS * rate, SENDERS * burst);
 }
 
 /* A source that is one host's, and can be answered. */
@@ -246,7 +218,7 @@ static struct rte_mbuf *quote(struct rte_mbuf *mbuf, uint16_t header)
 static struct rte_mbuf *tell_reset(struct flow_worker *w, struct rte_mbuf *mbuf, uint8_t *role)
 {
 	*role = GRAPH_SEAL;
-	if (!take_token(&w->resets, w->now_ms, 1000 / RESETS_PER_S, RESET_BURST))
+	if (!flow_take_token(&w->resets, w->now_ms, RESETS_PER_S, RESET_BURST))
 		return NULL;
 	return flow_reset(mbuf);
 }

@@ -404,7 +404,7 @@ bool flow_tend(struct flow_worker *w)
 	more |= collect_some(w, COLLECT_PER_TURN);
 	more |= sweep_some(w);
 	more |= flow_fragments_tend(w);
-	more |= nat_tend(w->nat, w->now_ms);
+	more |= nat_tend(w->nat, w->now_ms, flow_limits(w)->rest_ms, flow_limits(w)->resting);
 	return more;
 }
 
@@ -443,12 +443,12 @@ int flow_worker_create(
 	w->wheel = take_zeroes(FLOW_WHEEL_SLOTS * sizeof(*w->wheel));
 	w->touched = take_zeroes(touched * sizeof(*w->touched));
 	w->peers = take_zeroes(w->peers_max * sizeof(*w->peers));
-	w->peer_icmp = take_zeroes(w->peers_max * sizeof(*w->peer_icmp));
+	w->peer_sender = take_zeroes(w->peers_max * sizeof(*w->peer_sender));
 	w->rules = take_zeroes(w->rules_max * sizeof(*w->rules));
 	w->routes = take_zeroes(w->routes_max * sizeof(*w->routes));
 	w->egress = take_zeroes(API_EGRESS_ADDR_MAX * sizeof(*w->egress));
 	w->forwards = take_zeroes(API_FORWARD_MAX * sizeof(*w->forwards));
-	if (w->wheel == NULL || w->touched == NULL || w->peers == NULL || w->peer_icmp == NULL ||
+	if (w->wheel == NULL || w->touched == NULL || w->peers == NULL || w->peer_sender == NULL ||
 		w->rules == NULL || w->routes == NULL || w->egress == NULL || w->forwards == NULL)
 		return -ENOMEM;
 	if (nat_worker_create(&w->nat, id, capacity) != 0 ||
@@ -462,7 +462,7 @@ void flow_worker_destroy(struct flow_worker *w)
 	munmap(w->wheel, FLOW_WHEEL_SLOTS * sizeof(*w->wheel));
 	munmap(w->touched, (w->touched_mask + 1) * sizeof(*w->touched));
 	munmap(w->peers, w->peers_max * sizeof(*w->peers));
-	munmap(w->peer_icmp, w->peers_max * sizeof(*w->peer_icmp));
+	munmap(w->peer_sender, w->peers_max * sizeof(*w->peer_sender));
 	munmap(w->rules, w->rules_max * sizeof(*w->rules));
 	munmap(w->routes, w->routes_max * sizeof(*w->routes));
 	munmap(w->egress, API_EGRESS_ADDR_MAX * sizeof(*w->egress));

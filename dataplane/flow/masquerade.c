@@ -16,16 +16,9 @@ static bool is_query(uint8_t proto)
 /* May this refusal cost a whole row of tries? 500 a second may, 32 at once. */
 static bool may_sweep(struct flow_worker *w)
 {
-	enum { COST_MS = 2, AT_ONCE = 32 };
-	struct flow_tokens *bucket = &w->sweeps;
+	enum { PER_S = 500, AT_ONCE = 32 };
 
-	bucket->tokens =
-		RTE_MIN(bucket->tokens + (w->now_ms - bucket->ms), (uint64_t)COST_MS * AT_ONCE);
-	bucket->ms = w->now_ms;
-	if (bucket->tokens < COST_MS)
-		return false;
-	bucket->tokens -= COST_MS;
-	return true;
+	return flow_take_token(&w->sweeps, w->now_ms, PER_S, AT_ONCE);
 }
 
 /* Notes whom the flow sends to. False: no memory; then it has no mapping either. */

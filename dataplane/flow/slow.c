@@ -177,19 +177,34 @@ static uint64_t count_owned(const struct flow_worker *w, uint32_t ident)
 	return ident < w->peers_max ? w->peers[ident].flows : 0;
 }
 
-uint16_t flow_check_bounds(const struct flow_worker *w, const struct flow_key *key)
+/* The last to be asked: a flow that is refused for another reason takes nothing from its sender. */
+static uint16_t check_rate(struct flow_worker *w, uint32_t ident)
 {
+	uint32_t rate = flow_limits(w)->new_per_s;
+	struct flow_sender *sender = flow_sender_of(w, ident);
+
+	if (rate == 0 || sender == NULL || flow_take_token(&sender->opened, w->now_ms, rate, rate))
+		return 0;
+	return DROP(flow, PEER_RATE);
+}
+
+uint16_t flow_check_bounds(struct flow_worker *w, const struct flow_key *key)
+{
+	const struct flow_limits *limits = flow_limits(w);
+	uint32_t flows = limits->flows != 0 ? limits->flows : w->owner_max;
+	uint32_t half_open = limits->half_open != 0 ? limits->half_open : w->owner_half_open_max;
+
 	if (w->table.free == FLOW_NONE)
 		return DROP(flow, TABLE_FULL);
-	if (count_owned(w, key->ident) >= w->owner_max)
+	if (count_owned(w, key->ident) >= flows)
 		return DROP(flow, PEER_FULL);
-	if (key->proto != IPPROTO_TCP)
-		return 0;
-	if (count_half_open(w, key->ident) >= w->owner_half_open_max)
-		return DROP(flow, PEER_HALF_OPEN);
-	if (w->half_open >= w->half_open_max)
-		return DROP(flow, HALF_OPEN_FULL);
-	return 0;
+	if (key->proto == IPPROTO_TCP) {
+		if (count_half_open(w, key->ident) >= half_open)
+			return DROP(flow, PEER_HALF_OPEN);
+		if (w->half_open >= w->half_open_max)
+			return DROP(flow, HALF_OPEN_FULL);
+	}
+	return check_rate(w, key->ident);
 }
 
 /*
@@ -280,7 +295,8 @@ static uint8_t refuse_flow(struct rte_mbuf *mbuf, uint16_t reason)
 	packet->drop = reason;
 	if (reason == DROP(flow, TCP_NO_FLOW))
 		return refuse_segment(mbuf);
-	if (!exhausted && reason != DROP(flow, PEER_FULL) && reason != DROP(flow, EGRESS_REFUSED))
+	if (!exhausted && reason != DROP(flow, PEER_FULL) && reason != DROP(flow, PEER_RATE) &&
+		reason != DROP(flow, EGRESS_REFUSED))
 		return GRAPH_DROP;
 	if (!flow_is_peer(packet->ingress))
 		return GRAPH_DROP;

@@ -5,8 +5,9 @@
  * error can neither refresh nor end it. One thread; no allocation after creation.
  *
  * A mapping that lets in others than those it was made for is found by its port as well, and its
- * port rests for two minutes when its last flow has gone (RFC 6888 REQ-8), unless the same inside
- * port wants it again. TCP's need no rest, since connections are tracked (REQ-8 a).
+ * port rests for two minutes, or as the configuration has it, when its last flow has gone (RFC 6888
+ * REQ-8), unless the same inside port wants it again. TCP's need no rest, since connections are
+ * tracked (REQ-8 a).
  *
  * A shared port is a mapping of no inside: it counts the flows that use the port.
  */
@@ -41,7 +42,7 @@ struct nat_mapping {
 	uint32_t subscriber;
 	uint32_t next_outside; /* in its chain by port */
 	uint32_t next_resting; /* in the queue of those that rest */
-	uint32_t rested_ms;    /* low bits of when it has */
+	uint32_t since_ms;     /* low bits of when it began to */
 };
 
 enum mapping_flag {
@@ -50,7 +51,6 @@ enum mapping_flag {
 };
 
 enum {
-	REST_MS = 120 * 1000,
 	TEND_MAX = 64, /* of the queue in one turn */
 };
 
@@ -65,6 +65,7 @@ struct nat_worker {
 	uint32_t free;
 	uint32_t fresh; /* mappings up to here have been used before */
 	uint32_t resting_first, resting_last;
+	uint32_t resting; /* without those of the queue that are in use again */
 	uint64_t now_ms;
 	struct hash_key key;
 	struct nat_ports ports;
@@ -226,7 +227,7 @@ uint32_t nat_map(struct nat_worker *nat, const struct nat_wanted *wanted, uint16
 	fill_probe(&probe, wanted);
 	index = find(nat, &probe, &chain);
 	if (index != 0) {
-		nat->mappings[index].refs++;
+		nat->resting -= nat->mappings[index].refs++ == 0;
 	} else {
 		index = take_record(nat);
 		probe.port = index == 0
@@ -327,27 +328,31 @@ void nat_unmap(struct nat_worker *nat, uint32_t index)
 		end(nat, index);
 		return;
 	}
-	mapping->rested_ms = (uint32_t)nat->now_ms + REST_MS;
+	mapping->since_ms = (uint32_t)nat->now_ms;
+	nat->resting++;
 	if ((mapping->flags & MAPPING_RESTS) == 0)
 		queue(nat, index);
 	mapping->flags |= MAPPING_RESTS;
 }
 
-bool nat_tend(struct nat_worker *nat, uint64_t now_ms)
+bool nat_tend(struct nat_worker *nat, uint64_t now_ms, uint32_t rest_ms, uint32_t resting)
 {
 	nat->now_ms = now_ms;
 	for (unsigned i = 0; i < TEND_MAX && nat->resting_first != 0; i++) {
 		uint32_t index = nat->resting_first;
 		struct nat_mapping *mapping = &nat->mappings[index];
-		bool due = (int32_t)(mapping->rested_ms - (uint32_t)now_ms) <= 0;
+		bool due = (uint32_t)now_ms - mapping->since_ms >= rest_ms ||
+			   (resting != 0 && nat->resting > resting);
 
 		if (!due && mapping->refs == 0)
 			return false;
 		nat->resting_first = mapping->next_resting;
 		/* one that is in use again is queued anew when its flows have gone */
 		mapping->flags &= (uint8_t)~MAPPING_RESTS;
-		if (mapping->refs == 0)
+		if (mapping->refs == 0) {
+			nat->resting--;
 			end(nat, index);
+		}
 	}
 	return nat->resting_first != 0;
 }

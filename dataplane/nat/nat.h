@@ -128,8 +128,9 @@ uint32_t nat_contact_add(struct nat_worker *nat, uint32_t mapping, const struct 
 void nat_contact_drop(struct nat_worker *nat, uint32_t contact);
 bool nat_contact_has(struct nat_worker *nat, uint32_t mapping, const struct addr *remote);
 
-/* Ends what was held back long enough; true if there is more. Worker, between packets. */
-bool nat_tend(struct nat_worker *nat, uint64_t now_ms);
+/* Ends what was held back for rest_ms, and the oldest of what is more than `resting` (0 = as many
+ * as there are); true if there is more to do. Worker, between packets. */
+bool nat_tend(struct nat_worker *nat, uint64_t now_ms, uint32_t rest_ms, uint32_t resting);
 
 /* The address of a mapping, and whether it is still configured in this copy, its port the NAT's. */
 struct nat_address *nat_mapping_address(const struct nat_worker *nat, uint32_t mapping);

@@ -260,6 +260,18 @@ def test_parity_can_be_left(exit_world):
         assert {f["nat_port"] % 2 for f in flows_from(exit_world, ports)} == {0, 1}
 
 
+def test_limits_by_configuration(exit_world):
+    """Of twelve new flows of a peer that may have eight."""
+    packets = [IP(src=configs.overlay(1), dst=HOST) / UDP(sport=25000 + n, dport=9) / b"."
+               for n in range(12)]
+    with exit_world.changed({**exit_world.config, "limits": {"flows_per_peer": 8}}):
+        exit_world.expect_drops("flow.peer_full", at_least=4,
+                                act=lambda: exit_world.send_raw("client1", "wg0", *packets))
+    exit_world.send_raw("client1", "wg0", *packets)
+    wait_until(lambda: len(flows_from(exit_world, range(25000, 25012))) == 12, 10, "all of them",
+               0.1)
+
+
 def test_timeouts_by_configuration(exit_world):
     """A mapping of three seconds: then its port is nobody's."""
     config = copy.deepcopy(exit_world.config)

@@ -58,6 +58,8 @@ static const struct {
 	{0x0603, 16, "flow_timeouts.del"},
 	{0x0604, 24, "counted.set"},
 	{0x0605, 16, "counted.del"},
+	{0x0606, 40, "flow_limits.set"},
+	{0x0607, 16, "flow_limits.del"},
 	{0x0a00, 496, "capture.code"},
 	{0x0a01, 24, "capture.start"},
 	{0x0a02, 16, "capture.read"},

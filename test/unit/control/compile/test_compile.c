@@ -481,7 +481,8 @@ static void test_members_have_their_own_groups(void **state)
 		"20,\n"
 		"        distribute_to: [london]}\n"
 		"policies:\n"
-		"  - {name: all, from: {groups: [berlin]}, to: {groups: [routers]}, action: "
+		"  - {name: all, from: {groups: [berlin, london]}, to: {groups: [routers]}, "
+		"action: "
 		"allow}\n";
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -716,7 +717,7 @@ static void test_merge(void **state)
 	store_close(&store);
 }
 
-/* What an egress rule says about mapping, and timeouts, arrive as they are written. */
+/* What an egress rule says about mapping, timeouts and limits arrive as they are written. */
 static void test_nat_options(void **state)
 {
 	static const char text[] =
@@ -733,14 +734,16 @@ static void test_nat_options(void **state)
 		"endpoint-dependent,\n"
 		"       keep_parity: false}\n"
 		"    - {from: {groups: [a]}, use: p, filtering: endpoint-independent}\n"
-		"timeouts: {udp: 600, icmp: 10, below_rfc: true}\n";
+		"timeouts: {udp: 600, icmp: 10, below_rfc: true}\n"
+		"limits: {flows_per_peer: 7, half_open_per_peer: 6, new_flows_per_second: 5,\n"
+		"         port_rest_s: 3, resting_ports: 2}\n";
 	struct compile_input input = {0};
 	struct compiled *compiled;
 	struct diag *diag;
 	struct model *model = conf_parse("test.yaml", text, strlen(text), NULL, &diag);
 	struct store *store;
 	const char *what;
-	unsigned rules = 0, timeouts = 0;
+	unsigned rules = 0, timeouts = 0, limits = 0;
 	int error;
 
 	diag_destroy(&diag);
@@ -765,8 +768,19 @@ static void test_nat_options(void **state)
 			assert_int_equal(set->seconds[API_TIMEOUT_ICMP], 10);
 			assert_int_equal(set->seconds[API_TIMEOUT_TCP_ESTABLISHED], 7440);
 			timeouts++;
+		} else if (rule->header.type == API_FLOW_LIMITS_SET) {
+			const struct api_flow_limits_set *limit = (const void *)rule;
+
+			assert_int_equal(limit->flows, 7);
+			assert_int_equal(limit->half_open, 6);
+			assert_int_equal(limit->new_per_s, 5);
+			assert_int_equal(limit->icmp_per_s, API_LIMIT_ICMP_DEFAULT);
+			assert_int_equal(limit->rest_s, 3);
+			assert_int_equal(limit->resting, 2);
+			limits++;
 		}
 	}
+	assert_int_equal(limits, 1);
 	assert_int_equal(rules, 2);
 	assert_int_equal(timeouts, 1);
 	compile_destroy(&compiled);

@@ -149,6 +149,7 @@ void fake_start(void)
 	drop_group_flow.base = 1;
 	flow_dump_init();
 	flow_timeouts_init();
+	flow_limits_init();
 	if (pool == NULL || txn == NULL || flow_life_init() != 0 || flow_counted_init() != 0 ||
 		nat_init() != 0 || policy_init() != 0 || map_init() != 0)
 		abort();

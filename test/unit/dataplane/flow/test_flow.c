@@ -1025,6 +1025,89 @@ static void icmp_errors_are_limited(void **state)
 	assert_int_equal(sent, 250);
 }
 
+static struct api_flow_limits_set limits_set(void)
+{
+	return (struct api_flow_limits_set){
+		.header = {.type = API_FLOW_LIMITS_SET,
+			.length = sizeof(struct api_flow_limits_set)},
+		.id = 1,
+		.icmp_per_s = API_LIMIT_ICMP_DEFAULT,
+		.rest_s = API_LIMIT_REST_DEFAULT,
+	};
+}
+
+/* C4, C5: what one sender may have, as the configuration says; without it the bounds are back. */
+static void limits_are_configurable(void **state)
+{
+	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
+	struct packet_spec other = udp(2, "100.64.0.2", "203.0.113.9");
+	struct api_flow_limits_set set = limits_set();
+
+	set.flows = 5;
+	set.half_open = 2;
+	assert_int_equal(fake_apply(&set), 0);
+	packet.proto = IPPROTO_TCP;
+	packet.tcp_flags = RTE_TCP_SYN_FLAG;
+	for (unsigned i = 0; i < 2; i++, packet.sport++)
+		expect(&packet, GRAPH_SEND, NULL);
+	expect(&packet, GRAPH_DROP, "peer_half_open");
+	packet.proto = IPPROTO_UDP;
+	for (unsigned i = 0; i < 3; i++, packet.sport++)
+		expect(&packet, GRAPH_SEND, NULL);
+	expect(&packet, GRAPH_ICMP, "peer_full");
+	expect(&other, GRAPH_SEND, NULL);
+	fake_clear();
+	fake_exit_node();
+	expect(&packet, GRAPH_SEND, NULL);
+}
+
+/* C4c, C5b: as many as a second has, at once, and then at that rate; of each sender. */
+static void new_flows_are_rationed(void **state)
+{
+	struct packet_spec packet = udp(1, "100.64.0.1", "203.0.113.9");
+	struct packet_spec other = udp(2, "100.64.0.2", "203.0.113.9");
+	struct api_flow_limits_set set = limits_set();
+
+	set.new_per_s = 20;
+	assert_int_equal(fake_apply(&set), 0);
+	for (unsigned i = 0; i < 20; i++, packet.sport++)
+		expect(&packet, GRAPH_SEND, NULL);
+	expect(&packet, GRAPH_ICMP, "peer_rate");
+	expect(&other, GRAPH_SEND, NULL);
+	w->now_ms += 100;
+	for (unsigned i = 0; i < 2; i++, packet.sport++)
+		expect(&packet, GRAPH_SEND, NULL);
+	expect(&packet, GRAPH_ICMP, "peer_rate");
+	packet.sport = 5000; /* a known flow is no new one */
+	expect(&packet, GRAPH_SEND, NULL);
+}
+
+/* I10f: the rate of errors, too; and values that make no sense. */
+static void icmp_rate_is_configurable(void **state)
+{
+	struct packet_spec spec = udp(1, "100.64.0.1", "100.64.0.2");
+	struct api_flow_limits_set set = limits_set();
+
+	set.icmp_per_s = 8;
+	assert_int_equal(fake_apply(&set), 0);
+	assert_int_equal(count_errors(&spec), 4);
+	w->now_ms += 250;
+	assert_int_equal(count_errors(&spec), 2);
+	set.icmp_per_s = 0;
+	assert_int_equal(fake_apply(&set), API_E_VALUE);
+	set.icmp_per_s = API_LIMIT_RATE_MAX + 1;
+	assert_int_equal(fake_apply(&set), API_E_VALUE);
+	set = limits_set();
+	set.new_per_s = API_LIMIT_RATE_MAX + 1;
+	assert_int_equal(fake_apply(&set), API_E_VALUE);
+	set = limits_set();
+	set.rest_s = API_LIMIT_REST_MAX + 1;
+	assert_int_equal(fake_apply(&set), API_E_VALUE);
+	set = limits_set();
+	set.id = 2;
+	assert_int_equal(fake_apply(&set), API_E_VALUE);
+}
+
 /* Sequence numbers as RFC 9293 3.10.7.1 says, whatever the segment carries. */
 static void reset_is_well_formed(void **state)
 {
@@ -1116,6 +1199,9 @@ int main(void)
 		cmocka_unit_test_setup(icmp_error_has_the_class, setup),
 		cmocka_unit_test_setup(icmp_errors_are_not_about_everything, setup),
 		cmocka_unit_test_setup(icmp_errors_are_limited, setup),
+		cmocka_unit_test_setup(limits_are_configurable, setup),
+		cmocka_unit_test_setup(new_flows_are_rationed, setup),
+		cmocka_unit_test_setup(icmp_rate_is_configurable, setup),
 		cmocka_unit_test_setup(reset_is_well_formed, setup),
 	};
 

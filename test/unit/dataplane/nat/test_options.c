@@ -297,6 +297,48 @@ static void c8_ports_rest(void **state)
 	assert_int_equal(let_out(IPPROTO_TCP, 2, 4000, REMOTE, 80).role, GRAPH_SEND);
 }
 
+/* C8: for how long, and how many ports; the oldest goes first. */
+static void c8_rest_is_configurable(void **state)
+{
+	static const uint16_t ids[] = {1, 2};
+	struct api_flow_limits_set set = {
+		.header = {.type = API_FLOW_LIMITS_SET, .length = sizeof(set)},
+		.id = 1,
+		.icmp_per_s = API_LIMIT_ICMP_DEFAULT,
+		.rest_s = 500,
+		.resting = 2,
+	};
+	unsigned sent = 0;
+
+	fake_egress(1, V4, 2048, 2050);
+	fake_pool(1, ids, 2);
+	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_OPEN);
+	assert_int_equal(fake_apply(&set), 0);
+	/* one that is used again rests once more, not twice */
+	for (uint16_t i = 0; i < 3; i++, pass_time(UDP_MS))
+		let_out(IPPROTO_UDP, 1, 4000, REMOTE, 80);
+	for (uint16_t i = 0; i < 3; i++, pass_time(2000))
+		let_out(IPPROTO_UDP, 1, (uint16_t)(4000 + i), REMOTE, 80);
+	pass_time(UDP_MS);
+	assert_int_equal(w->table.live, 0);
+	/* of three ports two rest, those that were given back last */
+	for (uint16_t i = 0; i < 3; i++)
+		sent += let_out(IPPROTO_UDP, 2, (uint16_t)(4000 + i), REMOTE, 80).role ==
+			GRAPH_SEND;
+	assert_int_equal(sent, 1);
+	pass_time(490 * 1000);
+	assert_int_equal(let_out(IPPROTO_UDP, 2, 5000, REMOTE, 80).role, GRAPH_SEND);
+	pass_time(490 * 1000);
+	set.rest_s = 1; /* counts for those that rest already */
+	assert_int_equal(fake_apply(&set), 0);
+	pass_time(2000);
+	sent = 0;
+	for (uint16_t i = 0; i < 3; i++)
+		sent += let_out(IPPROTO_UDP, 2, (uint16_t)(6000 + i), REMOTE, 80).role ==
+			GRAPH_SEND;
+	assert_int_equal(sent, 3);
+}
+
 /* B4: more flows than ports, to different destinations; answers find who asked. */
 static void b4_ports_are_shared(void **state)
 {
@@ -413,10 +455,10 @@ static void b4_long_searches_are_rationed(void **state)
 	let_out(IPPROTO_UDP, 1, 3000, REMOTE, 80);
 	for (uint16_t i = 0; i < 100; i++)
 		let_out(IPPROTO_UDP, 1, (uint16_t)(4000 + i), REMOTE, 80);
-	assert_true(w->sweeps.tokens < 2);
+	assert_true(w->sweeps.tokens < 1000); /* thousandths */
 	w->now_ms += 3;
 	let_out(IPPROTO_UDP, 1, 5000, REMOTE, 80);
-	assert_int_equal(w->sweeps.tokens, 1);
+	assert_int_equal(w->sweeps.tokens, 500);
 }
 
 /* U1 holds beside a rule that shares: exclusive ports are never among the shared ones. */
@@ -483,6 +525,7 @@ int main(void)
 		cmocka_unit_test_setup(policy_and_rules_hold, setup),
 		cmocka_unit_test_setup(u9_open_mappings_hairpin, setup),
 		cmocka_unit_test_setup(c8_ports_rest, setup),
+		cmocka_unit_test_setup(c8_rest_is_configurable, setup),
 		cmocka_unit_test_setup(b4_ports_are_shared, setup),
 		cmocka_unit_test_setup(b4_addresses_have_to_differ, setup),
 		cmocka_unit_test_setup(b4_one_destination_is_bounded, setup),
