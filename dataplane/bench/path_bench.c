@@ -6,6 +6,8 @@
  *   open   a peer's sealed packet arrives on `wan`, is opened, judged, masqueraded and sent on
  *          `inet`
  *   seal   its answer arrives on `inet`, is translated back, sealed and sent on `wan`
+ *   first  instead of these, with --routes N: as open, but each packet is a flow's first one, to an
+ *          address behind one of so many routes of overlay and underlay
  *
  * The walk of the graph alone is measured; making and collecting packets is not. Beside it, in the
  * same run and on the same sizes, the cipher alone. TSC cycles per packet: the median and the 10th
@@ -41,6 +43,7 @@ enum {
 struct options {
 	struct traffic traffic;
 	unsigned windows;
+	unsigned routes;
 	const char *aead;
 	bool json;
 };
@@ -263,6 +266,43 @@ static void run(struct rig *rig, const struct options *options)
 		free(all.traffic.nat_ports);
 }
 
+/* The first packet of each flow; one reading for each burst, so that a disturbed one stands alone.
+ */
+static void run_first(struct rig *rig, const struct options *options)
+{
+	struct options own = *options;
+	unsigned bursts = own.traffic.flows / own.traffic.burst, lost = 0;
+	double *readings = calloc(bursts, sizeof(*readings));
+	struct rte_mbuf *mbufs[RTE_GRAPH_BURST_SIZE];
+	struct figure cipher = measure_aead(rig, options, true);
+	static struct nodes nodes;
+
+	own.traffic.servers = calloc(own.traffic.flows, sizeof(*own.traffic.servers));
+	if (readings == NULL || own.traffic.servers == NULL)
+		rig_die("memory", -ENOMEM);
+	rig_add_routes(rig, own.routes, own.traffic.servers, own.traffic.flows);
+	own.windows = bursts;
+	nodes_start(&nodes, &own);
+	for (unsigned i = 0; i < bursts; i++) {
+		unsigned flow = i * own.traffic.burst;
+
+		traffic_make_up(rig, &own.traffic, mbufs, flow);
+		rte_ring_enqueue_bulk(rig->wan.to_port, (void **)mbufs, own.traffic.burst, NULL);
+		readings[i] = (double)rig_walk(rig) / own.traffic.burst;
+		lost += own.traffic.burst - traffic_collect(&rig->inet, NULL, flow);
+		nodes_read(&nodes);
+		while (traffic_collect(&rig->wan, NULL, 0) != 0) /* keepalives */
+			;
+	}
+	if (lost != 0) {
+		fprintf(stderr, "path-bench: %u first packets were lost on the way\n", lost);
+		exit(EXIT_FAILURE);
+	}
+	print_row(&own, "first", figure_of(readings, bursts), cipher, &nodes);
+	free(readings);
+	free(own.traffic.servers);
+}
+
 static unsigned number(const char *text, const char *name, unsigned min, unsigned max)
 {
 	char *end;
@@ -280,8 +320,10 @@ static void usage(void)
 {
 	puts("usage: path-bench [--size BYTES] [--flows N] [--burst N] [--windows N] [--aead "
 	     "NAME]\n"
-	     "                  [--peers N] [--json]\n"
-	     "Cycles per packet of open-NAT-send and receive-NAT-seal, without a NIC.\n"
+	     "                  [--peers N] [--routes N] [--json]\n"
+	     "Cycles per packet of open-NAT-send and receive-NAT-seal, without a NIC; with "
+	     "--routes\n"
+	     "of flows' first packets, to addresses behind N routes.\n"
 	     "Run it in a network namespace of its own: unshare -n path-bench");
 	exit(EXIT_SUCCESS);
 }
@@ -290,8 +332,8 @@ static struct options parse(int argc, char **argv)
 {
 	static const struct option longs[] = {{"size", 1, NULL, 's'}, {"flows", 1, NULL, 'f'},
 		{"burst", 1, NULL, 'b'}, {"windows", 1, NULL, 'w'}, {"aead", 1, NULL, 'a'},
-		{"peers", 1, NULL, 'p'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'},
-		{NULL, 0, NULL, 0}};
+		{"peers", 1, NULL, 'p'}, {"routes", 1, NULL, 'r'}, {"json", 0, NULL, 'j'},
+		{"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	struct options options = {
 		.traffic = {.burst = 32, .flows = 1000, .size = 1420, .peers = 1}, .windows = 400};
 	int c;
@@ -316,6 +358,9 @@ static struct options parse(int argc, char **argv)
 		case 'p':
 			options.traffic.peers = number(optarg, "peers", 1, 1000000);
 			break;
+		case 'r':
+			options.routes = number(optarg, "routes", 1, 4000000);
+			break;
 		case 'j':
 			options.json = true;
 			break;
@@ -333,17 +378,21 @@ int main(int argc, char **argv)
 {
 	struct options options = parse(argc, argv);
 	char name[] = "path-bench", workers[] = "--workers=1", socket[] = "--socket=/dev/null";
-	char max_peers[32];
-	char *own[] = {name, workers, socket, max_peers, NULL};
+	char max_peers[32], max_routes[32];
+	char *own[] = {name, workers, socket, max_peers, max_routes, NULL};
 	static struct rig rig;
 	struct args args;
 
 	optind = 1;
 	snprintf(max_peers, sizeof(max_peers), "--max-peers=%u", options.traffic.peers + 1024);
-	if (args_parse(4, own, &args) != ARGS_RUN)
+	snprintf(max_routes, sizeof(max_routes), "--max-routes=%u", options.routes + 16384);
+	if (args_parse(5, own, &args) != ARGS_RUN)
 		return 2;
 	log_set_level(NULL, LOG_LEVEL_WARN);
 	rig_start(&rig, &args, options.aead, options.traffic.peers);
-	run(&rig, &options);
+	if (options.routes != 0)
+		run_first(&rig, &options);
+	else
+		run(&rig, &options);
 	return EXIT_SUCCESS;
 }

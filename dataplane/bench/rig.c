@@ -192,6 +192,59 @@ void rig_start(struct rig *rig, struct args *args, const char *aead, unsigned pe
 	}
 }
 
+/* xorshift64*: the same routes every time. */
+static uint64_t draw(void)
+{
+	static uint64_t seed = 0x9e3779b97f4a7c15;
+
+	seed ^= seed >> 12;
+	seed ^= seed << 25;
+	seed ^= seed >> 27;
+	return seed * 0x2545f4914f6cdd1d;
+}
+
+/* Not the nets that the rig itself lies in, nor what is no host's. */
+static uint32_t draw_host(void)
+{
+	uint32_t host;
+
+	do
+		host = (uint32_t)draw();
+	while (host >> 24 == 0 || host >> 24 == 127 || host >> 24 >= 224 || host >> 24 == 100 ||
+		host >> 24 == 203 || host >> 24 == 198 || host >> 16 == 0xa9fe);
+	return host;
+}
+
+/* Each address is another one, also where routes are few. */
+static uint32_t draw_behind(struct prefix prefix)
+{
+	uint32_t host;
+
+	memcpy(&host, prefix.bytes, sizeof(host));
+	return rte_be_to_cpu_32(host) | (uint32_t)(draw() & (UINT32_MAX >> prefix.length));
+}
+
+void rig_add_routes(struct rig *rig, unsigned routes, uint32_t *behind, unsigned addresses)
+{
+	static const uint8_t lengths[] = {24, 24, 24, 24, 24, 24, 23, 22, 22, 21, 20, 19, 18, 16};
+	struct prefix *prefixes = calloc(routes, sizeof(*prefixes));
+
+	if (prefixes == NULL)
+		rig_die("memory", -ENOMEM);
+	for (unsigned i = 0; i < routes; i++) {
+		prefixes[i] = net(draw_host(), lengths[draw() % sizeof(lengths)]);
+		DIRECT_COMMIT(rig->worker, API_ROUTE_SET, api_route_set, .prefix = prefixes[i],
+			.table = API_TABLE_OVERLAY, .next = API_NEXT_UNDERLAY, .set_id = SET,
+			.flags = API_ROUTE_MASQUERADE | API_ROUTE_EXIT, .route_id = 1);
+		DIRECT_COMMIT(rig->worker, API_ROUTE_SET, api_route_set, .prefix = prefixes[i],
+			.table = API_TABLE_UNDERLAY, .next = API_NEXT_PORT, .port = RIG_PORT_INET,
+			.gateway = v4(RIG_SERVER_ADDR));
+	}
+	for (unsigned i = 0; i < addresses; i++)
+		behind[i] = draw_behind(prefixes[draw() % routes]);
+	free(prefixes);
+}
+
 uint64_t rig_walk(struct rig *rig)
 {
 	uint64_t start;

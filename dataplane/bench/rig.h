@@ -51,6 +51,10 @@ struct rig {
  * takes it. */
 void rig_start(struct rig *rig, struct args *args, const char *aead, unsigned peers);
 
+/* So many routes besides, of the overlay and, by way of the server, of the underlay, with lengths
+ * as in the internet's table. behind[i] becomes an address behind one of them. */
+void rig_add_routes(struct rig *rig, unsigned routes, uint32_t *behind, unsigned addresses);
+
 /* One walk of the worker's graph; returns the TSC cycles that it took. */
 uint64_t rig_walk(struct rig *rig);
 

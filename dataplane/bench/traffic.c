@@ -63,11 +63,11 @@ static unsigned peer_of(const struct traffic *traffic, unsigned flow)
 	return (unsigned)((uint64_t)flow * traffic->peers / traffic->flows);
 }
 
-static struct tuple inside_tuple(unsigned flow, unsigned peer)
+static struct tuple inside_tuple(const struct traffic *traffic, unsigned flow, unsigned peer)
 {
 	return (struct tuple){.src = peer == 0 ? RIG_INSIDE_NET + 10 + flow / FLOWS_PER_HOST
 					       : RIG_OTHERS_NET + peer,
-		.dst = RIG_SERVER_ADDR,
+		.dst = traffic->servers != NULL ? traffic->servers[flow] : RIG_SERVER_ADDR,
 		.sport = (uint16_t)(1024 + flow % FLOWS_PER_HOST),
 		.dport = SERVER_PORT};
 }
@@ -85,7 +85,7 @@ void traffic_make_up(
 		const struct tuple outer = {
 			RIG_CLIENT_ADDR, RIG_WAN_ADDR, RIG_CLIENT_PORT, RIG_LISTEN};
 		unsigned flow = (first + i) % traffic->flows, peer = peer_of(traffic, flow);
-		struct tuple inner = inside_tuple(flow, peer);
+		struct tuple inner = inside_tuple(traffic, flow, peer);
 		struct rig_session *session = &rig->sessions[peer];
 		struct rte_mbuf *mbuf = frame_create(RIG_PORT_WAN, length);
 		uint8_t *ip = rte_pktmbuf_mtod_offset(mbuf, uint8_t *, RTE_ETHER_HDR_LEN);

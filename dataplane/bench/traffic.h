@@ -21,6 +21,7 @@ struct traffic {
 	unsigned peers;      /* flows are spread over so many */
 	unsigned size;       /* inner IP bytes */
 	uint16_t *nat_ports; /* of each flow, as seen on `inet`; the caller's */
+	uint32_t *servers;   /* of each flow, instead of RIG_SERVER_ADDR, or NULL; the caller's */
 	uint32_t nat_addr;
 };
 
