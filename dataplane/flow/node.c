@@ -15,6 +15,7 @@
 #include "dataplane/flow/fragment.h"
 #include "dataplane/graph/enqueue.h"
 #include "dataplane/main/worker.h"
+#include "dataplane/route/route.h"
 
 enum { EDGE_SLOW = 0 }; /* the one edge of "flow" that is its own */
 
@@ -101,6 +102,24 @@ static uint8_t wait_or_drop(struct rte_mbuf *mbuf, uint8_t role)
 	return GRAPH_HOLD;
 }
 
+/* Where the judgement of these packets will look for their ends. */
+static void look_ahead(const struct flow_worker *w, void **objs, uint16_t n)
+{
+	struct route_ahead ends[ROUTE_AHEAD_MAX];
+
+	if (!route_is_large(w->copy))
+		return;
+	for (uint16_t i = 0; i < n; i++) {
+		struct flow_key key;
+
+		flow_key_of(w, objs[i], &key);
+		flow_key_src(&key, &ends[i].src);
+		flow_key_dst(&key, &ends[i].dst);
+		ends[i].from_peer = flow_is_peer(key.ident);
+	}
+	route_look_ahead(w->copy, ends, n);
+}
+
 static uint16_t process_slow(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
 {
@@ -109,6 +128,10 @@ static uint16_t process_slow(
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *mbuf = objs[i];
 		uint8_t role = FLOW_TO_SLOW;
+
+		if (i % ROUTE_AHEAD_MAX == 0)
+			look_ahead(
+				w, objs + i, RTE_MIN((uint16_t)(n - i), (uint16_t)ROUTE_AHEAD_MAX));
 
 		do {
 			if (role == FLOW_TO_SLOW)

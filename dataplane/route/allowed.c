@@ -70,6 +70,11 @@ void allowed_del_apply(const void *message, unsigned copy, enum handler_pass pas
 	prefix_table_remove(tables[copy], &del->prefix, del->peer);
 }
 
+const struct prefix_table *allowed_table(unsigned copy)
+{
+	return tables[copy];
+}
+
 bool allowed_has(unsigned copy, uint32_t peer, const struct addr *src)
 {
 	struct prefix_match match;

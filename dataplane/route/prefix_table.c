@@ -15,6 +15,7 @@
 
 enum {
 	NONE = 0,       /* index 0 is never an entry */
+	FEW = 1 << 12,  /* entries that a second cache holds */
 	MANY = 1 << 18, /* routes beyond which large pages are worth asking; the default */
 };
 
@@ -210,6 +211,20 @@ bool prefix_table_longest(
 	if (unlikely(match->first == PREFIX_TRIE_UNKNOWN))
 		match->first = table->tree.nodes[prefix_tree_longest(&table->tree, addr)].value;
 	return match->first != NONE;
+}
+
+bool prefix_table_is_large(const struct prefix_table *table)
+{
+	return table->count >= FEW;
+}
+
+void prefix_table_start(
+	const struct prefix_table *table, const struct addr *addr, struct prefix_trie_walk *walk)
+{
+	uint64_t bits[2];
+
+	bits_of(addr->family, addr->bytes, bits);
+	prefix_trie_start(walk, &table->trie, addr->family == ADDR_V6, bits);
 }
 
 bool prefix_match_shorter(struct prefix_match *match)

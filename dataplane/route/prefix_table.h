@@ -16,6 +16,7 @@
 #include "dataplane/route/route.h"
 
 struct prefix_table;
+struct prefix_trie_walk;
 
 /* A cache line: all that a match reads behind the trie. */
 struct prefix_entry {
@@ -58,6 +59,13 @@ void prefix_table_clear(struct prefix_table *table);
 bool prefix_table_longest(
 	const struct prefix_table *table, const struct addr *addr, struct prefix_match *match);
 bool prefix_match_shorter(struct prefix_match *match);
+
+/* Is it so large that looking ahead in it saves more than it costs? */
+bool prefix_table_is_large(const struct prefix_table *table);
+
+/* A lookup that is about to be made (prefix_trie_step()). */
+void prefix_table_start(
+	const struct prefix_table *table, const struct addr *addr, struct prefix_trie_walk *walk);
 
 /* Entries of the match: for (e = first; e; e = next). */
 const struct prefix_entry *prefix_match_first(const struct prefix_match *match);

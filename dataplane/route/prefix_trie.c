@@ -3,17 +3,16 @@
 
 #include <assert.h>
 #include <rte_common.h>
+#include <rte_prefetch.h>
 #include <string.h>
 
 #include "dataplane/route/prefix_bits.h"
+#include "dataplane/route/prefix_node.h"
 #include "dataplane/route/prefix_table.h"
 
 enum {
 	FIRST_BITS = 16,
 	FIRST_SLOTS = 1 << FIRST_BITS,
-	STEP_BITS = 8,
-	SLOTS = 1 << STEP_BITS,
-	LINE = 64,
 	LINES_NONE = 2, /* numbers of lines that mean something else in slot.child */
 };
 
@@ -21,37 +20,9 @@ enum {
 #define CHILD_TAIL (UINT32_C(1) << 31) /* | an entry: the only longer prefix */
 #define CHILD_TREE UINT32_C(1)         /* no memory for a node: ask the tree */
 
-/* Slots of equal value that stand side by side are one run, kept once. A slot with a child is a run
- * of its own, as no other one has that child: so its value can be changed in place. */
-struct prefix_trie_node {
-	uint64_t map[SLOTS / 64];   /* where runs begin; bit 0 always */
-	uint64_t bits[2];           /* those before this step */
-	uint8_t before[SLOTS / 64]; /* runs that begin in the words of map before this one */
-	uint16_t runs;
-	uint8_t depth;     /* how many bits are before this step: a multiple of 8 */
-	uint8_t size;      /* index of sizes[] */
-	uint16_t prefixes; /* that end in this step, */
-	uint16_t children; /* and slots with longer ones: two at least together */
-	uint32_t next;     /* of a node given back: the next one */
-	struct prefix_trie_slot values[];
-};
-
-_Static_assert(sizeof(struct prefix_trie_node) == LINE, "the head of a node is one cache line");
-
-/* Lines of a node, the head included. */
-static const uint8_t sizes[PREFIX_TRIE_CLASSES] = {2, 3, 4, 5, 7, 9, 13, 17, 25, 33};
-
-/* A node while it is changed: its slots one by one. */
-struct draft {
-	struct prefix_trie_slot slots[SLOTS];
-	uint64_t bits[2];
-	uint32_t depth;
-	uint16_t prefixes, children;
-};
-
 static struct prefix_trie_node *node_at(const struct prefix_trie *trie, uint32_t line)
 {
-	return (struct prefix_trie_node *)RTE_PTR_ADD(trie->lines, (size_t)line * LINE);
+	return (struct prefix_trie_node *)RTE_PTR_ADD(trie->lines, (size_t)line * PREFIX_NODE_LINE);
 }
 
 static bool is_node(uint32_t child)
@@ -68,19 +39,6 @@ static const struct prefix_entry *entry_at(const struct prefix_trie *trie, uint3
 static int length_of(const struct prefix_trie *trie, uint32_t entry)
 {
 	return entry == 0 ? -1 : entry_at(trie, entry)->hop.length;
-}
-
-/* The 8 bits behind the first `depth` ones, a multiple of 8. */
-static unsigned step_at(const uint64_t bits[2], uint32_t depth)
-{
-	return bits[depth / 64] >> (64 - STEP_BITS - depth % 64) & (SLOTS - 1);
-}
-
-static struct prefix_trie_slot *value_at(struct prefix_trie_node *node, unsigned slot)
-{
-	uint64_t upto = node->map[slot / 64] << (63 - slot % 64);
-
-	return &node->values[node->before[slot / 64] + (unsigned)__builtin_popcountll(upto) - 1];
 }
 
 uint32_t prefix_trie_longest(
@@ -107,8 +65,46 @@ uint32_t prefix_trie_longest(
 		node = node_at(trie, slot.child);
 		if (!bits_agree(node->bits, bits, node->depth))
 			return best;
-		slot = *value_at(node, step_at(bits, node->depth));
+		slot = *prefix_node_value(node, prefix_node_step(bits, node->depth));
 	}
+}
+
+void prefix_trie_start(struct prefix_trie_walk *walk, const struct prefix_trie *trie,
+	unsigned family, const uint64_t bits[2])
+{
+	*walk = (struct prefix_trie_walk){
+		.trie = trie,
+		.bits = {bits[0], bits[1]},
+		.slot = &trie->first[family][bits[0] >> (64 - FIRST_BITS)],
+		.best = trie->any[family],
+	};
+	rte_prefetch0(walk->slot);
+}
+
+bool prefix_trie_step(struct prefix_trie_walk *walk)
+{
+	const struct prefix_trie_slot *slot = walk->slot;
+
+	if (walk->node != NULL && bits_agree(walk->node->bits, walk->bits, walk->node->depth)) {
+		walk->slot = prefix_node_value(
+			walk->node, prefix_node_step(walk->bits, walk->node->depth));
+		walk->node = NULL;
+		rte_prefetch0(walk->slot);
+		return true;
+	}
+	if (walk->node == NULL && slot->best != 0)
+		walk->best = slot->best;
+	if (walk->node == NULL && is_node(slot->child)) {
+		walk->node = node_at(walk->trie, slot->child);
+		rte_prefetch0(walk->node);
+		rte_prefetch0(walk->node + 1);
+		return true;
+	}
+	if (walk->node == NULL && (slot->child & CHILD_TAIL) != 0)
+		rte_prefetch0(entry_at(walk->trie, slot->child & ~CHILD_TAIL));
+	if (walk->best != 0)
+		rte_prefetch0(entry_at(walk->trie, walk->best));
+	return false;
 }
 
 /* The line of a node of this size; 0 if there is no more memory. */
@@ -120,10 +116,10 @@ static uint32_t node_take(struct prefix_trie *trie, unsigned size)
 		trie->free[size] = node_at(trie, line)->next;
 		return line;
 	}
-	if (trie->lines_max - trie->lines_high < sizes[size])
+	if (trie->lines_max - trie->lines_high < prefix_node_lines(size))
 		return 0;
 	line = trie->lines_high;
-	trie->lines_high += sizes[size];
+	trie->lines_high += prefix_node_lines(size);
 	return line;
 }
 
@@ -133,84 +129,6 @@ static void node_give(struct prefix_trie *trie, uint32_t line)
 
 	node->next = trie->free[node->size];
 	trie->free[node->size] = line;
-}
-
-/* The slot where the next run after this one's begins; SLOTS if there is none. */
-static unsigned next_run(const uint64_t map[SLOTS / 64], unsigned slot)
-{
-	for (slot++; slot < SLOTS; slot = RTE_ALIGN_FLOOR(slot, 64u) + 64) {
-		uint64_t rest = map[slot / 64] >> slot % 64;
-
-		if (rest != 0)
-			return slot + (unsigned)__builtin_ctzll(rest);
-	}
-	return SLOTS;
-}
-
-static void unpack(const struct prefix_trie_node *node, struct draft *draft)
-{
-	for (unsigned slot = 0, run = 0; slot < SLOTS; run++) {
-		unsigned end = next_run(node->map, slot);
-
-		while (slot < end)
-			draft->slots[slot++] = node->values[run];
-	}
-	memcpy(draft->bits, node->bits, sizeof(draft->bits));
-	draft->depth = node->depth;
-	draft->prefixes = node->prefixes;
-	draft->children = node->children;
-}
-
-/* Where runs begin; returns how many. */
-static unsigned map_runs(const struct draft *draft, uint64_t map[SLOTS / 64])
-{
-	struct prefix_trie_slot last = {.best = ~draft->slots[0].best};
-	unsigned runs = 0;
-
-	for (unsigned word = 0; word < SLOTS / 64; word++) {
-		map[word] = 0;
-		for (unsigned bit = 0; bit < 64; bit++) {
-			struct prefix_trie_slot slot = draft->slots[word * 64 + bit];
-			uint32_t differs = (slot.best ^ last.best) | (slot.child ^ last.child);
-
-			map[word] |= (uint64_t)(differs != 0) << bit;
-			last = slot;
-		}
-		runs += (unsigned)__builtin_popcountll(map[word]);
-	}
-	return runs;
-}
-
-static unsigned size_for(unsigned runs)
-{
-	unsigned size = 0;
-
-	while ((sizes[size] - 1) * (LINE / sizeof(struct prefix_trie_slot)) < runs)
-		size++;
-	return size;
-}
-
-static void pack(const struct draft *draft, const uint64_t map[SLOTS / 64], unsigned size,
-	struct prefix_trie_node *node)
-{
-	unsigned runs = 0;
-
-	*node = (struct prefix_trie_node){
-		.bits = {draft->bits[0], draft->bits[1]},
-		.depth = (uint8_t)draft->depth,
-		.size = (uint8_t)size,
-		.prefixes = draft->prefixes,
-		.children = draft->children,
-	};
-	for (unsigned word = 0; word < SLOTS / 64; word++) {
-		node->map[word] = map[word];
-		node->before[word] = (uint8_t)runs;
-		runs += (unsigned)__builtin_popcountll(map[word]);
-	}
-	node->runs = (uint16_t)runs;
-	runs = 0;
-	for (unsigned slot = 0; slot < SLOTS; slot = next_run(map, slot))
-		node->values[runs++] = draft->slots[slot];
 }
 
 /* Gives back a node and all below. At most 16 deep, as each is 8 bits longer. */
@@ -226,9 +144,9 @@ static void drop_below(struct prefix_trie *trie, uint32_t line)
 }
 
 /* Of a draft with one prefix, or one child, and nothing else: that stands in the slot above. */
-static uint32_t only_child(const struct draft *draft)
+static uint32_t only_child(const struct prefix_draft *draft)
 {
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
+	for (unsigned slot = 0; slot < PREFIX_NODE_SLOTS; slot++) {
 		if (draft->slots[slot].child != 0)
 			return draft->slots[slot].child;
 		if (draft->slots[slot].best != 0)
@@ -239,9 +157,9 @@ static uint32_t only_child(const struct draft *draft)
 
 /* Makes the draft what link leads to, in the place of the node `old` (0: a new one). */
 static void put(struct prefix_trie *trie, struct prefix_trie_slot *link, uint32_t old,
-	const struct draft *draft)
+	const struct prefix_draft *draft)
 {
-	uint64_t map[SLOTS / 64];
+	uint64_t map[PREFIX_NODE_WORDS];
 	unsigned size;
 
 	if (draft->prefixes + draft->children < 2) {
@@ -249,17 +167,17 @@ static void put(struct prefix_trie *trie, struct prefix_trie_slot *link, uint32_
 		node_give(trie, old);
 		return;
 	}
-	size = size_for(map_runs(draft, map));
+	size = prefix_node_measure(draft, map);
 	if (old == 0 || node_at(trie, old)->size != size) {
 		link->child = node_take(trie, size);
 		if (old != 0)
 			node_give(trie, old);
 	}
 	if (link->child != 0) {
-		pack(draft, map, size, node_at(trie, link->child));
+		prefix_node_pack(draft, map, size, node_at(trie, link->child));
 		return;
 	}
-	for (unsigned slot = 0; slot < SLOTS; slot++) {
+	for (unsigned slot = 0; slot < PREFIX_NODE_SLOTS; slot++) {
 		if (is_node(draft->slots[slot].child))
 			drop_below(trie, draft->slots[slot].child);
 	}
@@ -269,8 +187,8 @@ static void put(struct prefix_trie *trie, struct prefix_trie_slot *link, uint32_
 /* The slots of one step that a prefix ending in it covers: the first one of 1 << bits. */
 static unsigned range_of(const struct prefix_entry *entry, uint32_t depth, unsigned *count)
 {
-	*count = 1U << (depth + STEP_BITS - entry->hop.length);
-	return step_at(entry->bits, depth);
+	*count = 1U << (depth + PREFIX_NODE_BITS - entry->hop.length);
+	return prefix_node_step(entry->bits, depth);
 }
 
 /* Prefixes of one range cover or avoid each other, so only shorter ones give way. */
@@ -301,12 +219,12 @@ static void replace(
 }
 
 /* Into a draft whose slot for it has nothing longer, if it is longer itself. */
-static void draft_entry(const struct prefix_trie *trie, struct draft *draft, uint32_t number)
+static void draft_entry(const struct prefix_trie *trie, struct prefix_draft *draft, uint32_t number)
 {
 	const struct prefix_entry *entry = entry_at(trie, number);
-	unsigned first = step_at(entry->bits, draft->depth), count;
+	unsigned first = prefix_node_step(entry->bits, draft->depth), count;
 
-	if (entry->hop.length > draft->depth + STEP_BITS) {
+	if (entry->hop.length > draft->depth + PREFIX_NODE_BITS) {
 		assert(draft->slots[first].child == 0);
 		draft->slots[first].child = number | CHILD_TAIL;
 		draft->children++;
@@ -320,7 +238,8 @@ static void draft_entry(const struct prefix_trie *trie, struct draft *draft, uin
 /* The step in which two ways part, or one of two prefixes ends. */
 static uint32_t parting_step(const uint64_t a[2], const uint64_t b[2], uint32_t least_length)
 {
-	return RTE_ALIGN_FLOOR(RTE_MIN(bits_common(a, b), least_length - 1), (uint32_t)STEP_BITS);
+	return RTE_ALIGN_FLOOR(
+		RTE_MIN(bits_common(a, b), least_length - 1), (uint32_t)PREFIX_NODE_BITS);
 }
 
 /* A new node between link and what it leads to, a tail or a node, for that and the entry. */
@@ -328,13 +247,13 @@ static void part(struct prefix_trie *trie, struct prefix_trie_slot *link, uint32
 {
 	const struct prefix_entry *entry = entry_at(trie, number);
 	uint32_t child = link->child, length = entry->hop.length;
-	struct draft draft = {0};
+	struct prefix_draft draft = {0};
 	const uint64_t *bits;
 
 	if (is_node(child)) {
 		bits = node_at(trie, child)->bits;
 		draft.depth = parting_step(bits, entry->bits, length);
-		draft.slots[step_at(bits, draft.depth)].child = child;
+		draft.slots[prefix_node_step(bits, draft.depth)].child = child;
 		draft.children = 1;
 	} else {
 		const struct prefix_entry *tail = entry_at(trie, child & ~CHILD_TAIL);
@@ -349,12 +268,36 @@ static void part(struct prefix_trie *trie, struct prefix_trie_slot *link, uint32
 	put(trie, link, 0, &draft);
 }
 
-/* Adds to the node that link leads to. */
+/* The most frequent change, without unpacking all: a prefix as long as the step, or longer, where
+ * there is none yet. */
+static bool amend_slot(
+	struct prefix_trie_node *node, const struct prefix_entry *entry, uint32_t number)
+{
+	unsigned slot = prefix_node_step(entry->bits, node->depth);
+	struct prefix_trie_slot value = *prefix_node_value(node, slot);
+	bool longer = entry->hop.length > node->depth + PREFIX_NODE_BITS;
+
+	if (entry->hop.length < node->depth + PREFIX_NODE_BITS)
+		return false;
+	if (longer)
+		value.child = number | CHILD_TAIL;
+	else
+		value.best = number;
+	if (!prefix_node_set(node, slot, value))
+		return false;
+	node->children += longer;
+	node->prefixes += !longer;
+	return true;
+}
+
+/* Adds to the node that link leads to, whose slot has nothing longer if this is longer itself. */
 static void amend(struct prefix_trie *trie, struct prefix_trie_slot *link, uint32_t number)
 {
-	struct draft draft;
+	struct prefix_draft draft;
 
-	unpack(node_at(trie, link->child), &draft);
+	if (amend_slot(node_at(trie, link->child), entry_at(trie, number), number))
+		return;
+	prefix_node_unpack(node_at(trie, link->child), &draft);
 	draft_entry(trie, &draft, number);
 	put(trie, link, link->child, &draft);
 }
@@ -369,8 +312,8 @@ static void add_below(struct prefix_trie *trie, struct prefix_trie_slot *link, u
 
 		if (parting_step(node->bits, entry->bits, entry->hop.length) < node->depth)
 			break;
-		value = value_at(node, step_at(entry->bits, node->depth));
-		if (entry->hop.length <= node->depth + STEP_BITS || value->child == 0) {
+		value = prefix_node_value(node, prefix_node_step(entry->bits, node->depth));
+		if (entry->hop.length <= node->depth + PREFIX_NODE_BITS || value->child == 0) {
 			amend(trie, link, number);
 			return;
 		}
@@ -414,12 +357,12 @@ static void take_out(
 	struct prefix_trie *trie, struct prefix_trie_slot *link, uint32_t number, uint32_t shorter)
 {
 	const struct prefix_entry *entry = entry_at(trie, number);
-	struct draft draft;
+	struct prefix_draft draft;
 	unsigned first, count;
 
-	unpack(node_at(trie, link->child), &draft);
-	if (entry->hop.length > draft.depth + STEP_BITS) {
-		draft.slots[step_at(entry->bits, draft.depth)].child = 0;
+	prefix_node_unpack(node_at(trie, link->child), &draft);
+	if (entry->hop.length > draft.depth + PREFIX_NODE_BITS) {
+		draft.slots[prefix_node_step(entry->bits, draft.depth)].child = 0;
 		draft.children--;
 	} else {
 		first = range_of(entry, draft.depth, &count);
@@ -438,9 +381,10 @@ static void remove_below(
 
 	while (is_node(link->child)) {
 		struct prefix_trie_node *node = node_at(trie, link->child);
-		struct prefix_trie_slot *value = value_at(node, step_at(entry->bits, node->depth));
+		struct prefix_trie_slot *value =
+			prefix_node_value(node, prefix_node_step(entry->bits, node->depth));
 
-		if (entry->hop.length <= node->depth + STEP_BITS ||
+		if (entry->hop.length <= node->depth + PREFIX_NODE_BITS ||
 			value->child == (number | CHILD_TAIL)) {
 			take_out(trie, link, number, shorter);
 			return;
@@ -476,7 +420,7 @@ void prefix_trie_remove(
 size_t prefix_trie_bytes(uint32_t prefixes)
 {
 	return PREFIX_TRIE_FAMILIES * FIRST_SLOTS * sizeof(struct prefix_trie_slot) +
-	       ((size_t)prefixes + LINES_NONE) * LINE;
+	       ((size_t)prefixes + LINES_NONE) * PREFIX_NODE_LINE;
 }
 
 void prefix_trie_init(struct prefix_trie *trie, void *memory, uint32_t prefixes,

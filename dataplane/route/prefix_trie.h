@@ -65,3 +65,22 @@ void prefix_trie_clear(struct prefix_trie *trie);
  * if none does, PREFIX_TRIE_UNKNOWN. */
 uint32_t prefix_trie_longest(
 	const struct prefix_trie *trie, unsigned family, const uint64_t bits[2]);
+
+/*
+ * A lookup in steps, to have many of them wait for memory at the same time: each step reads what
+ * the one before has asked the processor for. It finds nothing by itself; prefix_trie_longest(),
+ * and a look at the entry, wait no more afterwards.
+ */
+struct prefix_trie_walk {
+	const struct prefix_trie *trie;
+	uint64_t bits[2];
+	const struct prefix_trie_slot *slot; /* to be read, if node is NULL */
+	struct prefix_trie_node *node;       /* to be read */
+	uint32_t best;
+};
+
+void prefix_trie_start(struct prefix_trie_walk *walk, const struct prefix_trie *trie,
+	unsigned family, const uint64_t bits[2]);
+
+/* False: all that the lookup reads has been asked for. */
+bool prefix_trie_step(struct prefix_trie_walk *walk);

@@ -46,6 +46,20 @@ bool allowed_has(unsigned copy, uint32_t peer, const struct addr *src);
  * half-internet prefixes (length 0 and 1) do not count. */
 uint32_t allowed_owner(unsigned copy, const struct addr *addr);
 
+/* The ends of a packet whose flow is about to be judged. */
+struct route_ahead {
+	struct addr src, dst;
+	bool from_peer;
+};
+
+enum { ROUTE_AHEAD_MAX = 32 };
+
+/* Is there a table so large that looking ahead in it saves more than it costs? */
+bool route_is_large(unsigned copy);
+
+/* Has the memory that their lookups in large tables will read come, for all of them at once. */
+void route_look_ahead(unsigned copy, const struct route_ahead *ends, unsigned n);
+
 /* True if addr belongs to the gateway's kernel; *port its port, 0 = the overlay interface. */
 bool local_has(unsigned copy, const struct addr *addr, uint16_t *port);
 

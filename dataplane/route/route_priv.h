@@ -8,6 +8,8 @@
 #include "common/api/route.h"
 #include "dataplane/main/handler.h"
 
+struct prefix_table;
+
 /* Each part: memory at init, then the handlers' work on one copy. */
 int routes_init(uint32_t max_routes);
 void routes_begin(unsigned copy);
@@ -16,6 +18,10 @@ void route_set_apply(const void *message, unsigned copy, enum handler_pass pass)
 int route_del_validate(const void *message, uint32_t *detail);
 void route_del_apply(const void *message, unsigned copy, enum handler_pass pass);
 uint32_t routes_room(unsigned table, bool full);
+
+/* What addresses are looked for in. Workers. */
+const struct prefix_table *routes_table(unsigned copy, unsigned table);
+const struct prefix_table *allowed_table(unsigned copy);
 
 int allowed_init(uint32_t max);
 void allowed_begin(unsigned copy);

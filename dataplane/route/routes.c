@@ -114,6 +114,11 @@ void route_del_apply(const void *message, unsigned copy, enum handler_pass pass)
 	prefix_table_remove(tables[del->table][copy], &del->prefix, del->set_id);
 }
 
+const struct prefix_table *routes_table(unsigned copy, unsigned table)
+{
+	return tables[table][copy];
+}
+
 /* The entry of this set, else that of set 0, which holds for everyone and sorts first. */
 static const struct prefix_entry *entry_of(const struct prefix_match *match, uint32_t set)
 {
