@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,14 +23,14 @@ static bool all_zero(const uint8_t *bytes, size_t n)
 	return true;
 }
 
-/* Mask of the bits of byte `i` that lie inside a prefix of `length` bits. */
-static uint8_t byte_mask(uint8_t length, size_t i)
+/* Mask of the bits of word `i`, as it lies in memory, that lie inside a prefix of `length` bits. */
+static uint64_t word_mask(unsigned length, unsigned i)
 {
-	size_t first = i * 8;
+	unsigned first = i * 64;
 
-	if (length >= first + 8)
-		return 0xff;
-	return length <= first ? 0 : (uint8_t)(0xff << (8 - (length - first)));
+	if (length >= first + 64)
+		return UINT64_MAX;
+	return length <= first ? 0 : htobe64(UINT64_MAX << (64 - (length - first)));
 }
 
 /* Decimal without sign, blanks or leading zeros, at most `max`. */
@@ -123,13 +124,14 @@ int prefix_compare(const struct prefix *a, const struct prefix *b)
 
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr)
 {
+	uint64_t a[2], b[2];
+
 	if (prefix->family != addr->family)
 		return false;
-	for (size_t i = 0; i * 8 < prefix->length; i++) {
-		if ((prefix->bytes[i] ^ addr->bytes[i]) & byte_mask(prefix->length, i))
-			return false;
-	}
-	return true;
+	memcpy(a, prefix->bytes, sizeof(a));
+	memcpy(b, addr->bytes, sizeof(b));
+	return (((a[0] ^ b[0]) & word_mask(prefix->length, 0)) |
+		       ((a[1] ^ b[1]) & word_mask(prefix->length, 1))) == 0;
 }
 
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner)
@@ -158,8 +160,12 @@ struct addr prefix_first(const struct prefix *prefix)
 
 void prefix_mask(struct prefix *prefix)
 {
-	for (size_t i = 0; i < sizeof(prefix->bytes); i++)
-		prefix->bytes[i] &= byte_mask(prefix->length, i);
+	uint64_t words[2];
+
+	memcpy(words, prefix->bytes, sizeof(words));
+	words[0] &= word_mask(prefix->length, 0);
+	words[1] &= word_mask(prefix->length, 1);
+	memcpy(prefix->bytes, words, sizeof(words));
 }
 
 int addr_parse(const char *text, struct addr *out)

@@ -7,6 +7,7 @@
 
 #include <rte_byteorder.h>
 #include <rte_ip.h>
+#include <rte_prefetch.h>
 #include <rte_tcp.h>
 
 #include <netinet/in.h>
@@ -248,6 +249,7 @@ uint16_t flow_build(struct flow_worker *w, struct flow *flow, const struct flow_
 	if (reason != 0)
 		return reason;
 	back->hash = flow_hash(&w->table, back);
+	rte_prefetch0_write(&w->table.buckets[back->hash & w->table.mask]);
 	flow_set_actions(w, flow, verdict);
 	reason = enter(w, flow);
 	if (reason != 0)

@@ -97,6 +97,10 @@ struct flow *flow_table_get(struct flow_table *table)
 		return NULL;
 	flow = &table->flows[table->free];
 	table->free = flow->cold.next;
+	/* the next new flow's, which will be written from end to end */
+	for (unsigned line = 0; line < sizeof(*flow) / RTE_CACHE_LINE_SIZE; line++)
+		rte_prefetch0_write(RTE_PTR_ADD(
+			&table->flows[table->free], (size_t)line * RTE_CACHE_LINE_SIZE));
 	/* its entry in the list of uncollected counters may still be there */
 	touched = flow->cold.touched;
 	memset(flow, 0, sizeof(*flow));

@@ -111,12 +111,16 @@ struct nat_address *nat_address_list(void)
 static struct nat_address *choose(
 	const struct table *table, const struct pool *pool, const struct nat_asked *asked)
 {
-	/* whoever stands behind a plain port is known by address only */
-	uint64_t who = (asked->subscriber & API_IDENT_PORT) != 0 ? digest(&asked->src)
-								 : mix(asked->subscriber);
 	struct nat_address *best = NULL;
-	uint64_t best_weight = 0;
+	uint64_t best_weight = 0, who;
 
+	if (pool->count == 1) { /* nothing to weigh */
+		best = table->by_id[pool->egress[0]];
+		return best != NULL && best->addr.family == asked->src.family ? best : NULL;
+	}
+	/* whoever stands behind a plain port is known by address only */
+	who = (asked->subscriber & API_IDENT_PORT) != 0 ? digest(&asked->src)
+							: mix(asked->subscriber);
 	for (uint16_t i = 0; i < pool->count; i++) {
 		struct nat_address *address = table->by_id[pool->egress[i]];
 		uint64_t weight;

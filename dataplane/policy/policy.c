@@ -137,6 +137,11 @@ static uint32_t *bucket_of(const struct table *table, uint32_t set, const struct
 {
 	const struct rule_key key = {.set = set, .dst = *dst};
 
+	/* every query asks for "any": nobody chooses sets, so a multiplication is hash enough */
+	if (dst->family == ADDR_NONE)
+		return &table->buckets[(uint32_t)((set ^ seed) * UINT64_C(0x9e3779b97f4a7c15) >>
+						  32) &
+				       bucket_mask];
 	return &table->buckets[rte_jhash(&key, sizeof(key), seed) & bucket_mask];
 }
 
