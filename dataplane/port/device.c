@@ -3,11 +3,9 @@
  * Devices are plugged in when the control process names them, so that no port exists before its
  * guards stand. A device that exists already (made at start, or by a test) is used as it is.
  *
- * af_packet in DPDK 22.11 always joins a fanout group with PACKET_FANOUT_FLAG_DEFRAG, so the kernel
- * reassembles IPv4 fragments before we see them: those whose whole is longer than the MTU are
- * dropped as over-long frames. IPv6 fragments arrive as they are. The group also rolls over: what
- * a queue's ring has no room for goes to another's, and so to another worker; a flow's packets may
- * overtake each other there.
+ * af_packet in DPDK 22.11 always joins a fanout group, which rolls over: what a queue's ring has no
+ * room for goes to another's, and so to another worker; a flow's packets may overtake each other
+ * there. Fragments come as they are (fanout_guard.c).
  */
 #include "dataplane/port/device.h"
 

@@ -157,3 +157,17 @@ def test_another_mtu_counts_at_once(world):
     assert told(world, "client2", "v4", 40401) == MTUS["client2"]
     world.apply(narrower)
     assert told(world, "client2", "v4", 40401) == 1290
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fragments_come_in_as_they_are(world, family):
+    """Answers in fragments, before af_packet ports of two queues: nobody puts them together first,
+    so that they would be longer than a frame."""
+    client, host = world.clients["client1"], topology.INTERNET[family]
+    cut = world.drops("packet.cut")
+    # In IPv6 the first answer may only teach the path's MTU.
+    wait_until(lambda: client.pings(host, 1, 1, "-s", 4000), 10, "the path's MTU", 0.1)
+    output = client.run("ping", "-n", "-c", "20", "-i", "0.02", "-W", "2", "-s", "4000",
+                        host).stdout
+    assert "20 received" in output, output
+    assert world.drops("packet.cut") == cut

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the NAT owes to fragments and errors, seen from real clients behind the exit node.
 
-On af_xdp ports: before an af_packet port the kernel reassembles IPv4 fragments."""
+On af_xdp ports; fragments before af_packet ports are in test_mtu.py."""
 import copy
 import json
 import re
