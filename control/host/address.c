@@ -147,6 +147,9 @@ void local_receive(struct host *host, struct nlmsghdr *header)
 		tell(host, local);
 		return;
 	}
+	/* the kernel's own link-local ones stay where they are */
+	if (info->ifa_family == AF_INET || info->ifa_scope != RT_SCOPE_LINK)
+		link_note_address(host, (int)info->ifa_index);
 	if (local == NULL)
 		local = add(host, &addr);
 	place = find_place(local, (int)info->ifa_index, info->ifa_prefixlen);

@@ -29,7 +29,7 @@ LOG_TYPE(host_guard);
 
 #define TABLE "sallyport_guard"
 
-enum { COMMAND_MAX = 256 };
+enum { COMMAND_MAX = 320 };
 
 int guard_open(struct host *host)
 {
@@ -116,20 +116,40 @@ static void keep_wire_sized(const struct host *host, const struct host_link *lin
 			link->name, strerrordesc_np(-error));
 }
 
-int guard_apply(struct host *host, const struct host_link *link)
+/*
+ * A DHCP client of the host's that was there before goes on at the device, by a packet socket. One
+ * for IPv4 alone stands behind the chain (udhcpc's, systemd-networkd's), so answers of servers go
+ * through where the device had addresses; the stack has no use for them.
+ */
+static int add_chain(struct host *host, const char *device)
 {
 	char command[COMMAND_MAX];
+	int error;
+
+	snprintf(command, sizeof(command),
+		"add table netdev " TABLE "\n"
+		"add chain netdev " TABLE " on_%s { type filter hook ingress device \"%s\" "
+		"priority -500; policy drop; }\n"
+		"flush chain netdev " TABLE " on_%s",
+		device, device, device);
+	error = run(host, command, false);
+	if (error < 0 || !moved_exists(host, device))
+		return error;
+	snprintf(command, sizeof(command),
+		"add rule netdev " TABLE
+		" on_%s udp sport 67 udp dport 68 limit rate 20/second accept",
+		device);
+	return run(host, command, false);
+}
+
+int guard_apply(struct host *host, const struct host_link *link)
+{
 	uint32_t flags;
 	int error;
 
 	if (!is_plain(link->name))
 		return -EINVAL;
-	snprintf(command, sizeof(command),
-		"add table netdev " TABLE "\n"
-		"add chain netdev " TABLE " on_%s { type filter hook ingress device \"%s\" "
-		"priority -500; policy drop; }",
-		link->name, link->name);
-	error = run(host, command, false);
+	error = add_chain(host, link->name);
 	if (error < 0)
 		return error;
 	link_sysctl("ipv6", link->name, "disable_ipv6", "1");

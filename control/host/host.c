@@ -44,7 +44,16 @@ static void settled(struct host *host)
 		host->sink.settled(host->sink.context);
 }
 
-/* Puts the configuration on what appeared and takes in what that changes. */
+static void apply_pending_of(struct host *host, bool devices)
+{
+	for (struct host_link *link = host->links; link != NULL; link = link->hh.next) {
+		if (link->pending && (link->kind == LINK_DEVICE) == devices)
+			link_apply(host, link);
+	}
+}
+
+/* Puts the configuration on what appeared and takes in what that changes. A twin takes over from
+ * its device. */
 static void apply_pending(struct host *host)
 {
 	for (int i = 0; i < SETTLE_TURNS; i++) {
@@ -54,10 +63,8 @@ static void apply_pending(struct host *host)
 			link = link->hh.next;
 		if (link == NULL)
 			return;
-		for (; link != NULL; link = link->hh.next) {
-			if (link->pending)
-				link_apply(host, link);
-		}
+		apply_pending_of(host, true);
+		apply_pending_of(host, false);
 		if (netlink_drain(host) < 0)
 			host_resync_soon(host);
 	}

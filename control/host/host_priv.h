@@ -112,6 +112,9 @@ void link_classify_all(struct host *host);
 struct host_link *link_find(const struct host *host, int index);
 struct host_link *link_of_port(const struct host *host, uint16_t port); /* twin; 0 = overlay */
 const struct host_port *link_config(const struct host *host, const struct host_link *link);
+/* An address came to a link: if that is a device that is a port's now, it is the twin's, like those
+ * that were there before. A DHCP client goes on to put its address where it found its device. */
+void link_note_address(struct host *host, int index);
 /* Puts on a link what belongs there. 0, or -errno of a guard: the rest is logged and goes on. */
 int link_apply(struct host *host, struct host_link *link);
 int link_set_up(struct host *host, const struct host_link *link, unsigned mtu);

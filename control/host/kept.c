@@ -203,3 +203,47 @@ int kept_collect(struct host *host, int index, struct kept *all)
 		error = netlink_dump_to(host, RTM_GETROUTE, collect, all);
 	return error;
 }
+
+/* As it would be put on a device: what is not kept of it (lifetimes) makes no difference. */
+static bool is_same(struct nlmsghdr *a, struct nlmsghdr *b)
+{
+	struct nl_msg *left = aim(a, a->nlmsg_type, 0), *right = aim(b, b->nlmsg_type, 0);
+	struct nlmsghdr *x = nlmsg_hdr(left), *y = nlmsg_hdr(right);
+	bool same = x->nlmsg_type == y->nlmsg_type && x->nlmsg_len == y->nlmsg_len &&
+		    memcmp(nlmsg_data(x), nlmsg_data(y), (size_t)nlmsg_datalen(x)) == 0;
+
+	nlmsg_free(left);
+	nlmsg_free(right);
+	return same;
+}
+
+static bool has(const struct kept *all, struct nlmsghdr *fresh)
+{
+	struct nlmsghdr *kept;
+
+	for (size_t at = 0; (kept = next_message(all, &at)) != NULL;) {
+		if (is_same(kept, fresh))
+			return true;
+	}
+	return false;
+}
+
+int kept_add(struct kept *all, const struct kept *fresh)
+{
+	struct nlmsghdr *message;
+
+	for (size_t at = 0; (message = next_message(fresh, &at)) != NULL;) {
+		size_t size = NLMSG_ALIGN(message->nlmsg_len);
+
+		if (has(all, message))
+			continue;
+		if (all->size + size > KEPT_BYTES_MAX)
+			return -EFBIG;
+		all->bytes = realloc(all->bytes, all->size + size);
+		if (all->bytes == NULL)
+			abort();
+		memcpy(all->bytes + all->size, message, size);
+		all->size += size;
+	}
+	return 0;
+}

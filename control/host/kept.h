@@ -32,3 +32,6 @@ void kept_put(struct host *host, const struct kept *all, int index, const char *
 /* From where they were collected; with the addresses the kernel takes away the routes that need
  * them. */
 void kept_remove_addresses(struct host *host, const struct kept *all, const char *name);
+
+/* Adds what is not there yet, whatever its lifetime. 0, or -EFBIG: some of it. */
+int kept_add(struct kept *all, const struct kept *fresh) __attribute__((warn_unused_result));

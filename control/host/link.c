@@ -195,6 +195,18 @@ int link_set_up(struct host *host, const struct host_link *link, unsigned mtu)
 	return netlink_request(host, message);
 }
 
+void link_note_address(struct host *host, int index)
+{
+	struct host_link *link = link_find(host, index), *twin;
+
+	if (link == NULL || link->kind != LINK_DEVICE || !link->taken)
+		return;
+	link->pending = true;
+	twin = link_of_port(host, link->port);
+	if (twin != NULL)
+		twin->pending = true;
+}
+
 int link_apply(struct host *host, struct host_link *link)
 {
 	const struct host_port *port = link_config(host, link);

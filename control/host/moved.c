@@ -70,21 +70,17 @@ static int write_file(const char *path, const struct kept *moved)
 	return error;
 }
 
-/* To what was moved before: another process may have given the device an address since. */
+/* To what was moved before: another process may have given the device an address since, or the
+ * same one again and again, as a DHCP client does. */
 static int add_to_file(const char *path, const struct kept *fresh)
 {
 	struct kept all;
-	int error = -EFBIG;
+	int error;
 
 	read_file(path, &all);
-	if (all.size + fresh->size <= KEPT_BYTES_MAX) {
-		all.bytes = realloc(all.bytes, all.size + fresh->size);
-		if (all.bytes == NULL)
-			abort();
-		memcpy(all.bytes + all.size, fresh->bytes, fresh->size);
-		all.size += fresh->size;
+	error = kept_add(&all, fresh);
+	if (error == 0)
 		error = write_file(path, &all);
-	}
 	free(all.bytes);
 	return error;
 }

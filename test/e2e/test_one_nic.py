@@ -2,6 +2,7 @@
 """One interface, one address: tunnels, masqueraded traffic and the gateway's own connections on it,
 as config/one-nic-vps.yaml has it."""
 import json
+import signal
 import subprocess
 import sys
 
@@ -249,3 +250,48 @@ def test_ten_thousand_connections_of_the_host_beside_the_nat(world):
         assert "20 received" in output and "duplicates" not in output, output
     if world.workers > 1:
         assert world.handoffs() > 0
+
+
+LEASE_SCRIPT = """#!/bin/sh
+# As Debian's, without the resolver.
+echo "$1 $ip" >>{told}
+case $1 in bound|renew) ;; *) exit 0 ;; esac
+ip addr change $ip/$mask dev $interface valid_lft $lease preferred_lft $lease ||
+    ip addr add $ip/$mask dev $interface valid_lft $lease preferred_lft $lease
+ip route replace default via $router dev $interface
+"""
+
+
+def test_a_lease_is_renewed_while_the_interface_is_a_ports(world):
+    """A DHCP client that was there before the start goes on, and what it does ends on the twin."""
+    lab, gateway = world.lab, world.gateway
+    told, script = lab.state / "dhcp-told", lab.state / "dhcp-script"
+    script.write_text(LEASE_SCRIPT.format(told=told))
+    script.chmod(0o755)
+    address = topology.WAN["v4"]
+    lab.start("router", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
+              "--interface=uplink", "--bind-interfaces", "--no-ping", "--dhcp-authoritative",
+              f"--dhcp-range={address},{address},255.255.255.0,10m", "--dhcp-option=3,198.51.100.1",
+              f"--dhcp-leasefile={lab.state}/leases", "--user=root", "--log-facility=-",
+              log=world.logs / "dnsmasq.log")
+    client = lab.start("gateway", "udhcpc", "-f", "-i", "eth0", "-s", script,
+                       log=world.logs / "udhcpc.log")
+
+    def renewals():
+        return told.read_text().splitlines().count(f"renew {address}")
+
+    wait_until(lambda: told.exists() and f"bound {address}" in told.read_text(), 20, "a lease")
+    world.start_tcp_echo("gateway", SSH)
+    session = Session(world, "v4")
+    session.goes_on("with a lease")
+    gateway.start()
+    session.goes_on("after the start")
+    for number in (1, 2):
+        client.send_signal(signal.SIGUSR1)
+        wait_until(lambda n=number: renewals() >= n, 60, "the lease to be renewed", 0.1)
+        wait_until(lambda: not world.addresses("eth0"), 10, "the address to be the twin's")
+        assert address in world.addresses("sp-wan")
+        ways = {r["dev"] for r in world.ip_json("-4", "route", "show", "default")}
+        assert ways == {"sp-wan"}
+        session.goes_on("after a renewal")
+    assert client.poll() is None

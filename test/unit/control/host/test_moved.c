@@ -53,6 +53,40 @@ static void assert_lacks(const char *command, const char *text)
 		fail_msg("%s: '%s' in:\n%s", command, text, output);
 }
 
+static long size_of_file(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "stat -c %%s %s/moved-dev-wan", folder);
+	return strtol(output_of(command), NULL, 10);
+}
+
+/* A DHCP client goes on: it renews its lease, with another lifetime each time, and then gets
+ * another address. All of it is the twin's, and is kept once. */
+static void put_on_device_again(void)
+{
+	long before = size_of_file();
+	time_t end = lab_now() + WAIT_S;
+
+	for (unsigned i = 0; i < 3; i++) {
+		run("ip addr add 192.0.2.1/24 dev dev-wan valid_lft %u preferred_lft %u", 3600 + i,
+			1800 + i);
+		while (status_of("ip addr show dev dev-wan | grep -q 192.0.2") == 0 &&
+			lab_now() < end)
+			event_base_loop(lab_base, EVLOOP_ONCE);
+		assert_lacks("ip addr show dev dev-wan", "192.0.2");
+		assert_int_equal(size_of_file(), before);
+	}
+	assert_has("ip addr show dev sp-wan", "192.0.2.1/24");
+	assert_has("ip route get 198.51.100.1", "via 192.0.2.254 dev sp-wan");
+	run("ip addr add 192.0.2.77/24 dev dev-wan");
+	while (status_of("ip addr show dev sp-wan | grep -q 192.0.2.77") != 0 && lab_now() < end)
+		event_base_loop(lab_base, EVLOOP_ONCE);
+	assert_has("ip addr show dev sp-wan", "192.0.2.77/24");
+	assert_lacks("ip addr show dev dev-wan", "192.0.2");
+	assert_true(size_of_file() > before);
+}
+
 static void test_moved(void **state)
 {
 	struct host_address address = {address_of("192.0.2.1"), 24, false};
@@ -90,6 +124,7 @@ static void test_moved(void **state)
 	assert_has("ip route get 10.9.1.1", "via 192.0.2.253 dev sp-wan");
 	assert_has("ip -6 route get 2001:db8:1::1", "via 2001:db8::fe dev sp-wan");
 	assert_has("ip neigh show dev sp-wan", "192.0.2.254 lladdr 02:00:00:00:00:fe PERMANENT");
+	put_on_device_again();
 	host_destroy(&host);
 	run("ip link del sp-wan"); /* as with the data plane */
 	host = open_host();
