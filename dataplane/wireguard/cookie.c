@@ -16,29 +16,27 @@ _Static_assert(sizeof(mac1_label) == LABEL_SIZE + 1 && sizeof(reply_label) == LA
 	"labels without their terminator");
 _Static_assert(WG_COOKIE_NONCE_SIZE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
 
-static void derive_label_keys(struct blake2s *blake2s, const struct key *public_key,
-	uint8_t mac1_key[WG_HASH_SIZE], uint8_t reply_key[WG_HASH_SIZE])
+static void derive_label_keys(
+	const struct key *public_key, struct blake2s_key *mac1_key, uint8_t reply_key[WG_HASH_SIZE])
 {
 	struct blake2s_bytes key = {public_key->bytes, KEY_SIZE};
+	uint8_t bytes[WG_HASH_SIZE];
 
-	blake2s_hash(blake2s, mac1_key, (struct blake2s_bytes){mac1_label, LABEL_SIZE}, key);
-	blake2s_hash(blake2s, reply_key, (struct blake2s_bytes){reply_label, LABEL_SIZE}, key);
+	blake2s_hash(bytes, (struct blake2s_bytes){mac1_label, LABEL_SIZE}, key);
+	blake2s_key_set(mac1_key, (struct blake2s_bytes){bytes, sizeof(bytes)});
+	blake2s_hash(reply_key, (struct blake2s_bytes){reply_label, LABEL_SIZE}, key);
 }
 
-int cookie_checker_init(
-	struct cookie_checker *checker, const struct key *public_key, struct blake2s *blake2s)
+void cookie_checker_init(struct cookie_checker *checker, const struct key *public_key)
 {
 	memset(checker, 0, sizeof(*checker));
-	checker->blake2s = blake2s;
-	derive_label_keys(blake2s, public_key, checker->mac1_key, checker->reply_key);
-	return blake2s_failed(blake2s) ? -EIO : 0;
+	derive_label_keys(public_key, &checker->mac1_key, checker->reply_key);
 }
 
-int cookie_jar_init(struct cookie_jar *jar, const struct key *public_key, struct blake2s *blake2s)
+void cookie_jar_init(struct cookie_jar *jar, const struct key *public_key)
 {
 	memset(jar, 0, sizeof(*jar));
-	derive_label_keys(blake2s, public_key, jar->mac1_key, jar->reply_key);
-	return blake2s_failed(blake2s) ? -EIO : 0;
+	derive_label_keys(public_key, &jar->mac1_key, jar->reply_key);
 }
 
 /* The cookie of an endpoint: a mac of its address and port under a secret that changes. */
@@ -56,21 +54,26 @@ static void make_cookie(struct cookie_checker *checker, const struct endpoint *s
 	memcpy(bytes, source->addr.bytes, size);
 	bytes[size] = (uint8_t)(source->port >> 8);
 	bytes[size + 1] = (uint8_t)source->port;
-	blake2s_mac(checker->blake2s, cookie,
-		(struct blake2s_bytes){checker->secret, sizeof(checker->secret)},
+	blake2s_mac(cookie, (struct blake2s_bytes){checker->secret, sizeof(checker->secret)},
 		(struct blake2s_bytes){bytes, size + sizeof(source->port)});
 }
 
-static bool mac_is(struct blake2s *blake2s, const uint8_t expected[WG_MAC_SIZE],
-	struct blake2s_bytes key, struct blake2s_bytes message)
+static bool mac1_is_right(const struct cookie_checker *checker, const struct wg_macs *macs,
+	struct blake2s_bytes before)
 {
 	uint8_t mac[WG_MAC_SIZE];
-	bool equal;
 
-	blake2s_mac(blake2s, mac, key, message);
-	equal = sodium_memcmp(mac, expected, sizeof(mac)) == 0;
-	/* Not short-circuited: the failure must be taken in any case. */
-	return !blake2s_failed(blake2s) && equal;
+	blake2s_mac_with(mac, &checker->mac1_key, before);
+	return sodium_memcmp(mac, macs->mac1, sizeof(mac)) == 0;
+}
+
+static bool mac2_is_right(const uint8_t cookie[WG_COOKIE_SIZE], const struct wg_macs *macs,
+	struct blake2s_bytes before)
+{
+	uint8_t mac[WG_MAC_SIZE];
+
+	blake2s_mac(mac, (struct blake2s_bytes){cookie, WG_COOKIE_SIZE}, before);
+	return sodium_memcmp(mac, macs->mac2, sizeof(mac)) == 0;
 }
 
 enum cookie_verdict cookie_check(struct cookie_checker *checker, struct blake2s_bytes message,
@@ -82,22 +85,21 @@ enum cookie_verdict cookie_check(struct cookie_checker *checker, struct blake2s_
 	bool proven;
 
 	memcpy(&macs, (const uint8_t *)message.data + before, sizeof(macs));
-	if (!mac_is(checker->blake2s, macs.mac1,
-		    (struct blake2s_bytes){checker->mac1_key, sizeof(checker->mac1_key)},
-		    (struct blake2s_bytes){message.data, before}))
+	if (!mac1_is_right(checker, &macs, (struct blake2s_bytes){message.data, before}))
 		return COOKIE_BAD_MAC;
-	if (limit == NULL)
+	/* Who was never asked for a cookie sends zeros: no reason to reckon what they should be. */
+	if (limit == NULL || sodium_is_zero(macs.mac2, sizeof(macs.mac2)))
 		return COOKIE_MAC_ONLY;
 	make_cookie(checker, source, now_ms, cookie);
-	proven = mac_is(checker->blake2s, macs.mac2, (struct blake2s_bytes){cookie, sizeof(cookie)},
-		(struct blake2s_bytes){message.data, before + sizeof(macs.mac1)});
+	proven = mac2_is_right(
+		cookie, &macs, (struct blake2s_bytes){message.data, before + sizeof(macs.mac1)});
 	sodium_memzero(cookie, sizeof(cookie));
 	if (!proven)
 		return COOKIE_MAC_ONLY;
 	return ratelimit_allow(limit, &source->addr, now_ms) ? COOKIE_PROVEN : COOKIE_RATE_LIMITED;
 }
 
-int cookie_create_reply(struct cookie_checker *checker, const struct wg_macs *macs,
+void cookie_create_reply(struct cookie_checker *checker, const struct wg_macs *macs,
 	uint32_t receiver, const struct endpoint *source, uint64_t now_ms,
 	struct wg_cookie_reply *reply)
 {
@@ -110,31 +112,23 @@ int cookie_create_reply(struct cookie_checker *checker, const struct wg_macs *ma
 	crypto_aead_xchacha20poly1305_ietf_encrypt(reply->cookie, NULL, cookie, sizeof(cookie),
 		macs->mac1, sizeof(macs->mac1), NULL, reply->nonce, checker->reply_key);
 	sodium_memzero(cookie, sizeof(cookie));
-	return blake2s_failed(checker->blake2s) ? -EIO : 0;
 }
 
-int cookie_add_macs(struct cookie_jar *jar, struct blake2s *blake2s, void *message, size_t length,
-	uint64_t now_ms)
+void cookie_add_macs(struct cookie_jar *jar, void *message, size_t length, uint64_t now_ms)
 {
 	size_t before = length - sizeof(struct wg_macs);
 	struct wg_macs macs = {0};
 
-	blake2s_mac(blake2s, macs.mac1,
-		(struct blake2s_bytes){jar->mac1_key, sizeof(jar->mac1_key)},
-		(struct blake2s_bytes){message, before});
+	blake2s_mac_with(macs.mac1, &jar->mac1_key, (struct blake2s_bytes){message, before});
 	memcpy((uint8_t *)message + before, &macs, sizeof(macs));
 	if (jar->cookie_since_ms != 0 &&
 		now_ms - jar->cookie_since_ms <
 			WG_COOKIE_SECRET_MAX_AGE_MS - WG_COOKIE_SECRET_LATENCY_MS)
-		blake2s_mac(blake2s, macs.mac2,
-			(struct blake2s_bytes){jar->cookie, sizeof(jar->cookie)},
+		blake2s_mac(macs.mac2, (struct blake2s_bytes){jar->cookie, sizeof(jar->cookie)},
 			(struct blake2s_bytes){message, before + sizeof(macs.mac1)});
 	memcpy((uint8_t *)message + before, &macs, sizeof(macs));
-	if (blake2s_failed(blake2s))
-		return -EIO;
 	memcpy(jar->last_mac1, macs.mac1, sizeof(jar->last_mac1));
 	jar->mac1_sent = true;
-	return 0;
 }
 
 int cookie_consume_reply(

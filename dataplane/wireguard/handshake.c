@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Handshakes of an interface: who we are, whom we know, and what we start ourselves.
+ * Handshakes of an interface: who we are and whom we know.
  *
  * A peer has at most one initiation of ours pending. It ends when its response arrives, when the
  * next one replaces it, when keys are zeroed or the identity changes. Initiations of the peer live
- * only while handshake_receive() runs, so the two directions cannot disturb each other; if both
+ * only while a burst is received, so the two directions cannot disturb each other; if both
  * sides initiate at once, both get two sessions, and the rule of keypair rotation (a new current
  * keypair moves "next" to "previous") keeps both able to open what the other seals.
  *
@@ -52,17 +52,12 @@ struct handshake *handshake_create(const struct handshake_ops *ops, void *contex
 	handshake->ops = *ops;
 	handshake->context = context;
 	handshake->ratelimit = ratelimit_create(RATELIMIT_SOURCES_MAX);
-	if (handshake->ratelimit == NULL)
-		goto err_handshake;
-	handshake->blake2s = blake2s_create(error);
-	if (handshake->blake2s == NULL)
-		goto err_ratelimit;
+	if (handshake->ratelimit == NULL) {
+		free(handshake);
+		return NULL;
+	}
+	*error = 0;
 	return handshake;
-err_ratelimit:
-	ratelimit_destroy(&handshake->ratelimit);
-err_handshake:
-	free(handshake);
-	return NULL;
 }
 
 void handshake_destroy(struct handshake **handshake)
@@ -70,7 +65,6 @@ void handshake_destroy(struct handshake **handshake)
 	if (*handshake == NULL)
 		return;
 	noise_identity_wipe(&(*handshake)->identity);
-	blake2s_destroy(&(*handshake)->blake2s);
 	ratelimit_destroy(&(*handshake)->ratelimit);
 	sodium_memzero(*handshake, sizeof(**handshake));
 	free(*handshake);
@@ -80,8 +74,7 @@ void handshake_destroy(struct handshake **handshake)
 int handshake_set_private_key(struct handshake *handshake, const struct key *private_key)
 {
 	struct noise_identity identity;
-	struct cookie_checker checker;
-	int rc = 0;
+	int rc;
 
 	if (private_key == NULL || key_is_zero(private_key)) {
 		noise_identity_wipe(&handshake->identity);
@@ -89,19 +82,12 @@ int handshake_set_private_key(struct handshake *handshake, const struct key *pri
 		handshake->has_identity = false;
 		return 0;
 	}
-	rc = noise_identity_init(&identity, private_key, handshake->blake2s);
-	if (rc < 0)
-		goto out;
-	rc = cookie_checker_init(&checker, &identity.public_key, handshake->blake2s);
-	if (rc < 0)
-		goto out;
-	noise_identity_wipe(&handshake->identity);
-	handshake->identity = identity;
-	handshake->checker = checker;
-	handshake->has_identity = true;
-	/* What it owns has moved. */
-	identity.x25519 = NULL;
-out:
+	rc = noise_identity_init(&identity, private_key);
+	if (rc == 0) {
+		handshake->identity = identity;
+		cookie_checker_init(&handshake->checker, &identity.public_key);
+		handshake->has_identity = true;
+	}
 	noise_identity_wipe(&identity);
 	return rc;
 }
@@ -125,7 +111,8 @@ int handshake_peer_init(struct handshake *handshake, struct handshake_peer *peer
 		return -EINVAL;
 	noise_peer_init(&peer->noise, identity_of(handshake), public_key, preshared_key);
 	peer->activity = activity;
-	return cookie_jar_init(&peer->cookie, public_key, handshake->blake2s);
+	cookie_jar_init(&peer->cookie, public_key);
+	return 0;
 }
 
 void handshake_abandon(struct handshake *handshake, struct handshake_peer *peer)
@@ -162,133 +149,4 @@ void handshake_peer_down(struct handshake *handshake, struct handshake_peer *pee
 {
 	handshake_abandon(handshake, peer);
 	timers_down(&peer->timers, peer->activity);
-}
-
-int handshake_make_fresh(
-	struct handshake *handshake, struct handshake_peer *peer, struct noise_fresh *fresh)
-{
-	struct ephemeral pair;
-
-	memset(fresh, 0, sizeof(*fresh));
-	if (ephemerals_take(&handshake->ephemerals, &pair)) {
-		fresh->ephemeral = pair.private_key;
-		fresh->ephemeral_public = pair.public_key;
-		fresh->has_public = true;
-		sodium_memzero(&pair, sizeof(pair));
-	} else {
-		handshake->ops.random(handshake->context, fresh->ephemeral.bytes, KEY_SIZE);
-	}
-	return handshake->ops.alloc_index(handshake->context, peer, &fresh->local_index);
-}
-
-bool handshake_idle(struct handshake *handshake)
-{
-	struct ephemeral pair;
-	struct key random;
-
-	if (!handshake->has_identity || ephemerals_are_full(&handshake->ephemerals))
-		return false;
-	handshake->ops.random(handshake->context, random.bytes, sizeof(random.bytes));
-	if (ephemeral_make(&pair, &random) == 0)
-		ephemerals_put(&handshake->ephemerals, &pair);
-	sodium_memzero(&pair, sizeof(pair));
-	key_wipe(&random);
-	return true;
-}
-
-/* Not a secret, and drawn at every look at a peer, so not worth a system call: xorshift64*. */
-static uint32_t draw_jitter(struct handshake *handshake)
-{
-	uint64_t x = handshake->jitter_state;
-
-	while (x == 0)
-		handshake->ops.random(handshake->context, &x, sizeof(x));
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	handshake->jitter_state = x;
-	return (uint32_t)(x * UINT64_C(0x2545f4914f6cdd1d) >> 32) % (WG_REKEY_JITTER_MAX_MS + 1);
-}
-
-static struct tai64n next_timestamp(struct handshake *handshake, const struct handshake_peer *peer)
-{
-	struct timespec wall;
-	struct tai64n now;
-
-	handshake->ops.wall_clock(handshake->context, &wall);
-	now = tai64n_from_time(&wall);
-	return tai64n_next(&now, &peer->sent);
-}
-
-/* The caller has made sure that it is not too soon. */
-static int send_initiation(
-	struct handshake *handshake, struct handshake_peer *peer, uint64_t now_ms)
-{
-	struct wg_initiation message;
-	struct noise_fresh fresh;
-	int rc;
-
-	if (!handshake->has_identity)
-		return -ENOKEY;
-	if (!peer->noise.usable)
-		return -EINVAL;
-	if (!handshake->ops.has_endpoint(handshake->context, peer))
-		return -EDESTADDRREQ;
-	/* First, so that even the tightest index table has room for the new one. */
-	handshake_abandon(handshake, peer);
-	rc = handshake_make_fresh(handshake, peer, &fresh);
-	if (rc < 0)
-		goto out;
-	fresh.timestamp = next_timestamp(handshake, peer);
-	rc = noise_create_initiation(
-		&peer->pending, &handshake->identity, &peer->noise, &fresh, &message);
-	if (rc < 0)
-		goto err_index;
-	peer->sent = fresh.timestamp;
-	rc = cookie_add_macs(&peer->cookie, handshake->blake2s, &message, sizeof(message), now_ms);
-	if (rc < 0)
-		goto err_pending;
-	timers_initiation_sent(&peer->timers, peer->activity, now_ms, draw_jitter(handshake));
-	handshake->ops.send(handshake->context, peer, NULL, &message, sizeof(message));
-	goto out;
-err_pending:
-	noise_handshake_wipe(&peer->pending);
-err_index:
-	handshake->ops.free_index(handshake->context, fresh.local_index);
-out:
-	sodium_memzero(&fresh, sizeof(fresh));
-	return rc;
-}
-
-int handshake_initiate(struct handshake *handshake, struct handshake_peer *peer, uint64_t now_ms)
-{
-	if (!timers_may_initiate(&peer->timers, now_ms))
-		return -EAGAIN;
-	peer->timers.attempts = 0;
-	return send_initiation(handshake, peer, now_ms);
-}
-
-uint64_t handshake_peer_run(
-	struct handshake *handshake, struct handshake_peer *peer, uint64_t now_ms)
-{
-	const struct handshake_ops *ops = &handshake->ops;
-	struct timers_outcome outcome =
-		timers_run(&peer->timers, peer->activity, now_ms, draw_jitter(handshake));
-
-	if (outcome.actions == 0)
-		return outcome.next_due_ms;
-	if ((outcome.actions & TIMERS_ZERO_KEYS) != 0) {
-		handshake_abandon(handshake, peer);
-		ops->zero_keys(handshake->context, peer);
-	}
-	if ((outcome.actions & TIMERS_CLEAR_SOURCE) != 0)
-		ops->clear_source(handshake->context, peer);
-	if ((outcome.actions & TIMERS_DROP_STAGED) != 0)
-		ops->drop_staged(handshake->context, peer);
-	if ((outcome.actions & TIMERS_SEND_KEEPALIVE) != 0)
-		ops->send_keepalive(handshake->context, peer);
-	if ((outcome.actions & TIMERS_INITIATE) != 0)
-		/* What cannot be sent now is asked for again by the next packet or timer. */
-		(void)!send_initiation(handshake, peer, now_ms);
-	return timers_next_due(&peer->timers, peer->activity);
 }

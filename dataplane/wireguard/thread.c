@@ -39,11 +39,8 @@ static struct {
 	_Atomic bool stop;
 	struct wheel wheel;
 	uint64_t now_ms;
-	uint64_t beat;             /* loops, for the watchdog */
-	unsigned worker;           /* whose event is being handled */
-	struct rte_mbuf *received; /* the handshake message being handled, or NULL */
-	size_t received_bytes;
-	struct handshake_source source;
+	uint64_t beat;                          /* loops, for the watchdog */
+	unsigned worker;                        /* whose event is being handled */
 	struct renew_load load[DP_WORKERS_MAX]; /* of each one's queue, apart */
 } self;
 
@@ -65,8 +62,19 @@ static void count(uint64_t *counter, size_t bytes)
 	__atomic_store_n(counter, *counter + bytes, __ATOMIC_RELAXED);
 }
 
+/* The event that brought a message: `user`. */
+static const struct wg_event *event_of(const struct handshake_message *message)
+{
+	return message->user;
+}
+
+static struct endpoint local_of(const struct handshake_source *source)
+{
+	return (struct endpoint){.addr = source->local, .port = source->local_port};
+}
+
 static void op_send(void *context, struct handshake_peer *handshake,
-	const struct handshake_source *to, const void *message, size_t length)
+	const struct handshake_message *answered, const void *message, size_t length)
 {
 	const struct wg_path *path;
 	struct endpoint local;
@@ -74,9 +82,10 @@ static void op_send(void *context, struct handshake_peer *handshake,
 	/* A cookie reply to a stranger is nobody's. */
 	if (handshake != NULL)
 		count(&peer_of(handshake)->handshake_tx_bytes, length);
-	if (to != NULL) {
-		local = (struct endpoint){.addr = to->local, .port = to->local_port};
-		path_send(&to->remote, &local, message, length, self.received);
+	if (answered != NULL) {
+		local = local_of(&answered->source);
+		path_send(&answered->source.remote, &local, message, length,
+			event_of(answered)->mbuf);
 		return;
 	}
 	path = atomic_load_explicit(&peer_of(handshake)->path, memory_order_relaxed);
@@ -119,9 +128,6 @@ static int op_alloc_index(void *context, struct handshake_peer *handshake, uint3
 {
 	struct wg_peer *peer = peer_of(handshake);
 
-	/* Adopt the worker on which the peer's packets arrive: rekeys are when ownership moves. */
-	if (self.received != NULL)
-		peer->worker = (uint8_t)self.worker;
 	return index_table_take(peer, peer->worker, local_index);
 }
 
@@ -140,22 +146,24 @@ static void op_session_derived(
 }
 
 static void op_roam(
-	void *context, struct handshake_peer *handshake, const struct handshake_source *source)
+	void *context, struct handshake_peer *handshake, const struct handshake_message *message)
 {
 	struct wg_peer *peer = peer_of(handshake);
 	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
-	struct endpoint local = {.addr = source->local, .port = source->local_port};
+	struct endpoint local = local_of(&message->source);
 
-	count(&peer->handshake_rx_bytes, self.received_bytes);
+	count(&peer->handshake_rx_bytes, message->length);
+	/* Adopt the worker on which the peer's packets arrive: rekeys are when ownership moves. */
+	peer->worker = (uint8_t)self.worker;
 	if (path != NULL && path->adjacency != 0 && path->learned &&
-		endpoint_equal(&path->remote, &source->remote) &&
+		endpoint_equal(&path->remote, &message->source.remote) &&
 		endpoint_equal(&path->local, &local))
 		return;
-	path_set(peer, &source->remote, &local);
+	path_set(peer, &message->source.remote, &local);
 	peer->event_due = true;
 }
 
-static bool op_under_load(void *context, const struct handshake_source *source)
+static bool op_under_load(void *context, const struct handshake_message *message)
 {
 	return renew_under_load(&self.load[self.worker], self.now_ms);
 }
@@ -248,14 +256,12 @@ static bool unsent_try(struct wg_peer *peer)
 }
 
 /*
- * Runs the peer's timers and sees to it that we come back. While packets flow the peer is
- * `watched` and looked at every WATCH_MS; when a look finds nothing new it is left to its timers,
- * and the next packet's worker tells us.
+ * After the peer's timers ran: sees to it that we come back when they are due. While packets flow
+ * the peer is `watched` and looked at every WATCH_MS; when a look finds nothing new it is left to
+ * its timers, and the next packet's worker tells us.
  */
-static void peer_run(struct wg_peer *peer)
+static void come_back(struct wg_peer *peer, uint64_t due)
 {
-	uint64_t due =
-		handshake_peer_run(peer->interface->handshake, &peer->handshake, self.now_ms);
 	uint64_t seen = __atomic_load_n(&peer->activity.last_any_ms, __ATOMIC_RELAXED);
 	bool active = seen != peer->last_seen_ms;
 
@@ -280,6 +286,26 @@ static void peer_run(struct wg_peer *peer)
 		wheel_remove(&self.wheel, &peer->timer);
 	if (peer->event_due)
 		tell_control(peer);
+}
+
+/* Peers of one interface, none of them twice. */
+static void peers_run(struct wg_peer **peers, unsigned n)
+{
+	struct handshake_peer *handshakes[HANDSHAKE_BURST];
+	uint64_t due[HANDSHAKE_BURST];
+
+	if (n == 0)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		handshakes[i] = &peers[i]->handshake;
+	handshake_run_burst(peers[0]->interface->handshake, handshakes, n, self.now_ms, due);
+	for (unsigned i = 0; i < n; i++)
+		come_back(peers[i], due[i]);
+}
+
+static void peer_run(struct wg_peer *peer)
+{
+	peers_run(&peer, 1);
 }
 
 static void peer_list(struct wg_peer *peer)
@@ -482,26 +508,47 @@ static unsigned commands_run(void)
 
 /* --- What workers saw ---------------------------------------------------------------------- */
 
-static void message_run(const struct wg_event *event)
+/* Messages to one interface. */
+static void receive(struct wg_interface *interface, struct handshake_message *messages, unsigned n)
 {
-	struct rte_mbuf *mbuf = event->mbuf;
-	struct packet *packet = packet_of(mbuf);
-	size_t offset = packet->l4 + sizeof(struct rte_udp_hdr);
-	struct wg_interface *interface = wg_interface_by_port(packet->dport);
-	enum handshake_result result;
+	handshake_receive_burst(interface->handshake, messages, n, self.now_ms);
+	for (unsigned i = 0; i < n; i++)
+		log_debug(wireguard, "interface %u: message: %s", interface->id,
+			handshake_result_name(messages[i].result));
+}
 
-	if (interface == NULL || interface->handshake == NULL)
-		goto out;
-	self.received = event->mbuf;
-	self.received_bytes = rte_pktmbuf_data_len(event->mbuf) - offset;
-	result = handshake_receive(interface->handshake,
-		rte_pktmbuf_mtod_offset(event->mbuf, const void *, offset), self.received_bytes,
-		&event->source, self.now_ms);
-	self.received = NULL;
-	log_debug(wireguard, "interface %u: message: %s", interface->id,
-		handshake_result_name(result));
-out:
-	follow_free(&mbuf, 1, API_TRACE_HANDSHAKE, 0);
+/* Events that are messages, in bursts of those to one interface. */
+static void messages_run(struct wg_event *events, unsigned n)
+{
+	struct handshake_message messages[BATCH];
+	struct rte_mbuf *mbufs[BATCH];
+	struct wg_interface *interface = NULL;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *packet = packet_of(events[i].mbuf);
+		size_t offset = packet->l4 + sizeof(struct rte_udp_hdr);
+		struct wg_interface *to = wg_interface_by_port(packet->dport);
+
+		if (to == NULL || to->handshake == NULL)
+			continue;
+		if (to != interface && count != 0) {
+			receive(interface, messages, count);
+			count = 0;
+		}
+		interface = to;
+		messages[count++] = (struct handshake_message){
+			.bytes = rte_pktmbuf_mtod_offset(events[i].mbuf, const void *, offset),
+			.length = rte_pktmbuf_data_len(events[i].mbuf) - offset,
+			.source = events[i].source,
+			.user = &events[i],
+		};
+	}
+	if (count != 0)
+		receive(interface, messages, count);
+	for (unsigned i = 0; i < n; i++)
+		mbufs[i] = events[i].mbuf;
+	follow_free(mbufs, n, API_TRACE_HANDSHAKE, 0);
 }
 
 static void stage_run(struct wg_peer *peer, const struct wg_event *event)
@@ -519,13 +566,8 @@ static void stage_run(struct wg_peer *peer, const struct wg_event *event)
 
 static void event_run(const struct wg_event *event)
 {
-	struct wg_peer *peer;
+	struct wg_peer *peer = wg_peer_get(event->peer);
 
-	if (event->kind == WG_EVENT_MESSAGE) {
-		message_run(event);
-		return;
-	}
-	peer = wg_peer_get(event->peer);
 	if (peer == NULL || !peer->listed) {
 		struct rte_mbuf *mbuf = event->mbuf;
 
@@ -571,9 +613,15 @@ static unsigned events_run(void)
 		renew_load_note(
 			&self.load[self.worker], events_queued_by(self.worker), self.now_ms);
 		n = events_take(self.worker, events, BATCH);
+		for (unsigned i = 0; i < n;) {
+			unsigned first = i;
 
-		for (unsigned i = 0; i < n; i++)
-			event_run(&events[i]);
+			while (i < n && events[i].kind == WG_EVENT_MESSAGE)
+				i++;
+			messages_run(&events[first], i - first);
+			if (i < n)
+				event_run(&events[i++]);
+		}
 		total += n;
 	}
 	return total;
@@ -581,23 +629,21 @@ static unsigned events_run(void)
 
 static void timers_due_run(void)
 {
+	struct wg_peer *peers[HANDSHAKE_BURST];
 	struct wheel_entry *entry;
+	unsigned n = 0;
 
-	while ((entry = wheel_next(&self.wheel, self.now_ms)) != NULL)
-		peer_run((struct wg_peer *)((char *)entry - offsetof(struct wg_peer, timer)));
-}
+	while ((entry = wheel_next(&self.wheel, self.now_ms)) != NULL) {
+		struct wg_peer *peer =
+			(struct wg_peer *)((char *)entry - offsetof(struct wg_peer, timer));
 
-/* Makes something ready for later. False: there is nothing to make. */
-static bool idle_run(void)
-{
-	for (unsigned i = 1; i < API_WG_INTERFACE_MAX; i++) {
-		struct wg_interface *interface = wg_interface_get(i);
-
-		if (interface != NULL && interface->handshake != NULL &&
-			handshake_idle(interface->handshake))
-			return true;
+		if (n == HANDSHAKE_BURST || (n != 0 && peer->interface != peers[0]->interface)) {
+			peers_run(peers, n);
+			n = 0;
+		}
+		peers[n++] = peer;
 	}
-	return false;
+	peers_run(peers, n);
 }
 
 static void *run(void *arg)
@@ -616,7 +662,7 @@ static void *run(void *arg)
 		timers_due_run();
 		reader_quiescent(READER_HANDSHAKE);
 		reclaim_run();
-		if (work != 0 || idle_run())
+		if (work != 0)
 			continue;
 		reader_offline(READER_HANDSHAKE);
 		events_wait((int)wheel_wait_ms(&self.wheel, self.now_ms, WAIT_MAX_MS));

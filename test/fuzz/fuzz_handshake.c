@@ -96,9 +96,7 @@ static void receive_altered(struct fuzz *fuzz, struct input *input)
 	if (changes > 0 && size != WG_COOKIE_REPLY_SIZE) {
 		struct cookie_jar jar = fuzz->peers[from]->hs.cookie;
 
-		if (cookie_add_macs(&jar, node->handshake->blake2s, message, size, fuzz->now_ms) <
-			0)
-			abort();
+		cookie_add_macs(&jar, message, size, fuzz->now_ms);
 	}
 	receive(fuzz, !from, message, size);
 }

@@ -11,8 +11,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "dataplane/wireguard/x25519.h"
-#include "test/unit/dataplane/wireguard/x25519_cases.h"
 #include "test/unit/dataplane/wireguard/xchacha_cases.h"
 
 enum { TAG = 16, ROOM = 512 };
@@ -25,49 +23,7 @@ static size_t unhex(const char *text, uint8_t *out, size_t room)
 	return size;
 }
 
-/* OpenSSL through the handshake's own interface; 0 or -EINVAL. */
-static int openssl_multiply(
-	const struct key *private_key, const struct key *remote, struct key *shared)
-{
-	struct key public_key;
-	struct x25519 *x25519;
-	int error, rc;
-
-	assert_int_equal(key_public(private_key, &public_key), 0);
-	x25519 = x25519_create(private_key, &public_key, &error);
-	assert_non_null(x25519);
-	rc = x25519_of_static(x25519, remote, shared);
-	x25519_destroy(&x25519);
-	return rc;
-}
-
-static void x25519_edge_cases(void **state)
-{
-	unsigned refused = 0;
-
-	for (unsigned i = 0; i < X25519_CASES; i++) {
-		struct key private_key, remote, expected, sodium = {0}, openssl;
-		int rc;
-
-		unhex(x25519_cases[i].private_key, private_key.bytes, KEY_SIZE);
-		unhex(x25519_cases[i].public_key, remote.bytes, KEY_SIZE);
-		unhex(x25519_cases[i].shared, expected.bytes, KEY_SIZE);
-		rc = crypto_scalarmult(sodium.bytes, private_key.bytes, remote.bytes);
-		if (openssl_multiply(&private_key, &remote, &openssl) == 0 ? rc != 0 : rc == 0)
-			fail_msg("case %u: one library refuses it", x25519_cases[i].number);
-		if (rc != 0) {
-			assert_true(key_is_zero(&expected));
-			assert_true(key_is_zero(&openssl));
-			refused++;
-			continue;
-		}
-		if (!key_equal(&sodium, &expected) || !key_equal(&openssl, &expected))
-			fail_msg("case %u: another answer", x25519_cases[i].number);
-	}
-	assert_in_range(refused, 20, X25519_CASES / 2);
-}
-
-/* The same with OpenSSL, which has no XChaCha20: a key by HChaCha20, then the rest of the nonce. */
+/* With OpenSSL, which has no XChaCha20: a key by HChaCha20, then the rest of the nonce. */
 static void openssl_seal(uint8_t *out, const uint8_t *plain, size_t size, const uint8_t *aad,
 	size_t aad_size, const uint8_t nonce[24], const uint8_t key[32])
 {
@@ -120,7 +76,6 @@ static void xchacha_known_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(x25519_edge_cases),
 		cmocka_unit_test(xchacha_known_answers),
 	};
 

@@ -15,18 +15,18 @@ static struct node_peer *peer_of(struct handshake_peer *peer)
 	return (struct node_peer *)peer;
 }
 
-static void on_send(void *context, struct handshake_peer *peer, const struct handshake_source *to,
-	const void *message, size_t length)
+static void on_send(void *context, struct handshake_peer *peer,
+	const struct handshake_message *answered, const void *message, size_t length)
 {
 	struct node *node = context;
 	struct node_message *slot = &node->outbox[node->sent % WORLD_OUTBOX];
 
 	assert_true(length <= sizeof(slot->bytes));
-	assert_true(peer != NULL || to != NULL);
+	assert_true(peer != NULL || answered != NULL);
 	memcpy(slot->bytes, message, length);
 	slot->size = length;
 	slot->peer = peer == NULL ? NULL : peer_of(peer);
-	slot->to_source = to != NULL;
+	slot->to_source = answered != NULL;
 	node->sent++;
 }
 
@@ -134,14 +134,14 @@ static void session_derived(void *context, struct handshake_peer *hs, const stru
 }
 
 static void on_roam(
-	void *context, struct handshake_peer *peer, const struct handshake_source *source)
+	void *context, struct handshake_peer *peer, const struct handshake_message *message)
 {
-	peer_of(peer)->roamed = *source;
+	peer_of(peer)->roamed = message->source;
 	peer_of(peer)->roams++;
 	peer_of(peer)->endpoint_unknown = false;
 }
 
-static bool is_under_load(void *context, const struct handshake_source *source)
+static bool is_under_load(void *context, const struct handshake_message *message)
 {
 	return ((struct node *)context)->under_load;
 }

@@ -10,9 +10,9 @@
 
 enum {
 	WORLD_T0_MS = 1000000,
-	WORLD_PEERS = 3,
-	WORLD_INDEXES = 64,
-	WORLD_OUTBOX = 64,
+	WORLD_PEERS = 40,
+	WORLD_INDEXES = 256,
+	WORLD_OUTBOX = 128,
 };
 
 struct node_keypair {
