@@ -9,12 +9,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "dataplane/wireguard/inbox.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
-/* Messages of all workers together are bounded by WG_HANDSHAKES_QUEUED_MAX in the kernel; here
- * each worker has its own share, so that one port's flood does not starve the others. And a flood
- * of messages, which anybody can send, leaves room for what concerns sessions. */
-enum { EVENTS_MAX = 2048, EVENTS_KEPT = 512 };
+enum { EVENTS_MAX = 1024 };
 
 static struct rte_ring *rings[DP_WORKERS_MAX];
 static unsigned ring_count;
@@ -56,8 +54,6 @@ bool events_put(const struct wg_event *event)
 {
 	struct rte_ring *ring = rings[worker_self()->id];
 
-	if (event->kind == WG_EVENT_MESSAGE && rte_ring_free_count(ring) <= EVENTS_KEPT)
-		return false;
 	if (rte_ring_sp_enqueue_elem(ring, (void *)(uintptr_t)event, sizeof(*event)) != 0)
 		return false;
 	events_wake();
@@ -74,13 +70,13 @@ unsigned events_queued_by(unsigned worker)
 	return rte_ring_count(rings[worker]);
 }
 
-unsigned events_queued(void)
+static bool nothing_waits(void)
 {
-	unsigned queued = 0;
-
-	for (unsigned i = 0; i < ring_count; i++)
-		queued += rte_ring_count(rings[i]);
-	return queued;
+	for (unsigned i = 0; i < ring_count; i++) {
+		if (!rte_ring_empty(rings[i]) || inbox_queued(i) != 0)
+			return false;
+	}
+	return !command_pending();
 }
 
 void events_wait(int timeout_ms)
@@ -90,7 +86,7 @@ void events_wait(int timeout_ms)
 
 	atomic_store_explicit(&sleeping, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (events_queued() == 0 && !command_pending())
+	if (nothing_waits())
 		poll(&pollfd, 1, timeout_ms);
 	atomic_store_explicit(&sleeping, false, memory_order_relaxed);
 	if (read(bell, &rung, sizeof(rung)) < 0) {

@@ -20,12 +20,12 @@ enum {
 };
 
 struct slot {
-	uint32_t index;
-	struct wg_peer *peer; /* NULL = free */
+	_Atomic uint32_t index; /* 0 = free; read by all */
+	struct wg_peer *peer;   /* NULL = free */
 };
 
 static _Atomic(struct keypair *) *keypairs; /* read by workers */
-static struct slot *slots;                  /* handshake thread */
+static struct slot *slots;                  /* handshake thread changes */
 static uint32_t mask;
 static uint64_t secret;
 
@@ -82,7 +82,8 @@ int index_table_take(struct wg_peer *peer, unsigned owner, uint32_t *index)
 
 		if (slot->peer != NULL)
 			continue;
-		*slot = (struct slot){.index = fresh, .peer = peer};
+		slot->peer = peer;
+		atomic_store_explicit(&slot->index, fresh, memory_order_relaxed);
 		*index = fresh;
 		return 0;
 	}
@@ -101,7 +102,13 @@ void index_table_give(uint32_t index)
 	if (slot->peer == NULL || slot->index != index)
 		return;
 	atomic_store_explicit(&keypairs[slot_of(index)], NULL, memory_order_release);
-	*slot = (struct slot){0};
+	atomic_store_explicit(&slot->index, 0, memory_order_relaxed);
+	slot->peer = NULL;
+}
+
+bool index_table_is_taken(uint32_t index)
+{
+	return atomic_load_explicit(&slots[slot_of(index)].index, memory_order_relaxed) == index;
 }
 
 struct wg_peer *index_table_peer(uint32_t index)

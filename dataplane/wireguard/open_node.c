@@ -18,6 +18,7 @@
 #include "dataplane/graph/packet.h"
 #include "dataplane/graph/tap.h"
 #include "dataplane/route/route.h"
+#include "dataplane/wireguard/inbox.h"
 #include "dataplane/wireguard/index.h"
 #include "dataplane/wireguard/lend.h"
 #include "dataplane/wireguard/nodes.h"
@@ -131,13 +132,38 @@ static inline bool is_local(const struct burst *burst, struct rte_mbuf *mbuf)
 	return find_local(burst, mbuf);
 }
 
-static __attribute__((noinline)) uint16_t hand_to_thread(struct rte_mbuf *mbuf, uint16_t length)
+/* What can be told without a key. A cookie that we asked for comes back as a mac2 other than zero;
+ * an answer names an index that we gave out. */
+static enum inbox_rank rank_of(const void *message, enum wg_type type)
 {
-	struct wg_event event = {.kind = WG_EVENT_MESSAGE, .mbuf = mbuf};
+	const struct wg_initiation *initiation = message;
+	const struct wg_response *response = message;
+	const struct wg_cookie_reply *reply = message;
+	const uint8_t none[WG_MAC_SIZE] = {0};
+	bool known;
 
-	read_source(mbuf, &event.source);
-	rte_pktmbuf_trim(mbuf, (uint16_t)(rte_pktmbuf_data_len(mbuf) - length));
-	return events_put(&event) ? (uint16_t)GRAPH_GONE : drop(mbuf, DROP(wireguard, QUEUE_FULL));
+	if (type == WG_TYPE_INITIATION)
+		known = memcmp(initiation->macs.mac2, none, sizeof(none)) != 0;
+	else if (type == WG_TYPE_RESPONSE)
+		known = index_table_is_taken(le32toh(response->receiver));
+	else
+		known = index_table_is_taken(le32toh(reply->receiver));
+	return known ? INBOX_KNOWN : INBOX_PLAIN;
+}
+
+/* `message` is of this type, and ends at `end` bytes from data. */
+static __attribute__((noinline)) uint16_t hand_to_thread(
+	struct rte_mbuf *mbuf, const void *message, enum wg_type type, uint16_t end)
+{
+	struct inbox_message incoming = {.mbuf = mbuf};
+	unsigned worker = worker_self()->id;
+
+	read_source(mbuf, &incoming.source);
+	rte_pktmbuf_trim(mbuf, (uint16_t)(rte_pktmbuf_data_len(mbuf) - end));
+	if (!inbox_put(worker, rank_of(message, type), &incoming))
+		return drop(mbuf, DROP(wireguard, QUEUE_FULL));
+	events_wake();
+	return GRAPH_GONE;
 }
 
 /* No session of this worker: another worker's, or nobody's. */
@@ -239,19 +265,21 @@ static inline uint16_t prepare(struct burst *burst, struct rte_mbuf *mbuf, uint1
 		rte_pktmbuf_mtod_offset(mbuf, const struct rte_udp_hdr *, packet->l4);
 	uint16_t offset = (uint16_t)(packet->l4 + sizeof(*udp));
 	uint16_t length = rte_be_to_cpu_16(udp->dgram_len);
+	enum wg_type type;
 
 	if (!is_local(burst, mbuf))
 		return edge_forward; /* somebody else's tunnel, passing through */
 	if (length < sizeof(*udp) || length > rte_pktmbuf_data_len(mbuf) - packet->l4)
 		return drop(mbuf, DROP(wireguard, MALFORMED));
 	length -= sizeof(*udp);
-	switch (wg_message_type(udp + 1, length)) {
+	type = wg_message_type(udp + 1, length);
+	switch (type) {
 	case WG_TYPE_DATA:
 		return prepare_data(burst, mbuf, offset, length, slot);
 	case WG_TYPE_INITIATION:
 	case WG_TYPE_RESPONSE:
 	case WG_TYPE_COOKIE_REPLY:
-		return hand_to_thread(mbuf, (uint16_t)(offset + length));
+		return hand_to_thread(mbuf, udp + 1, type, (uint16_t)(offset + length));
 	default:
 		return drop(mbuf, DROP(wireguard, MALFORMED));
 	}

@@ -20,7 +20,7 @@
 #include "dataplane/graph/handoff.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/main/watchdog.h"
-#include "dataplane/wireguard/index.h"
+#include "dataplane/wireguard/inbox.h"
 #include "dataplane/wireguard/renew.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
@@ -28,6 +28,7 @@ LOG_TYPE(wireguard);
 
 enum {
 	BATCH = 32,
+	MESSAGES = 128,       /* taken from a worker's inbox at once */
 	WATCH_MS = 250,       /* an active peer's timers are looked at this often */
 	WAIT_MAX_MS = 500,    /* the watchdog expects a loop each second */
 	UNSENT_AGAIN_MS = 32, /* how often an unresolved next hop is looked for */
@@ -62,12 +63,6 @@ static void count(uint64_t *counter, size_t bytes)
 	__atomic_store_n(counter, *counter + bytes, __ATOMIC_RELAXED);
 }
 
-/* The event that brought a message: `user`. */
-static const struct wg_event *event_of(const struct handshake_message *message)
-{
-	return message->user;
-}
-
 static struct endpoint local_of(const struct handshake_source *source)
 {
 	return (struct endpoint){.addr = source->local, .port = source->local_port};
@@ -84,8 +79,7 @@ static void op_send(void *context, struct handshake_peer *handshake,
 		count(&peer_of(handshake)->handshake_tx_bytes, length);
 	if (answered != NULL) {
 		local = local_of(&answered->source);
-		path_send(&answered->source.remote, &local, message, length,
-			event_of(answered)->mbuf);
+		path_send(&answered->source.remote, &local, message, length, answered->user);
 		return;
 	}
 	path = atomic_load_explicit(&peer_of(handshake)->path, memory_order_relaxed);
@@ -517,19 +511,20 @@ static void receive(struct wg_interface *interface, struct handshake_message *me
 			handshake_result_name(messages[i].result));
 }
 
-/* Events that are messages, in bursts of those to one interface. */
-static void messages_run(struct wg_event *events, unsigned n)
+/* In bursts of those to one interface. */
+static void messages_run(const struct inbox_message *incoming, unsigned n)
 {
-	struct handshake_message messages[BATCH];
-	struct rte_mbuf *mbufs[BATCH];
+	struct handshake_message messages[MESSAGES];
+	struct rte_mbuf *mbufs[MESSAGES];
 	struct wg_interface *interface = NULL;
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct packet *packet = packet_of(events[i].mbuf);
+		struct packet *packet = packet_of(incoming[i].mbuf);
 		size_t offset = packet->l4 + sizeof(struct rte_udp_hdr);
 		struct wg_interface *to = wg_interface_by_port(packet->dport);
 
+		mbufs[i] = incoming[i].mbuf;
 		if (to == NULL || to->handshake == NULL)
 			continue;
 		if (to != interface && count != 0) {
@@ -538,16 +533,14 @@ static void messages_run(struct wg_event *events, unsigned n)
 		}
 		interface = to;
 		messages[count++] = (struct handshake_message){
-			.bytes = rte_pktmbuf_mtod_offset(events[i].mbuf, const void *, offset),
-			.length = rte_pktmbuf_data_len(events[i].mbuf) - offset,
-			.source = events[i].source,
-			.user = &events[i],
+			.bytes = rte_pktmbuf_mtod_offset(mbufs[i], const void *, offset),
+			.length = rte_pktmbuf_data_len(mbufs[i]) - offset,
+			.source = incoming[i].source,
+			.user = mbufs[i],
 		};
 	}
 	if (count != 0)
 		receive(interface, messages, count);
-	for (unsigned i = 0; i < n; i++)
-		mbufs[i] = events[i].mbuf;
 	follow_free(mbufs, n, API_TRACE_HANDSHAKE, 0);
 }
 
@@ -596,34 +589,45 @@ static void event_run(const struct wg_event *event)
 		stage_run(peer, event);
 		break;
 	case WG_EVENT_ACTIVITY:
-	case WG_EVENT_MESSAGE:
 		break;
 	}
 	peer_run(peer);
 }
 
-static unsigned events_run(void)
+static void events_run(const struct wg_event *events, unsigned n)
 {
+	for (unsigned i = 0; i < n; i++)
+		event_run(&events[i]);
+}
+
+/* What one worker saw, in its order as far as it matters: whatever it told before it handed over a
+ * message is heard before that message, such as that a keypair is confirmed which the message's
+ * handshake would replace. */
+static unsigned worker_run(unsigned worker)
+{
+	struct inbox_message messages[MESSAGES];
 	struct wg_event events[BATCH];
-	unsigned total = 0;
+	unsigned received, total, n;
 
-	for (self.worker = 0; self.worker < dp_config()->workers; self.worker++) {
-		unsigned n;
-
-		renew_load_note(
-			&self.load[self.worker], events_queued_by(self.worker), self.now_ms);
-		n = events_take(self.worker, events, BATCH);
-		for (unsigned i = 0; i < n;) {
-			unsigned first = i;
-
-			while (i < n && events[i].kind == WG_EVENT_MESSAGE)
-				i++;
-			messages_run(&events[first], i - first);
-			if (i < n)
-				event_run(&events[i++]);
-		}
+	self.worker = worker;
+	renew_load_note(&self.load[worker], inbox_queued(worker), self.now_ms);
+	received = inbox_take(worker, messages, MESSAGES);
+	total = received;
+	for (unsigned left = events_queued_by(worker); left != 0; left -= n) {
+		n = events_take(worker, events, RTE_MIN(left, (unsigned)BATCH));
+		events_run(events, n);
 		total += n;
 	}
+	messages_run(messages, received);
+	return total;
+}
+
+static unsigned workers_run(void)
+{
+	unsigned total = 0;
+
+	for (unsigned worker = 0; worker < dp_config()->workers; worker++)
+		total += worker_run(worker);
 	return total;
 }
 
@@ -658,7 +662,7 @@ static void *run(void *arg)
 		self.now_ms = clock_ms();
 		__atomic_store_n(&self.beat, self.beat + 1, __ATOMIC_RELAXED);
 		work += commands_run();
-		work += events_run();
+		work += workers_run();
 		timers_due_run();
 		reader_quiescent(READER_HANDSHAKE);
 		reclaim_run();

@@ -4,6 +4,7 @@
 #include <rte_malloc.h>
 
 #include "dataplane/main/feature.h"
+#include "dataplane/wireguard/inbox.h"
 #include "dataplane/wireguard/lend.h"
 #include "dataplane/wireguard/nodes.h"
 #include "dataplane/wireguard/wireguard_priv.h"
@@ -56,6 +57,8 @@ static int init(void)
 		rc = index_table_init(config->max_peers);
 	if (rc == 0)
 		rc = events_init(config->workers);
+	if (rc == 0)
+		rc = inbox_init(config->workers);
 	if (rc == 0)
 		rc = counts_init(config->workers, config->max_peers);
 	if (rc == 0)

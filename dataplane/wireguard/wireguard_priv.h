@@ -140,7 +140,6 @@ struct wg_interface {
 
 /* From a worker to the handshake thread. */
 enum wg_event_kind {
-	WG_EVENT_MESSAGE,   /* mbuf: a handshake message, data at the layer-3 header */
 	WG_EVENT_ACTIVITY,  /* look at the peer's timers */
 	WG_EVENT_CONFIRMED, /* index: the first packet came on this responder's keypair */
 	WG_EVENT_ROAM,      /* an authentic packet came from `source`; peer->roam has it, too */
@@ -176,13 +175,14 @@ void index_table_prefetch_keypair(uint32_t index);
 int index_table_take(struct wg_peer *peer, unsigned owner, uint32_t *index);
 void index_table_set(uint32_t index, struct keypair *keypair);
 void index_table_give(uint32_t index);
+/* Any thread: whether it was given out; a hint, it may be gone by now. */
+bool index_table_is_taken(uint32_t index);
 struct wg_peer *index_table_peer(uint32_t index);
 
-/* events.c: workers put, the handshake thread takes. */
+/* events.c: workers put, the handshake thread takes. What goes through inbox.h wakes it, too. */
 int events_init(unsigned workers);
 bool events_put(const struct wg_event *event); /* on a worker; false if there is no room */
 unsigned events_take(unsigned worker, struct wg_event *events, unsigned max);
-unsigned events_queued(void);
 unsigned events_queued_by(unsigned worker);
 void events_wait(int timeout_ms);
 void events_wake(void);

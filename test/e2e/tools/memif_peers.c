@@ -7,12 +7,14 @@
  *   memif_peers flood ROLE SOCKET_A SOCKET_B KEY SECONDS    prints one line of JSON
  *   memif_peers rekey ROLE SOCKET_A SOCKET_B KEY PEERS      likewise
  *
- * KEY is the gateway's public key in base64. Peer n is 100.64.<1 + n / 250>.<1 + n % 250>, all of
- * them send from 10.1.0.2, each from a port of its own; the host is 10.2.0.2.
+ * KEY is the gateway's public key in base64. Peer n is 100.64.<1 + n / 250>.<1 + n % 250>, they
+ * send from 10.1.0.2, each from a port of its own; the host is 10.2.0.2.
  *
  * flood: the first peer has a session and a stream through it. Meanwhile others send initiations
  * with a right mac1 and nothing right behind it, ten times as many as one core can answer, from
- * many addresses; and as many with a wrong mac1 as the port takes. And the second peer connects.
+ * many addresses; and as many with a wrong mac1 as the port takes. And the other peers connect, one
+ * after the other, each of them new to the gateway: they initiate again when they are sent a
+ * cookie, or hear nothing for as long as a real client waits.
  *
  * rekey: all peers get sessions; then all of them get new ones, some at a time, each with a stream
  * through its tunnel before, while and after that happens.
@@ -39,6 +41,8 @@ enum {
 	FLOOD_PER_TURN = 64,
 	FLOOD_MESSAGES = 4096,
 	FLOOD_HOSTS = 240, /* addresses it comes from, from 10.1.0.3 on */
+	FLOOD_CLIENTS = 8, /* who want to get in meanwhile */
+	FLOOD_MAX_S = 60,  /* for all of them */
 	HANDSHAKES = 32,   /* under way at once */
 	STREAM_MIN = 4,    /* datagrams before a rekey, and as many after it */
 	NEIGHBOURS = 64,   /* peers around these that have a stream, too */
@@ -46,6 +50,7 @@ enum {
 	START_S = 60,      /* for the first sessions */
 	DRAIN_NS = 3000000000,
 	AGAIN_NS = 100000000, /* an initiation without an answer is made again */
+	CLIENT_S = 5,         /* likewise, by a client in a flood */
 };
 
 /* Its first session, or the second one and a stream that has outlived the first. */
@@ -165,48 +170,79 @@ static void make_flood(uint8_t (*messages)[SIM_INITIATION])
 	}
 }
 
+/* A burst of the flood, of which the n-th message is next; fewer if the port is full. */
+static uint64_t send_flood(uint8_t (*messages)[SIM_INITIATION], uint64_t n, uint64_t elapsed_ns)
+{
+	for (unsigned i = 0; i < FLOOD_PER_TURN; i++, n++) {
+		bool valid = world.valid < elapsed_ns * VALID_PER_S / 1000000000;
+		uint8_t message[SIM_INITIATION];
+
+		memcpy(message, messages[n % FLOOD_MESSAGES], sizeof(message));
+		message[SIM_INITIATION - 32] ^= !valid;
+		if (!message_send(MEMIF_NET(1, 3) + (uint32_t)(n % FLOOD_HOSTS),
+			    (uint16_t)(1024 + n % 50000), message, sizeof(message)))
+			break;
+		*(valid ? &world.valid : &world.bad) += 1;
+	}
+	return n;
+}
+
+/* The first client without a session does what it can. Returns how many have one. */
+static unsigned run_clients(unsigned connected)
+{
+	struct peer *client = &world.peers[1 + connected];
+	uint64_t now = memif_now_ns();
+
+	if (client->sessions != 0)
+		return connected + 1;
+	if (client->cookies >= client->attempts ||
+		now - client->asked_ns > CLIENT_S * UINT64_C(1000000000))
+		peer_initiate(client);
+	return connected;
+}
+
+static void print_clients(unsigned connected)
+{
+	unsigned most = 0, cookies = 0;
+
+	for (unsigned i = 1; i <= FLOOD_CLIENTS; i++) {
+		most = RTE_MAX(most, world.peers[i].attempts);
+		cookies += world.peers[i].cookies;
+	}
+	printf(", \"clients\": {\"connected\": %u, \"of\": %u, \"most_initiations\": %u, "
+	       "\"cookies\": %u}}\n",
+		connected, FLOOD_CLIENTS, most, cookies);
+}
+
 static void run_flood(uint64_t seconds)
 {
 	static uint8_t messages[FLOOD_MESSAGES][SIM_INITIATION];
-	uint64_t start, now, end, n = 0, client_ns = 0;
-	struct peer *client = &world.peers[1];
+	uint64_t start, elapsed_ns, n = 0;
+	unsigned connected = 0;
 
+	for (unsigned i = 1; i <= FLOOD_CLIENTS; i++)
+		world.peers[i].ip = MEMIF_NET(1, 2 + FLOOD_HOSTS + i);
 	make_flood(messages);
 	connect_peers(1);
 	warm_up();
 	await_go();
 	start = memif_now_ns();
-	end = start + seconds * 1000000000;
-	while ((now = memif_now_ns()) < end) {
+	do {
+		elapsed_ns = memif_now_ns() - start;
 		for (unsigned i = 0; i < STREAM_PER_TURN && peer_send_stream(&world.peers[0]); i++)
 			;
-		for (unsigned i = 0; i < FLOOD_PER_TURN; i++, n++) {
-			bool valid = world.valid < (now - start) * VALID_PER_S / 1000000000;
-			uint8_t message[SIM_INITIATION];
-
-			memcpy(message, messages[n % FLOOD_MESSAGES], sizeof(message));
-			message[SIM_INITIATION - 32] ^= !valid;
-			if (!message_send(MEMIF_NET(1, 3) + (uint32_t)(n % FLOOD_HOSTS),
-				    (uint16_t)(1024 + n % 50000), message, sizeof(message)))
-				break;
-			*(valid ? &world.valid : &world.bad) += 1;
-		}
+		n = send_flood(messages, n, elapsed_ns);
 		/* Into the flood, when it has been going for a while. */
-		if (now - start > (end - start) / 4 && client->sessions == 0) {
-			client->wanted = 1;
-			run_handshakes(1);
-		}
+		if (elapsed_ns > seconds * 250000000 && connected < FLOOD_CLIENTS)
+			connected = run_clients(connected);
 		world_poll();
-		if (client->sessions != 0 && client_ns == 0)
-			client_ns = memif_now_ns() - start - (end - start) / 4;
-	}
+	} while (elapsed_ns < seconds * 1000000000 ||
+		 (connected < FLOOD_CLIENTS && elapsed_ns < FLOOD_MAX_S * UINT64_C(1000000000)));
 	drain();
 	print_stream();
-	printf(", \"valid\": %" PRIu64 ", \"bad\": %" PRIu64 ", \"replies\": %" PRIu64
-	       ", \"client\": {\"sessions\": %u, \"attempts\": %u, \"cookies\": %u, \"ms\": "
-	       "%" PRIu64 "}}\n",
-		world.valid, world.bad, world.replies, client->sessions, client->attempts,
-		client->cookies, client_ns / 1000000);
+	printf(", \"valid\": %" PRIu64 ", \"bad\": %" PRIu64 ", \"replies\": %" PRIu64, world.valid,
+		world.bad, world.replies);
+	print_clients(connected);
 }
 
 /* A stream for each peer around those that are at it. */
@@ -287,7 +323,8 @@ int main(int argc, char **argv)
 			stderr);
 		return 2;
 	}
-	world.count = flood ? 2 : RTE_MIN((unsigned)strtoul(argv[6], NULL, 10), PEERS_MAX);
+	world.count = flood ? 1 + FLOOD_CLIENTS
+			    : RTE_MIN((unsigned)strtoul(argv[6], NULL, 10), PEERS_MAX);
 	world.peers = calloc(world.count, sizeof(*world.peers));
 	memif_start_eal(argv[2], &argv[3]);
 	if (world.peers == NULL)

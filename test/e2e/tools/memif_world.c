@@ -78,8 +78,8 @@ bool message_send(uint32_t source, uint16_t port, const void *payload, uint16_t 
 
 static bool send_of(const struct peer *peer, const void *payload, uint16_t size)
 {
-	return message_send(
-		world.a.ip, (uint16_t)(FIRST_PORT + (peer - world.peers)), payload, size);
+	return message_send(peer->ip != 0 ? peer->ip : world.a.ip,
+		(uint16_t)(FIRST_PORT + (peer - world.peers)), payload, size);
 }
 
 void peer_initiate(struct peer *peer)

@@ -26,6 +26,7 @@ struct peer {
 	struct session now, before;
 	unsigned sessions, wanted; /* how many it has had, and shall have */
 	unsigned attempts, cookies;
+	uint32_t ip; /* from which it sends; 0 = host a's */
 	uint64_t asked_ns;
 	uint64_t sent, at_host, back; /* the next number in each place */
 };

@@ -16,6 +16,7 @@
 #include "dataplane/flow/flow.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/main/worker.h"
+#include "dataplane/wireguard/inbox.h"
 #include "test/unit/dataplane/wireguard/gateway.h"
 
 enum { INNER = 60, PADDED = 64, SERVER_PORT = 5001 };
@@ -210,6 +211,50 @@ static void inbound_by_another_port(void **state)
 	assert_int_equal(gateway_forwarded(NULL, NULL), 0);
 }
 
+static void arrive_message(uint32_t type, uint16_t size, size_t at, uint32_t word)
+{
+	uint8_t bytes[WG_INITIATION_SIZE] = {0};
+
+	type = htole32(type);
+	word = htole32(word);
+	memcpy(bytes, &type, sizeof(type));
+	memcpy(bytes + at, &word, sizeof(word));
+	gateway_arrive_bytes(bytes, size, 0);
+	gateway_walk();
+}
+
+/* What may be the second step of a handshake goes ahead of first steps and of inventions. */
+static void second_steps_of_handshakes_go_first(void **state)
+{
+	const uint32_t ours = gateway.sessions[0].local_index;
+	const size_t mac2 = offsetof(struct wg_initiation, macs.mac2);
+	const size_t receiver = offsetof(struct wg_response, receiver);
+	const size_t reply_to = offsetof(struct wg_cookie_reply, receiver);
+	static const uint16_t lengths[] = {WG_INITIATION_SIZE, WG_RESPONSE_SIZE,
+		WG_COOKIE_REPLY_SIZE, WG_INITIATION_SIZE, WG_RESPONSE_SIZE, WG_COOKIE_REPLY_SIZE};
+	struct inbox_message messages[16];
+
+	assert_int_equal(inbox_queued(0), 0);
+	arrive_message(WG_TYPE_INITIATION, WG_INITIATION_SIZE, mac2, 0);
+	arrive_message(WG_TYPE_RESPONSE, WG_RESPONSE_SIZE, receiver, ours + 1);
+	arrive_message(WG_TYPE_COOKIE_REPLY, WG_COOKIE_REPLY_SIZE, reply_to, ours + 1);
+	arrive_message(WG_TYPE_INITIATION, WG_INITIATION_SIZE, mac2, 1);
+	arrive_message(WG_TYPE_RESPONSE, WG_RESPONSE_SIZE, receiver, ours);
+	arrive_message(WG_TYPE_COOKIE_REPLY, WG_COOKIE_REPLY_SIZE, reply_to, ours);
+	assert_int_equal(inbox_take(0, messages, 16), 6);
+	for (unsigned i = 0; i < 6; i++) {
+		struct rte_mbuf *mbuf = messages[i].mbuf;
+		size_t offset = packet_of(mbuf)->l4 + sizeof(struct rte_udp_hdr);
+
+		assert_int_equal(rte_pktmbuf_data_len(mbuf) - offset, lengths[i]);
+		if (lengths[i] == WG_INITIATION_SIZE)
+			assert_int_equal(
+				rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, offset)[mac2],
+				i == 0);
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
 /* A packet for our own listen port from within the tunnel is not opened again, and goes nowhere. */
 static void tunnel_into_itself_ends(void **state)
 {
@@ -376,6 +421,7 @@ int main(void)
 		cmocka_unit_test(foreign_source_is_dropped),
 		cmocka_unit_test(prefix_that_moved_to_another_peer),
 		cmocka_unit_test(inbound_by_another_port),
+		cmocka_unit_test(second_steps_of_handshakes_go_first),
 		cmocka_unit_test(tunnel_into_itself_ends),
 		cmocka_unit_test(congestion_is_combined),
 		cmocka_unit_test(malformed_inner_packets_are_dropped),
