@@ -74,23 +74,23 @@ void keypair_install(struct wg_peer *peer, const struct noise_keys *keys, uint64
 	}
 	if (keys->initiator) {
 		/* A next one that was never confirmed may still be in use by the peer. */
-		destroy(peer->previous);
-		peer->previous = next != NULL ? next : current;
+		destroy(peer->thread.previous);
+		peer->thread.previous = next != NULL ? next : current;
 		if (next != NULL)
 			destroy(current);
 		next_set(peer, NULL);
 		index_table_set(fresh->local_index, fresh);
 		current_set(peer, fresh);
-		peer->last_handshake_s = (uint64_t)time(NULL);
-		if (peer->staged_count != 0)
+		peer->thread.last_handshake_s = (uint64_t)time(NULL);
+		if (peer->thread.staged_count != 0)
 			staged_flush(peer);
 		else
 			keepalive_send(peer); /* the responder may not send before it hears us */
 	} else {
 		destroy(next);
 		next_set(peer, fresh);
-		destroy(peer->previous);
-		peer->previous = NULL;
+		destroy(peer->thread.previous);
+		peer->thread.previous = NULL;
 		index_table_set(fresh->local_index, fresh);
 	}
 }
@@ -101,11 +101,11 @@ void keypair_confirm(struct wg_peer *peer, uint32_t index, uint64_t now_ms)
 
 	if (next == NULL || next->local_index != index)
 		return;
-	destroy(peer->previous);
-	peer->previous = current_of(peer);
+	destroy(peer->thread.previous);
+	peer->thread.previous = current_of(peer);
 	current_set(peer, next);
 	next_set(peer, NULL);
-	peer->last_handshake_s = (uint64_t)time(NULL);
+	peer->thread.last_handshake_s = (uint64_t)time(NULL);
 	staged_flush(peer);
 }
 
@@ -117,8 +117,8 @@ void keypairs_destroy(struct wg_peer *peer)
 	next_set(peer, NULL);
 	destroy(current);
 	destroy(next);
-	destroy(peer->previous);
-	peer->previous = NULL;
+	destroy(peer->thread.previous);
+	peer->thread.previous = NULL;
 }
 
 static void seal_later(struct wg_peer *peer, struct rte_mbuf *mbuf)
@@ -153,10 +153,10 @@ static struct rte_mbuf *link_get(struct rte_mbuf *mbuf)
 
 static struct rte_mbuf *staged_take(struct wg_peer *peer)
 {
-	struct rte_mbuf *mbuf = peer->staged_first;
+	struct rte_mbuf *mbuf = peer->thread.staged_first;
 
-	peer->staged_first = link_get(mbuf);
-	peer->staged_count--;
+	peer->thread.staged_first = link_get(mbuf);
+	peer->thread.staged_count--;
 	return mbuf;
 }
 
@@ -167,29 +167,29 @@ void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf)
 		follow_free(&mbuf, 1, API_TRACE_KEEPALIVE, 0);
 		return;
 	}
-	if (peer->staged_count == WG_STAGED_MAX) {
+	if (peer->thread.staged_count == WG_STAGED_MAX) {
 		struct rte_mbuf *oldest = staged_take(peer);
 
 		drop_free(HANDOFF_HANDSHAKE, DROP(wireguard, STAGED_FULL), &oldest, 1);
 	}
 	link_set(mbuf, NULL);
-	if (peer->staged_count == 0)
-		peer->staged_first = mbuf;
+	if (peer->thread.staged_count == 0)
+		peer->thread.staged_first = mbuf;
 	else
-		link_set(peer->staged_last, mbuf);
-	peer->staged_last = mbuf;
-	peer->staged_count++;
+		link_set(peer->thread.staged_last, mbuf);
+	peer->thread.staged_last = mbuf;
+	peer->thread.staged_count++;
 }
 
 void staged_flush(struct wg_peer *peer)
 {
-	while (peer->staged_count != 0)
+	while (peer->thread.staged_count != 0)
 		seal_later(peer, staged_take(peer));
 }
 
 void staged_drop(struct wg_peer *peer)
 {
-	while (peer->staged_count != 0) {
+	while (peer->thread.staged_count != 0) {
 		struct rte_mbuf *mbuf = staged_take(peer);
 
 		packet_of(mbuf)->drop = DROP(wireguard, STAGED_DROPPED);

@@ -147,9 +147,9 @@ void path_return(struct wg_peer *peer)
 {
 	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
 
-	if (peer->anchor.addr.family != ADDR_NONE && path != NULL &&
-		!endpoint_equal(&path->remote, &peer->anchor))
-		path_set(peer, &peer->anchor, NULL);
+	if (peer->thread.anchor.addr.family != ADDR_NONE && path != NULL &&
+		!endpoint_equal(&path->remote, &peer->thread.anchor))
+		path_set(peer, &peer->thread.anchor, NULL);
 }
 
 void path_forget_source(struct wg_peer *peer)

@@ -116,13 +116,13 @@ static uint32_t fill(void *rows, uint32_t max)
 			continue;
 		sum_workers(id, &rx_bytes, &tx_bytes);
 		row[id].wire_rx_bytes =
-			rx_bytes - peer->rx_base +
-			__atomic_load_n(&peer->handshake_rx_bytes, __ATOMIC_RELAXED);
+			rx_bytes - peer->main.rx_base +
+			__atomic_load_n(&peer->thread.handshake_rx_bytes, __ATOMIC_RELAXED);
 		row[id].wire_tx_bytes =
-			tx_bytes - peer->tx_base +
-			__atomic_load_n(&peer->handshake_tx_bytes, __ATOMIC_RELAXED);
+			tx_bytes - peer->main.tx_base +
+			__atomic_load_n(&peer->thread.handshake_tx_bytes, __ATOMIC_RELAXED);
 		row[id].last_handshake_s =
-			__atomic_load_n(&peer->last_handshake_s, __ATOMIC_RELAXED);
+			__atomic_load_n(&peer->thread.last_handshake_s, __ATOMIC_RELAXED);
 	}
 	return n;
 }
@@ -232,7 +232,7 @@ static void ports_set(struct wg_interface *interface, const struct api_wg_interf
 
 static void mtu_set(struct wg_peer *peer)
 {
-	uint16_t own = peer->configured.mtu, mtu = own != 0 ? own : peer->interface->mtu;
+	uint16_t own = peer->main.configured.mtu, mtu = own != 0 ? own : peer->interface->mtu;
 
 	rejudge |= peer->mtu != mtu;
 	peer->mtu = mtu;
@@ -311,9 +311,9 @@ static void peer_create(const struct api_peer_set *set)
 	peer->interface = &interfaces[set->interface];
 	peer->mtu = set->mtu != 0 ? set->mtu : peer->interface->mtu;
 	peer->home = (uint16_t)(set->peer % dp_config()->workers);
-	peer->configured = *set;
-	peer->seen = true;
-	sum_workers(peer->id, &peer->rx_base, &peer->tx_base);
+	peer->main.configured = *set;
+	peer->main.seen = true;
+	sum_workers(peer->id, &peer->main.rx_base, &peer->main.tx_base);
 	for (unsigned i = 0; i < on_create_count; i++)
 		on_create[i](peer->id);
 	bound = RTE_MAX(bound, set->peer + 1);
@@ -331,19 +331,19 @@ static void peer_create(const struct api_peer_set *set)
 static void peer_update(struct wg_peer *peer, const struct api_peer_set *set)
 {
 	struct wg_command *command = command_create(WG_COMMAND_PEER_CHANGE);
-	bool changed = peer->configured.persistent_keepalive != set->persistent_keepalive ||
-		       peer->configured.flags != set->flags;
+	bool changed = peer->main.configured.persistent_keepalive != set->persistent_keepalive ||
+		       peer->main.configured.flags != set->flags;
 
 	rejudge |= peer->set_id != set->set_id;
 	peer->set_id = set->set_id;
-	peer->seen = true;
+	peer->main.seen = true;
 	command->peer = peer;
 	command->set = *set;
 	command->has_key = (set->flags & API_PEER_HAS_PSK) != 0 &&
 			   secret_take(&set->preshared_key, &command->key);
 	command->has_endpoint = set->endpoint.addr.family != ADDR_NONE &&
-				!endpoint_equal(&set->endpoint, &peer->configured.endpoint);
-	peer->configured = *set;
+				!endpoint_equal(&set->endpoint, &peer->main.configured.endpoint);
+	peer->main.configured = *set;
 	mtu_set(peer);
 	if (changed || command->has_key || command->has_endpoint)
 		command_put(command);
@@ -359,7 +359,7 @@ static void peer_set_apply(const void *message, unsigned copy, enum handler_pass
 	if (pass != HANDLER_SHADOW)
 		return;
 	if (peer != NULL && peer->interface->id == set->interface &&
-		key_equal(&peer->configured.public_key, &set->public_key)) {
+		key_equal(&peer->main.configured.public_key, &set->public_key)) {
 		peer_update(peer, set);
 		return;
 	}
@@ -375,8 +375,8 @@ static void peer_del_apply(const void *message, unsigned copy, enum handler_pass
 
 	/* Not one that the same transaction has set anew under this id. */
 	if (pass == HANDLER_SHADOW && peer != NULL)
-		peer->seen = false;
-	if (pass == HANDLER_CATCH_UP && peer != NULL && !peer->seen)
+		peer->main.seen = false;
+	if (pass == HANDLER_CATCH_UP && peer != NULL && !peer->main.seen)
 		peer_delete(peer);
 }
 
@@ -455,7 +455,7 @@ static void begin(unsigned copy, enum handler_pass pass, bool full)
 		struct wg_peer *peer = wg_peer_get(id);
 
 		if (peer != NULL)
-			peer->seen = false;
+			peer->main.seen = false;
 	}
 }
 
@@ -469,7 +469,7 @@ static void end(unsigned copy, enum handler_pass pass, bool full)
 	for (uint32_t id = 1; id < bound; id++) {
 		struct wg_peer *peer = wg_peer_get(id);
 
-		if (peer != NULL && !peer->seen)
+		if (peer != NULL && !peer->main.seen)
 			peer_delete(peer);
 	}
 	for (unsigned i = 1; i < API_WG_INTERFACE_MAX; i++) {

@@ -47,7 +47,7 @@ static struct {
 
 static struct wg_peer *peer_of(struct handshake_peer *handshake)
 {
-	return (struct wg_peer *)((char *)handshake - offsetof(struct wg_peer, handshake));
+	return (struct wg_peer *)((char *)handshake - offsetof(struct wg_peer, thread.handshake));
 }
 
 static struct wg_interface *interface_of(void *context)
@@ -76,7 +76,7 @@ static void op_send(void *context, struct handshake_peer *handshake,
 
 	/* A cookie reply to a stranger is nobody's. */
 	if (handshake != NULL)
-		count(&peer_of(handshake)->handshake_tx_bytes, length);
+		count(&peer_of(handshake)->thread.handshake_tx_bytes, length);
 	if (answered != NULL) {
 		local = local_of(&answered->source);
 		path_send(&answered->source.remote, &local, message, length, answered->user);
@@ -88,14 +88,14 @@ static void op_send(void *context, struct handshake_peer *handshake,
 	local = (struct endpoint){.port = path->local.port};
 	if (path->learned)
 		local.addr = path->local.addr;
-	peer_of(handshake)->unsent_length = 0;
+	peer_of(handshake)->thread.unsent_length = 0;
 	if (path_send(&path->remote, &local, message, length, NULL) ||
-		length > sizeof(peer_of(handshake)->unsent))
+		length > sizeof(peer_of(handshake)->thread.unsent))
 		return;
 	/* After a start the kernel still asks for neighbours: not worth five seconds. */
-	memcpy(peer_of(handshake)->unsent, message, length);
-	peer_of(handshake)->unsent_length = (uint8_t)length;
-	peer_of(handshake)->unsent_ms = self.now_ms;
+	memcpy(peer_of(handshake)->thread.unsent, message, length);
+	peer_of(handshake)->thread.unsent_length = (uint8_t)length;
+	peer_of(handshake)->thread.unsent_ms = self.now_ms;
 }
 
 static bool op_has_endpoint(void *context, struct handshake_peer *handshake)
@@ -107,22 +107,23 @@ static struct handshake_peer *op_find_peer(void *context, const struct key *publ
 {
 	struct wg_peer *peer;
 
-	HASH_FIND(by_key, interface_of(context)->peers, public_key, sizeof(*public_key), peer);
-	return peer != NULL ? &peer->handshake : NULL;
+	HASH_FIND(
+		thread.by_key, interface_of(context)->peers, public_key, sizeof(*public_key), peer);
+	return peer != NULL ? &peer->thread.handshake : NULL;
 }
 
 static struct handshake_peer *op_find_index(void *context, uint32_t local_index)
 {
 	struct wg_peer *peer = index_table_peer(local_index);
 
-	return peer != NULL && peer->interface == context ? &peer->handshake : NULL;
+	return peer != NULL && peer->interface == context ? &peer->thread.handshake : NULL;
 }
 
 static int op_alloc_index(void *context, struct handshake_peer *handshake, uint32_t *local_index)
 {
 	struct wg_peer *peer = peer_of(handshake);
 
-	return index_table_take(peer, peer->worker, local_index);
+	return index_table_take(peer, peer->thread.worker, local_index);
 }
 
 static void op_free_index(void *context, uint32_t local_index)
@@ -136,7 +137,7 @@ static void op_session_derived(
 	struct wg_peer *peer = peer_of(handshake);
 
 	keypair_install(peer, keys, self.now_ms);
-	peer->event_due = true;
+	peer->thread.event_due = true;
 }
 
 static void op_roam(
@@ -146,15 +147,15 @@ static void op_roam(
 	const struct wg_path *path = atomic_load_explicit(&peer->path, memory_order_relaxed);
 	struct endpoint local = local_of(&message->source);
 
-	count(&peer->handshake_rx_bytes, message->length);
+	count(&peer->thread.handshake_rx_bytes, message->length);
 	/* Adopt the worker on which the peer's packets arrive: rekeys are when ownership moves. */
-	peer->worker = (uint8_t)self.worker;
+	peer->thread.worker = (uint8_t)self.worker;
 	if (path != NULL && path->adjacency != 0 && path->learned &&
 		endpoint_equal(&path->remote, &message->source.remote) &&
 		endpoint_equal(&path->local, &local))
 		return;
 	path_set(peer, &message->source.remote, &local);
-	peer->event_due = true;
+	peer->thread.event_due = true;
 }
 
 static bool op_under_load(void *context, const struct handshake_message *message)
@@ -221,15 +222,16 @@ static void tell_control(struct wg_peer *peer)
 	struct api_event_peer event = {
 		.header = {.type = API_EVENT_PEER, .length = sizeof(event)},
 		.peer = peer->id,
-		.last_handshake_s = peer->last_handshake_s,
+		.last_handshake_s = peer->thread.last_handshake_s,
 	};
 
 	if (path != NULL)
 		event.endpoint = path->remote;
-	memcpy(event.tai64n_received, &peer->handshake.received, sizeof(event.tai64n_received));
-	memcpy(event.tai64n_sent, &peer->handshake.sent, sizeof(event.tai64n_sent));
+	memcpy(event.tai64n_received, &peer->thread.handshake.received,
+		sizeof(event.tai64n_received));
+	memcpy(event.tai64n_sent, &peer->thread.handshake.sent, sizeof(event.tai64n_sent));
 	peer_event_put(&event);
-	peer->event_due = false;
+	peer->thread.event_due = false;
 }
 
 /* Tries again with an initiation that had no next hop. True: it still has none. */
@@ -238,14 +240,15 @@ static bool unsent_try(struct wg_peer *peer)
 	const struct wg_path *path;
 	struct endpoint local;
 
-	if (peer->unsent_length == 0)
+	if (peer->thread.unsent_length == 0)
 		return false;
 	path = atomic_load_explicit(&peer->path, memory_order_relaxed);
 	local = (struct endpoint){.port = path != NULL ? path->local.port : 0};
-	if (path != NULL && self.now_ms - peer->unsent_ms < UNSENT_MAX_MS &&
-		!path_send(&path->remote, &local, peer->unsent, peer->unsent_length, NULL))
+	if (path != NULL && self.now_ms - peer->thread.unsent_ms < UNSENT_MAX_MS &&
+		!path_send(&path->remote, &local, peer->thread.unsent, peer->thread.unsent_length,
+			NULL))
 		return true;
-	peer->unsent_length = 0;
+	peer->thread.unsent_length = 0;
 	return false;
 }
 
@@ -257,9 +260,9 @@ static bool unsent_try(struct wg_peer *peer)
 static void come_back(struct wg_peer *peer, uint64_t due)
 {
 	uint64_t seen = __atomic_load_n(&peer->activity.last_any_ms, __ATOMIC_RELAXED);
-	bool active = seen != peer->last_seen_ms;
+	bool active = seen != peer->thread.last_seen_ms;
 
-	peer->last_seen_ms = seen;
+	peer->thread.last_seen_ms = seen;
 	atomic_store_explicit(&peer->watched, active, memory_order_relaxed);
 	if (!active) {
 		/* A packet between the look and the store saw `watched` and told nobody. */
@@ -268,17 +271,18 @@ static void come_back(struct wg_peer *peer, uint64_t due)
 			atomic_store_explicit(&peer->watched, true, memory_order_relaxed);
 			active = true;
 		}
-		due = RTE_MIN(due, timers_next_due(&peer->handshake.timers, &peer->activity));
+		due = RTE_MIN(
+			due, timers_next_due(&peer->thread.handshake.timers, &peer->activity));
 	}
 	if (active)
 		due = RTE_MIN(due, self.now_ms + WATCH_MS);
 	if (unsent_try(peer))
 		due = RTE_MIN(due, self.now_ms + UNSENT_AGAIN_MS);
 	if (due != TIMERS_NEVER)
-		wheel_set(&self.wheel, &peer->timer, due);
+		wheel_set(&self.wheel, &peer->thread.timer, due);
 	else
-		wheel_remove(&self.wheel, &peer->timer);
-	if (peer->event_due)
+		wheel_remove(&self.wheel, &peer->thread.timer);
+	if (peer->thread.event_due)
 		tell_control(peer);
 }
 
@@ -291,7 +295,7 @@ static void peers_run(struct wg_peer **peers, unsigned n)
 	if (n == 0)
 		return;
 	for (unsigned i = 0; i < n; i++)
-		handshakes[i] = &peers[i]->handshake;
+		handshakes[i] = &peers[i]->thread.handshake;
 	handshake_run_burst(peers[0]->interface->handshake, handshakes, n, self.now_ms, due);
 	for (unsigned i = 0; i < n; i++)
 		come_back(peers[i], due[i]);
@@ -306,22 +310,23 @@ static void peer_list(struct wg_peer *peer)
 {
 	struct wg_peer *other;
 
-	HASH_FIND(by_key, peer->interface->peers, &peer->configured.public_key, KEY_SIZE, other);
+	HASH_FIND(thread.by_key, peer->interface->peers, &peer->main.configured.public_key,
+		KEY_SIZE, other);
 	if (other != NULL) {
 		log_warn(wireguard, "peer %u: has the public key of peer %u, stays silent",
 			peer->id, other->id);
 		return;
 	}
-	HASH_ADD_KEYPTR(
-		by_key, peer->interface->peers, &peer->handshake.noise.public_key, KEY_SIZE, peer);
-	peer->listed = true;
+	HASH_ADD_KEYPTR(thread.by_key, peer->interface->peers,
+		&peer->thread.handshake.noise.public_key, KEY_SIZE, peer);
+	peer->thread.listed = true;
 }
 
 static void restore_marks(struct wg_peer *peer, const struct api_peer_set *set)
 {
-	_Static_assert(sizeof(peer->handshake.received) == API_TAI64N_SIZE, "wire form");
-	memcpy(&peer->handshake.received, set->tai64n_received, API_TAI64N_SIZE);
-	memcpy(&peer->handshake.sent, set->tai64n_sent, API_TAI64N_SIZE);
+	_Static_assert(sizeof(peer->thread.handshake.received) == API_TAI64N_SIZE, "wire form");
+	memcpy(&peer->thread.handshake.received, set->tai64n_received, API_TAI64N_SIZE);
+	memcpy(&peer->thread.handshake.sent, set->tai64n_sent, API_TAI64N_SIZE);
 }
 
 static bool has_session(const struct wg_peer *peer)
@@ -333,7 +338,8 @@ static bool has_session(const struct wg_peer *peer)
 
 static void anchor_set(struct wg_peer *peer, const struct api_peer_set *set)
 {
-	peer->anchor = (set->flags & API_PEER_RETURN) != 0 ? set->endpoint : (struct endpoint){0};
+	peer->thread.anchor =
+		(set->flags & API_PEER_RETURN) != 0 ? set->endpoint : (struct endpoint){0};
 }
 
 static void peer_add(const struct wg_command *command)
@@ -344,19 +350,19 @@ static void peer_add(const struct wg_command *command)
 
 	if (peer->interface->handshake == NULL)
 		return; /* its creation failed and was said */
-	rc = handshake_peer_init(peer->interface->handshake, &peer->handshake, &set->public_key,
-		command->has_key ? &command->key : NULL, &peer->activity);
+	rc = handshake_peer_init(peer->interface->handshake, &peer->thread.handshake,
+		&set->public_key, command->has_key ? &command->key : NULL, &peer->activity);
 	if (rc < 0) {
 		log_warn(wireguard, "peer %u: cannot be used: %s", peer->id, strerror(-rc));
 		return;
 	}
-	peer->worker = (uint8_t)peer->home;
+	peer->thread.worker = (uint8_t)peer->home;
 	restore_marks(peer, set);
 	peer_list(peer);
 	anchor_set(peer, set);
 	if (command->has_endpoint)
 		path_set(peer, &set->endpoint, NULL);
-	timers_set_persistent(&peer->handshake.timers, set->persistent_keepalive);
+	timers_set_persistent(&peer->thread.handshake.timers, set->persistent_keepalive);
 	if ((set->flags & API_PEER_INITIATE) != 0 && command->has_endpoint)
 		timers_request(&peer->activity, TIMERS_SEND_STAGED);
 	peer_run(peer);
@@ -380,28 +386,28 @@ static void peer_change(const struct wg_command *command)
 {
 	struct wg_peer *peer = command->peer;
 
-	if (!peer->listed)
+	if (!peer->thread.listed)
 		return;
 	if (command->has_key)
 		handshake_peer_set_preshared_key(
-			peer->interface->handshake, &peer->handshake, &command->key);
+			peer->interface->handshake, &peer->thread.handshake, &command->key);
 	else if ((command->set.flags & API_PEER_HAS_PSK) == 0)
 		handshake_peer_set_preshared_key(
-			peer->interface->handshake, &peer->handshake, NULL);
+			peer->interface->handshake, &peer->thread.handshake, NULL);
 	endpoint_change(peer, command);
-	timers_set_persistent(&peer->handshake.timers, command->set.persistent_keepalive);
+	timers_set_persistent(&peer->thread.handshake.timers, command->set.persistent_keepalive);
 	peer_run(peer);
 }
 
 static void peer_remove(struct wg_peer *peer)
 {
-	wheel_remove(&self.wheel, &peer->timer);
+	wheel_remove(&self.wheel, &peer->thread.timer);
 	staged_drop(peer);
 	keypairs_destroy(peer);
 	path_clear(peer);
-	if (peer->listed) {
-		HASH_DELETE(by_key, peer->interface->peers, peer);
-		handshake_peer_clear(peer->interface->handshake, &peer->handshake);
+	if (peer->thread.listed) {
+		HASH_DELETE(thread.by_key, peer->interface->peers, peer);
+		handshake_peer_clear(peer->interface->handshake, &peer->thread.handshake);
 	}
 	reclaim_later(peer, sizeof(*peer));
 }
@@ -429,7 +435,7 @@ static void interface_set(const struct wg_command *command)
 		return;
 	}
 	if (command->has_ports) {
-		HASH_ITER (by_key, interface->peers, peer, tmp)
+		HASH_ITER (thread.by_key, interface->peers, peer, tmp)
 			path_refresh(peer);
 	}
 	if (!command->has_key || is_own_key(interface->handshake, &command->key))
@@ -440,8 +446,8 @@ static void interface_set(const struct wg_command *command)
 			strerror(-error));
 		return;
 	}
-	HASH_ITER (by_key, interface->peers, peer, tmp) {
-		handshake_peer_renew(interface->handshake, &peer->handshake);
+	HASH_ITER (thread.by_key, interface->peers, peer, tmp) {
+		handshake_peer_renew(interface->handshake, &peer->thread.handshake);
 		keypairs_destroy(peer);
 	}
 }
@@ -455,8 +461,8 @@ static void tell_all(void)
 
 		if (interface == NULL)
 			continue;
-		HASH_ITER (by_key, interface->peers, peer, tmp) {
-			if (peer->last_handshake_s != 0)
+		HASH_ITER (thread.by_key, interface->peers, peer, tmp) {
+			if (peer->thread.last_handshake_s != 0)
 				tell_control(peer);
 		}
 	}
@@ -561,7 +567,7 @@ static void event_run(const struct wg_event *event)
 {
 	struct wg_peer *peer = wg_peer_get(event->peer);
 
-	if (peer == NULL || !peer->listed) {
+	if (peer == NULL || !peer->thread.listed) {
 		struct rte_mbuf *mbuf = event->mbuf;
 
 		if (mbuf != NULL)
@@ -572,14 +578,14 @@ static void event_run(const struct wg_event *event)
 	case WG_EVENT_CONFIRMED:
 		keypair_confirm(peer, event->index, self.now_ms);
 		timers_request(&peer->activity, TIMERS_CONFIRMED);
-		peer->event_due = true;
+		peer->thread.event_due = true;
 		break;
 	case WG_EVENT_ROAM:
 		path_set(peer, &event->source.remote,
 			&(struct endpoint){
 				.addr = event->source.local, .port = event->source.local_port});
 		roam_end(&peer->roam);
-		peer->event_due = true;
+		peer->thread.event_due = true;
 		break;
 	case WG_EVENT_PATH:
 		path_refresh(peer);
@@ -639,7 +645,7 @@ static void timers_due_run(void)
 
 	while ((entry = wheel_next(&self.wheel, self.now_ms)) != NULL) {
 		struct wg_peer *peer =
-			(struct wg_peer *)((char *)entry - offsetof(struct wg_peer, timer));
+			(struct wg_peer *)((char *)entry - offsetof(struct wg_peer, thread.timer));
 
 		if (n == HANDSHAKE_BURST || (n != 0 && peer->interface != peers[0]->interface)) {
 			peers_run(peers, n);

@@ -85,24 +85,10 @@ struct wg_path {
 	uint8_t header[48];    /* IPv4 or IPv6, and UDP; lengths, id, TOS, checksums blank */
 };
 
-struct wg_peer {
-	/* Read by workers. */
-	uint32_t id;
-	uint32_t set_id;
-	uint16_t home;
-	uint16_t mtu;
-	_Atomic(struct keypair *) current; /* to seal with; NULL = none */
-	_Atomic(struct keypair *) next;    /* a responder's; to seal with once it is confirmed */
-	_Atomic(struct wg_path *) path;    /* NULL = no endpoint */
-	/* Workers tell (one event per flag that goes up), the handshake thread lowers them. */
-	_Atomic bool watched; /* it looks at the activity by itself, no event needed */
-	_Atomic bool stale;   /* an event about the path is under way */
-	struct roam roam;     /* goes before `path` while it is pending */
-	struct timers_activity activity __rte_cache_aligned;
-
-	/* Handshake thread. */
-	struct handshake_peer handshake __rte_cache_aligned;
-	struct wg_interface *interface;
+/* Of a peer, what only the handshake thread touches, but for three figures that the main thread
+ * reads. */
+struct wg_peer_thread {
+	struct handshake_peer handshake;
 	struct keypair *previous;
 	struct rte_mbuf *staged_first, *staged_last; /* a list: few peers have any at a time */
 	uint16_t staged_count;
@@ -111,19 +97,47 @@ struct wg_peer {
 	bool event_due;
 	uint8_t unsent_length; /* of the initiation that waits for the next hop; 0 = none */
 	uint8_t unsent[WG_INITIATION_SIZE];
-	uint64_t unsent_ms;        /* since when */
-	struct endpoint anchor;    /* whither it returns; ADDR_NONE = nowhere */
-	uint64_t last_seen_ms;     /* activity.last_any_ms at the last look */
-	uint64_t last_handshake_s; /* the main thread reads these three */
-	uint64_t handshake_rx_bytes, handshake_tx_bytes; /* UDP payload of messages */
+	uint64_t unsent_ms;     /* since when */
+	struct endpoint anchor; /* whither it returns; ADDR_NONE = nowhere */
+	uint64_t last_seen_ms;  /* activity.last_any_ms at the last look */
 	struct wheel_entry timer;
 	UT_hash_handle by_key;
+	/* Read by the main thread. Bytes are UDP payload of messages. */
+	uint64_t last_handshake_s, handshake_rx_bytes, handshake_tx_bytes;
+};
 
-	/* Main thread. */
+/* What only the main thread touches. */
+struct wg_peer_main {
 	struct api_peer_set configured;
 	uint64_t rx_base, tx_base; /* what workers had counted under this id before */
 	bool seen;
 };
+
+struct wg_peer {
+	/* Read by all, by workers for every burst. The main thread writes them, when it makes the
+	 * peer and (set_id, mtu) in commits. */
+	uint32_t id;
+	uint32_t set_id;
+	uint16_t home;
+	uint16_t mtu;
+	struct wg_interface *interface;
+	/* The handshake thread publishes them. */
+	_Atomic(struct keypair *) current; /* to seal with; NULL = none */
+	_Atomic(struct keypair *) next;    /* a responder's; to seal with once it is confirmed */
+	_Atomic(struct wg_path *) path;    /* NULL = no endpoint */
+	/* Workers tell (one event per flag that goes up), the handshake thread lowers them. */
+	_Atomic bool watched; /* it looks at the activity by itself, no event needed */
+	_Atomic bool stale;   /* an event about the path is under way */
+	struct roam roam;     /* goes before `path` while it is pending */
+	/* Workers and the handshake thread write it, by its own functions. */
+	struct timers_activity activity __rte_cache_aligned;
+
+	struct wg_peer_thread thread __rte_cache_aligned;
+	struct wg_peer_main main __rte_cache_aligned;
+};
+
+/* What a worker asks for every burst stands in the first line, but for where a peer has roamed. */
+_Static_assert(offsetof(struct wg_peer, roam.words) <= RTE_CACHE_LINE_SIZE, "one line");
 
 struct wg_interface {
 	/* Main thread writes, all read. */

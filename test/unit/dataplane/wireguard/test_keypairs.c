@@ -54,7 +54,7 @@ static void expect(
 
 	assert_ptr_equal(atomic_load(&peer->next), next);
 	assert_ptr_equal(atomic_load(&peer->current), current);
-	assert_ptr_equal(peer->previous, previous);
+	assert_ptr_equal(peer->thread.previous, previous);
 }
 
 static void rotation_is_the_kernels(void **state)
@@ -204,7 +204,7 @@ static void given_up_is_told(void **state)
 	assert_int_equal(event.kind, WG_EVENT_STAGE);
 	staged_put(peer, event.mbuf);
 	staged_drop(peer);
-	assert_int_equal(peer->staged_count, 0);
+	assert_int_equal(peer->thread.staged_count, 0);
 	gateway_walk();
 	assert_int_equal(drop_total(DROP(wireguard, STAGED_DROPPED)), dropped + 1);
 	assert_int_equal(gateway_forwarded(told, &told_size), 1);
@@ -233,18 +233,18 @@ static void given_up_leads_back_to_the_name(void **state)
 	struct wg_peer *peer = gateway_peer();
 	const struct wg_path *path;
 
-	peer->anchor = (struct endpoint){0};
+	peer->thread.anchor = (struct endpoint){0};
 	path_set(peer, &roamed, NULL);
 	path_return(peer);
 	path = atomic_load(&peer->path);
 	assert_true(endpoint_equal(&path->remote, &roamed));
-	peer->anchor = name;
+	peer->thread.anchor = name;
 	path_return(peer);
 	path = atomic_load(&peer->path);
 	assert_true(endpoint_equal(&path->remote, &name));
 	path_return(peer);
 	assert_ptr_equal(atomic_load(&peer->path), path);
-	peer->anchor = (struct endpoint){0};
+	peer->thread.anchor = (struct endpoint){0};
 }
 
 static void nothing_is_left(void **state)
