@@ -77,6 +77,10 @@ fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60), with sanitizers, unde
 mutate: setup ## put one fault at a time into a copy; a named test must notice each (minutes)
 	@BUILD=$(BUILD) scripts/mutate
 
+.PHONY: fresh
+fresh: ## make run and the unit tests on the smallest Debian 12, in a folder (root; minutes, 4 GB of disk)
+	@scripts/fresh
+
 .PHONY: bench
 bench: all ## run meson's benchmarks; figures also go to build/meson-logs/benchmarklog.txt
 	@meson test -C $(BUILD) --benchmark --no-rebuild --verbose

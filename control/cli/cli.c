@@ -98,10 +98,9 @@ const struct cli_command cli_commands[] = {
 	{"bind", "[PCI-ADDRESS]", 0, 1, CLI_BIND | CLI_CONFIRM,
 		"give a network card to DPDK, or back",
 		"Moves the card from its driver to another one, by sysfs, and needs no daemon. "
-		"With "
-		"--confirm it is moved back by itself unless `sallyport bind confirm` comes in "
-		"time, "
-		"also if the login is gone by then. A card with the default route or an SSH "
+		"With --confirm it is moved back by itself unless `sallyport bind confirm` comes "
+		"in time, also if the login is gone by then, and its interfaces get back the "
+		"addresses and routes they had. A card with the default route or an SSH "
 		"session is left alone unless --force is given. Back to the kernel: --driver with "
 		"the driver's name. Nothing is kept over a restart of the machine. Exits with 3 if "
 		"the driver "

@@ -212,6 +212,8 @@ def test_the_gateway_forwards_on_cards(world, machine):
     assert "in hugepages" in log and CARDS["wan"] in log and CARDS["inet"] in log, log
     send_through(world, machine)
     assert f"{topology.LISTEN_PORT}" in machine.sallyport("ports")
+    found = machine.json("doctor", check=False)
+    assert [row for row in found["machine"] + found["gateway"] if row["state"] == "fail"] == []
 
 
 def test_back_to_the_kernel(world, machine):
