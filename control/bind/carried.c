@@ -12,7 +12,7 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "control/host/interface.h"
+#include "control/host/host.h"
 
 enum {
 	INTERFACES_MAX = 8,
@@ -23,7 +23,7 @@ enum {
 
 struct bind_carried {
 	char address[BIND_ADDRESS_MAX];
-	struct interface_state *states[INTERFACES_MAX];
+	struct host_interface *states[INTERFACES_MAX];
 	unsigned n;
 };
 
@@ -39,7 +39,7 @@ struct bind_carried *bind_carried_remember(
 	memcpy(carried->address, card->address, sizeof(carried->address));
 	memcpy(names, card->interfaces, sizeof(names));
 	while ((name = strsep(&rest, " ")) != NULL && carried->n < INTERFACES_MAX) {
-		carried->states[carried->n] = interface_remember(name);
+		carried->states[carried->n] = host_interface_remember(name);
 		carried->n += carried->states[carried->n] != NULL;
 	}
 	return carried;
@@ -78,12 +78,12 @@ static bool find_interface(const struct bind_place *place, const struct bind_car
 void bind_carried_restore(const struct bind_place *place, const struct bind_carried *carried)
 {
 	for (unsigned i = 0; carried != NULL && i < carried->n; i++) {
-		const char *name = interface_name(carried->states[i]);
+		const char *name = host_interface_name(carried->states[i]);
 		struct bind_card card;
 		int rc = -ENODEV;
 
 		if (find_interface(place, carried, name, &card))
-			rc = interface_restore(carried->states[i],
+			rc = host_interface_restore(carried->states[i],
 				has_word(card.interfaces, name) ? name : card.interfaces);
 		if (rc < 0)
 			syslog(LOG_ERR, "%s: what %s carried is not there again: %s",
@@ -94,7 +94,7 @@ void bind_carried_restore(const struct bind_place *place, const struct bind_carr
 void bind_carried_forget(struct bind_carried **carried)
 {
 	for (unsigned i = 0; *carried != NULL && i < (*carried)->n; i++)
-		interface_forget(&(*carried)->states[i]);
+		host_interface_forget(&(*carried)->states[i]);
 	free(*carried);
 	*carried = NULL;
 }

@@ -165,3 +165,23 @@ bool host_device_wire_sized(const char *device);
  * the port takes no device of the kernel's.
  */
 void host_device_iface(const char *device, char iface[HOST_IFACE_MAX]);
+
+/*
+ * An interface of the kernel's that goes away for a while and comes back without what it had: its
+ * state is remembered before and restored after. Blocking, on netlink sockets of its own; needs no
+ * struct host, and runs on any thread, also of a process without an event loop.
+ */
+struct host_interface;
+
+/* NULL if there is no such interface, or it carries nothing: it is down and has no addresses. */
+struct host_interface *host_interface_remember(const char *name);
+
+/* Up again if it was, with its MTU, addresses, routes and neighbours; the name may be a new one.
+ * 0 or -errno. What has an address already keeps it. */
+int host_interface_restore(const struct host_interface *state, const char *name)
+	__attribute__((warn_unused_result));
+
+/* The name that it had. */
+const char *host_interface_name(const struct host_interface *state);
+
+void host_interface_forget(struct host_interface **state);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "control/host/interface.h"
+#include "control/host/host_priv.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -9,10 +9,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "control/host/host_priv.h"
 #include "control/host/kept.h"
 
-struct interface_state {
+struct host_interface {
 	struct kept kept;
 	char name[IFNAMSIZ];
 	int mtu;
@@ -51,9 +50,9 @@ static int set_up(const char *name)
 	return ask(name, SIOCSIFFLAGS, &request);
 }
 
-struct interface_state *interface_remember(const char *name)
+struct host_interface *host_interface_remember(const char *name)
 {
-	struct interface_state *state = calloc(1, sizeof(*state));
+	struct host_interface *state = calloc(1, sizeof(*state));
 	struct ifreq mtu, flags;
 	struct host host = {0};
 	int index = (int)if_nametoindex(name), rc = 0;
@@ -74,11 +73,11 @@ struct interface_state *interface_remember(const char *name)
 	return state;
 
 out_none:
-	interface_forget(&state);
+	host_interface_forget(&state);
 	return NULL;
 }
 
-int interface_restore(const struct interface_state *state, const char *name)
+int host_interface_restore(const struct host_interface *state, const char *name)
 {
 	struct host host = {0};
 	int index = (int)if_nametoindex(name), rc;
@@ -97,12 +96,12 @@ int interface_restore(const struct interface_state *state, const char *name)
 	return rc;
 }
 
-const char *interface_name(const struct interface_state *state)
+const char *host_interface_name(const struct host_interface *state)
 {
 	return state->name;
 }
 
-void interface_forget(struct interface_state **state)
+void host_interface_forget(struct host_interface **state)
 {
 	if (*state != NULL)
 		free((*state)->kept.bytes);
