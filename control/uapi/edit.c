@@ -4,6 +4,7 @@
  * then the outcome is looked at. A peer of the file must have come out as it was, so a request may
  * repeat anything that it was shown, in any words. The others become the peers of origin api.
  */
+#include <assert.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -58,6 +59,7 @@ static int refuse(struct editor *e, int error, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	vsnprintf(e->edit->why, sizeof(e->edit->why), format, args);
 	va_end(args);
 	return error;
@@ -107,6 +109,7 @@ static void remove_grant(struct editor *e, struct grant *grant)
 {
 	struct work *work = (struct work *)(uintptr_t)grant->key.work;
 
+	assert(e->grants != NULL && work->allowed != NULL); /* it is in both */
 	HASH_DELETE(hh, e->grants, grant);
 	if (!of_file(work))
 		HASH_DELETE(hh_of_prefix, e->of_prefix, grant);

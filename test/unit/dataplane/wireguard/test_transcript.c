@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "dataplane/wireguard/noise.c"
+#include "dataplane/wireguard/noise.c" /* NOLINT(bugprone-suspicious-include) */
 
 enum { MESSAGE_MAX = 128, TRANSPORT = 4 };
 
