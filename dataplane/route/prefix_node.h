@@ -52,9 +52,9 @@ static inline unsigned prefix_node_step(const uint64_t bits[2], uint32_t depth)
 static inline struct prefix_trie_slot *prefix_node_value(
 	struct prefix_trie_node *node, unsigned slot)
 {
-	uint64_t upto = node->map[slot / 64] << (63 - slot % 64);
+	uint64_t below = node->map[slot / 64] << (63 - slot % 64);
 
-	return &node->values[node->before[slot / 64] + (unsigned)__builtin_popcountll(upto) - 1];
+	return &node->values[node->before[slot / 64] + (unsigned)__builtin_popcountll(below) - 1];
 }
 
 void prefix_node_unpack(const struct prefix_trie_node *node, struct prefix_draft *draft);
