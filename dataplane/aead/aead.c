@@ -4,9 +4,9 @@
  *
  * The choice is the main thread's, made before the workers exist; each struct aead keeps the
  * implementation that was chosen when it was created. Choosing without a name means: of those
- * that this CPU can run, the one that was fastest on a burst like a gateway's, because a feature
- * flag does not tell how wide the units behind it are. Kernels that spread packets over vector
- * lanes need several of them, so another implementation may take the bursts of a few.
+ * that this CPU can run, the one that was fastest on a burst like a gateway's. Kernels that spread
+ * packets over vector lanes need several of them, so another implementation may take the bursts of
+ * a few.
  */
 #include "dataplane/aead/aead.h"
 
@@ -16,9 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "dataplane/aead/aead_priv.h"
+#include "dataplane/trial/trial.h"
 
 struct choice {
 	const struct aead_ops *ops;
@@ -52,6 +52,7 @@ enum {
 	TABLE_SIZE = sizeof(table) / sizeof(table[0]),
 	TRIAL_PACKETS = 32,
 	TRIAL_LENGTH = 1420,
+	TRIAL_STRIDE = TRIAL_LENGTH + AEAD_TAG_SIZE,
 	TRIAL_ROUNDS = 24, /* the best one counts; about 2 ms for each implementation */
 	FEW_MAX = 4,
 };
@@ -90,90 +91,76 @@ static void open_burst(
 	}
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
+struct trial_state {
+	struct aead_packet packets[TRIAL_PACKETS];
+	void *states[TABLE_SIZE]; /* of implementations; NULL = cannot run */
+};
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+static bool may_run(unsigned candidate, void *arg)
+{
+	const struct trial_state *trial = arg;
+
+	return trial->states[candidate] != NULL;
 }
 
-/* Nanoseconds for the trial packets in bursts of n, the best of a few; UINT64_MAX if it cannot
- * run at all. */
-static uint64_t try_one(const struct aead_ops *ops, struct aead_packet *packets, unsigned n)
+static void run_trial(unsigned candidate, unsigned n, void *arg)
 {
-	uint64_t best = UINT64_MAX;
-	int error;
-	void *state = ops->create(&error);
+	struct trial_state *trial = arg;
 
-	if (!state)
-		return UINT64_MAX;
-	for (unsigned round = 0; round < TRIAL_ROUNDS; round++) {
-		uint64_t start = now_ns(), took;
-
-		for (unsigned i = 0; i < TRIAL_PACKETS; i += n)
-			seal_burst(ops, state, packets + i, n);
-		took = now_ns() - start;
-		if (took < best)
-			best = took;
-	}
-	ops->destroy(state);
-	return best;
-}
-
-/* The fastest one, for bursts of n. */
-static const struct aead_ops *find_fastest(struct aead_packet *packets, unsigned n)
-{
-	const struct aead_ops *fastest = &aead_sodium;
-	uint64_t best = UINT64_MAX;
-
-	for (unsigned i = 0; i < TABLE_SIZE; i++) {
-		uint64_t took;
-
-		if (table[i]->by_name_only || !table[i]->is_supported())
-			continue;
-		took = try_one(table[i], packets, n);
-		if (took < best) {
-			best = took;
-			fastest = table[i];
-		}
-	}
-	return fastest;
+	for (unsigned i = 0; i + n <= TRIAL_PACKETS; i += n)
+		seal_burst(table[candidate], trial->states[candidate], trial->packets + i, n);
 }
 
 /* Every third packet is short, as acknowledgements are. */
-static int choose_fastest(struct choice *out)
+static void fill_trial(struct trial_state *trial, uint8_t *data)
 {
 	static const uint8_t key[AEAD_KEY_SIZE] = {1};
-	struct aead_packet packets[TRIAL_PACKETS];
-	const size_t stride = TRIAL_LENGTH + AEAD_TAG_SIZE;
-	uint8_t *data = calloc(TRIAL_PACKETS, stride);
-	struct choice choice = {0};
+
+	for (unsigned i = 0; i < TRIAL_PACKETS; i++)
+		trial->packets[i] = (struct aead_packet){
+			.key = key,
+			.counter = i,
+			.src = data + i * TRIAL_STRIDE,
+			.dst = data + i * TRIAL_STRIDE,
+			.length = i % 3 == 0 ? 64 : TRIAL_LENGTH,
+		};
+}
+
+static int choose_fastest(struct choice *out)
+{
+	struct trial_state trial = {0};
+	uint8_t *data = calloc(TRIAL_PACKETS, TRIAL_STRIDE);
+	struct trial_choice choice;
+	int error;
 
 	if (!data)
 		return -ENOMEM;
-	for (unsigned i = 0; i < TRIAL_PACKETS; i++)
-		packets[i] = (struct aead_packet){
-			.key = key,
-			.counter = i,
-			.src = data + i * stride,
-			.dst = data + i * stride,
-			.length = i % 3 == 0 ? 64 : TRIAL_LENGTH,
-		};
-	choice.ops = find_fastest(packets, TRIAL_PACKETS);
-	choice.few_ops = find_fastest(packets, 1);
-	for (unsigned n = 1; choice.few_ops != choice.ops && n <= FEW_MAX; n *= 2) {
-		if (try_one(choice.few_ops, packets, n) > try_one(choice.ops, packets, n))
-			break;
-		choice.few = n;
+	fill_trial(&trial, data);
+	for (unsigned i = 0; i < TABLE_SIZE; i++) {
+		if (!table[i]->by_name_only && table[i]->is_supported())
+			trial.states[i] = table[i]->create(&error);
+	}
+	choice = trial_choose(&(struct trial){
+		.candidates = TABLE_SIZE,
+		.jobs = TRIAL_PACKETS,
+		.few_max = FEW_MAX,
+		.rounds = TRIAL_ROUNDS,
+		.may_run = may_run,
+		.run = run_trial,
+		.arg = &trial,
+	});
+	for (unsigned i = 0; i < TABLE_SIZE; i++) {
+		if (trial.states[i])
+			table[i]->destroy(trial.states[i]);
 	}
 	free(data);
-	if (choice.few > 0)
-		snprintf(choice.description, sizeof(choice.description), "%s, up to %u packets %s",
-			choice.ops->name, choice.few, choice.few_ops->name);
-	else
-		snprintf(choice.description, sizeof(choice.description), "%s", choice.ops->name);
-	*out = choice;
+	*out = (struct choice){
+		.ops = table[choice.best],
+		.few_ops = table[choice.few_best],
+		.few = choice.few,
+	};
+	trial_describe(&choice, out->ops->name, out->few_ops->name, "packets", out->description,
+		sizeof(out->description));
 	return 0;
 }
 

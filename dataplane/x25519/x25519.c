@@ -3,8 +3,8 @@
  * The table of implementations of X25519 and the choice among them.
  *
  * Choosing without a name means: of those that this CPU can run, the one that was fastest on a full
- * burst, because a feature flag does not tell how wide the units behind it are. A kernel needs
- * several jobs to fill its lanes, so another implementation may take the bursts of a few.
+ * burst. A kernel needs several jobs to fill its lanes, so another implementation may take the
+ * bursts of a few.
  */
 #include "dataplane/x25519/x25519.h"
 
@@ -13,8 +13,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "dataplane/trial/trial.h"
 #include "dataplane/x25519/x25519_priv.h"
 
 struct choice {
@@ -41,77 +41,53 @@ enum {
 
 static struct choice selected = {.ops = &x25519_sodium, .description = "sodium"};
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
+struct trial_state {
+	struct key scalars[TRIAL_JOBS], products[TRIAL_JOBS];
+	struct x25519_job jobs[TRIAL_JOBS];
+};
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+static bool may_run(unsigned candidate, void *arg)
+{
+	return table[candidate]->is_supported();
 }
 
-/* Nanoseconds for a burst of n, the best of a few. */
-static uint64_t try_one(const struct x25519_ops *ops, struct x25519_job *jobs, unsigned n)
+static void run_trial(unsigned candidate, unsigned n, void *arg)
 {
-	uint64_t best = UINT64_MAX;
+	struct trial_state *state = arg;
 
-	for (unsigned round = 0; round < TRIAL_ROUNDS; round++) {
-		uint64_t start = now_ns(), took;
-
-		ops->burst(jobs, n);
-		took = now_ns() - start;
-		if (took < best)
-			best = took;
-	}
-	return best;
-}
-
-/* The fastest one, for bursts of n. */
-static const struct x25519_ops *find_fastest(struct x25519_job *jobs, unsigned n)
-{
-	const struct x25519_ops *fastest = &x25519_sodium;
-	uint64_t best = UINT64_MAX;
-
-	for (unsigned i = 0; i < TABLE_SIZE; i++) {
-		uint64_t took;
-
-		if (!table[i]->is_supported())
-			continue;
-		took = try_one(table[i], jobs, n);
-		if (took < best) {
-			best = took;
-			fastest = table[i];
-		}
-	}
-	return fastest;
+	for (unsigned i = 0; i + n <= TRIAL_JOBS; i += n)
+		table[candidate]->burst(state->jobs + i, n);
 }
 
 /* The keys are nobody's: any numbers take the same time. */
-static void choose_fastest(struct choice *choice)
+static void choose_fastest(struct choice *out)
 {
-	struct key scalars[TRIAL_JOBS], products[TRIAL_JOBS];
-	struct x25519_job jobs[TRIAL_JOBS];
+	struct trial_state state;
 	const struct key point = {{9}};
+	struct trial_choice choice;
 
 	for (unsigned i = 0; i < TRIAL_JOBS; i++) {
-		memset(&scalars[i], (int)i + 1, sizeof(scalars[i]));
-		jobs[i] = (struct x25519_job){
-			.scalar = &scalars[i], .point = &point, .product = &products[i]};
+		memset(&state.scalars[i], (int)i + 1, sizeof(state.scalars[i]));
+		state.jobs[i] = (struct x25519_job){.scalar = &state.scalars[i],
+			.point = &point,
+			.product = &state.products[i]};
 	}
-	*choice = (struct choice){
-		.ops = find_fastest(jobs, TRIAL_JOBS),
-		.few_ops = find_fastest(jobs, 1),
+	choice = trial_choose(&(struct trial){
+		.candidates = TABLE_SIZE,
+		.jobs = TRIAL_JOBS,
+		.few_max = FEW_MAX,
+		.rounds = TRIAL_ROUNDS,
+		.may_run = may_run,
+		.run = run_trial,
+		.arg = &state,
+	});
+	*out = (struct choice){
+		.ops = table[choice.best],
+		.few_ops = table[choice.few_best],
+		.few = choice.few,
 	};
-	for (unsigned n = 1; choice->few_ops != choice->ops && n <= FEW_MAX; n++) {
-		if (try_one(choice->few_ops, jobs, n) > try_one(choice->ops, jobs, n))
-			break;
-		choice->few = n;
-	}
-	if (choice->few > 0)
-		snprintf(choice->description, sizeof(choice->description), "%s, up to %u job%s %s",
-			choice->ops->name, choice->few, choice->few == 1 ? "" : "s",
-			choice->few_ops->name);
-	else
-		snprintf(choice->description, sizeof(choice->description), "%s", choice->ops->name);
+	trial_describe(&choice, out->ops->name, out->few_ops->name, "jobs", out->description,
+		sizeof(out->description));
 }
 
 int x25519_select(const char *name)
