@@ -121,7 +121,8 @@ def test_many_peers_rekey_under_traffic(bare, workers, lend):
 def test_lending_begins_by_itself(bare):
     """Where workers have CPUs of their own, one that has too much to do lends to one that has not;
     each packet of the one tunnel that others speak through comes once and in order."""
-    load = Load(bare, 2, 2, options=["--lcores", "0@0,1@0,2@1", "--idle", "adaptive"])
+    load = Load(bare, 1 + FLOOD_CLIENTS, 2,
+                options=["--lcores", "0@0,1@0,2@1", "--idle", "adaptive"])
     result = load.run("flood", str(FLOOD_SECONDS), 60)
     none_lost(load, result)
     assert result["sent"] > 1000, result

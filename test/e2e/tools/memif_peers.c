@@ -42,7 +42,7 @@ enum {
 	FLOOD_MESSAGES = 4096,
 	FLOOD_HOSTS = 240, /* addresses it comes from, from 10.1.0.3 on */
 	FLOOD_CLIENTS = 8, /* who want to get in meanwhile */
-	FLOOD_MAX_S = 60,  /* for all of them */
+	FLOOD_MAX_S = 30,  /* for all of them */
 	HANDSHAKES = 32,   /* under way at once */
 	STREAM_MIN = 4,    /* datagrams before a rekey, and as many after it */
 	NEIGHBOURS = 64,   /* peers around these that have a stream, too */
