@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the NAT owes to fragments and errors, seen from real clients behind the exit node.
 
-On af_xdp ports; fragments before af_packet ports are in test_mtu.py."""
+With one and three workers, on af_xdp ports of one queue and on af_packet ports of two."""
 import copy
 import json
 import re
@@ -9,7 +9,7 @@ import sys
 
 import config as configs
 import pytest
-from conftest import WORKERS, log_folder, needs_programs
+from conftest import log_folder, needs_programs
 from lablib import topology
 from lablib.netns import wait_until
 from scapy.layers.inet import IP, UDP
@@ -17,6 +17,10 @@ from scapy.layers.l2 import Ether
 from world import ECHO_PORT, World
 
 FAMILIES = ("v4", "v6")
+
+
+WORKERS_AND_QUEUES = [pytest.param((workers, queues), id=f"{workers}-workers-{queues}-queues")
+                      for workers in (1, 3) for queues in (1, 2)]
 
 
 def xdp_exit_node(clients, workers=1):
@@ -27,11 +31,18 @@ def xdp_exit_node(clients, workers=1):
     return config
 
 
-@pytest.fixture(scope="module", params=WORKERS)
+def packet_exit_node(clients, workers=1):
+    config = configs.exit_node(clients, workers)
+    config["ports"] = configs.ports(2)  # for one worker, too: it reads both queues
+    return config
+
+
+@pytest.fixture(scope="module", params=WORKERS_AND_QUEUES)
 def exit_world(request):
     needs_programs()
-    world = World(log_folder(request) / f"workers-{request.param}", xdp_exit_node,
-                  workers=request.param)
+    workers, queues = request.param
+    world = World(log_folder(request) / f"workers-{workers}-queues-{queues}",
+                  xdp_exit_node if queues == 1 else packet_exit_node, workers=workers)
     request.node.worlds = getattr(request.node, "worlds", []) + [world]
     try:
         yield world.up().connect()
