@@ -11,7 +11,7 @@ import config as configs
 import pytest
 import test_kernel_wireguard as kernel
 from conftest import log_folder, needs_programs
-from kernel_vm import image
+from guest import image
 from lablib import topology
 from lablib.netns import run, wait_until
 from test_wireguard import INITIATION, RESPONSE, of_kind
