@@ -178,6 +178,11 @@
 		"forward nothing. The route goes through the others; if there is none, it leads "  \
 		"nowhere. Take the peer out of the group, or leave `can_route` out if it does "    \
 		"forward.")                                                                        \
+	X(507, TUNNEL_TOO_WIDE, DIAG_WARNING, "a tunnel's MTU does not fit its port",              \
+		"WireGuard adds 60 bytes to a packet over IPv4 and 80 over IPv6. What a port "     \
+		"does "                                                                            \
+		"not take is dropped (port.too_big): connections begin and then hang. Lower the "  \
+		"tunnel's mtu, or raise that of the port if its network takes more.")              \
 	X(601, WGQUICK_LINE, DIAG_ERROR, "a line that is none of wg-quick's",                      \
 		"Sections are [Interface] and [Peer]; other lines are KEY = VALUE with the keys "  \
 		"that wg-quick(8) and wg(8) name.")                                                \

@@ -648,6 +648,7 @@ bool model_check(struct model *model, const struct model_reporter *reporter)
 	check_exit_nodes(&c);
 	check_pools(&c);
 	check_policies(&c);
+	model_check_mtus(model, reporter);
 	c.ok = model_check_nat(model, reporter) && c.ok;
 	if (c.ok) /* names that lead nowhere have no index */
 		model_expand_routers(model, reporter);

@@ -13,4 +13,6 @@ void model_expand_routers(struct model *model, const struct model_reporter *repo
 /* Parts of model_check(), forwards after names are resolved. True if there was no error. */
 bool model_check_forwards(const struct model *model, const struct model_reporter *reporter);
 bool model_check_maps(const struct model *model, const struct model_reporter *reporter);
+/* Warns only. */
+void model_check_mtus(const struct model *model, const struct model_reporter *reporter);
 bool model_check_nat(const struct model *model, const struct model_reporter *reporter);
