@@ -149,6 +149,33 @@ static void expired_is_dropped(void **state)
 	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
 }
 
+/* Whether opening a packet of the session, made so, asks for another one. */
+static bool opening_asks(bool initiator, uint64_t age_ms)
+{
+	struct keypair *keypair = current();
+	uint64_t birth = keypair->birth_ms;
+	bool asked, was_initiator = keypair->initiator;
+
+	keypair->initiator = initiator;
+	keypair->birth_ms = clock_ms() - age_ms;
+	atomic_store(&keypair->last_minute_asked_ms, 0);
+	gateway_peer()->activity.requests = 0;
+	arrive(gateway.sessions[0].counter++, false);
+	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
+	asked = gateway_peer()->activity.requests == TIMERS_LAST_MINUTE;
+	keypair->initiator = was_initiator;
+	keypair->birth_ms = birth;
+	return asked;
+}
+
+/* Who began it renews a session of 165 s that is only listened to. */
+static void last_minute_asks_for_another(void **state)
+{
+	assert_false(opening_asks(true, WG_REKEY_AFTER_TIME_MS + 1000));
+	assert_true(opening_asks(true, WG_LAST_MINUTE_MS + 1000));
+	assert_false(opening_asks(false, WG_LAST_MINUTE_MS + 1000));
+}
+
 /* The peer may speak only from what leads to it. */
 static void foreign_source_is_dropped(void **state)
 {
@@ -418,6 +445,7 @@ int main(void)
 		cmocka_unit_test(forged_does_not_move_the_window),
 		cmocka_unit_test(unknown_receiver_is_dropped),
 		cmocka_unit_test(expired_is_dropped),
+		cmocka_unit_test(last_minute_asks_for_another),
 		cmocka_unit_test(foreign_source_is_dropped),
 		cmocka_unit_test(prefix_that_moved_to_another_peer),
 		cmocka_unit_test(inbound_by_another_port),

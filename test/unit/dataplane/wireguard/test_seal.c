@@ -110,6 +110,7 @@ static void outer_header_says_what_it_should(void **state)
 		assert_int_equal(udp->src_port, RTE_BE16(RIG_LISTEN));
 		assert_int_equal(udp->dst_port, RTE_BE16(RIG_CLIENT_PORT));
 		assert_int_equal(rte_be_to_cpu_16(udp->dgram_len), 8 + 32 + 64);
+		assert_int_equal(udp->dgram_cksum, 0); /* legal over IPv4; the tag protects more */
 	}
 }
 
@@ -179,6 +180,36 @@ static void limits_of_a_keypair(void **state)
 	atomic_store(&keypair->send_counter, counter + 1);
 	assert_int_equal(sealed_of(1, &last), 1);
 	assert_int_equal(last, counter + 1);
+}
+
+/* Whether sealing a packet with the session, made so, asks for another one. */
+static bool sealing_asks(bool initiator, uint64_t age_ms, uint64_t counter)
+{
+	struct keypair *keypair = current();
+	uint64_t birth = keypair->birth_ms, before = atomic_load(&keypair->send_counter), last;
+	bool asked, was_initiator = keypair->initiator;
+
+	keypair->initiator = initiator;
+	keypair->birth_ms = clock_ms() - age_ms;
+	atomic_store(&keypair->send_counter, counter != 0 ? counter : before);
+	atomic_store(&keypair->rekey_asked_ms, 0);
+	gateway_peer()->activity.requests = 0;
+	assert_int_equal(sealed_of(1, &last), 1);
+	asked = gateway_peer()->activity.requests == TIMERS_REKEY;
+	keypair->initiator = was_initiator;
+	keypair->birth_ms = birth;
+	atomic_store(&keypair->send_counter, before + 1);
+	return asked;
+}
+
+/* Who began the session does after 120 s, and anybody after 2^60 packets. */
+static void worn_keypair_asks_for_another(void **state)
+{
+	assert_false(sealing_asks(true, 60 * 1000, 0));
+	assert_true(sealing_asks(true, WG_REKEY_AFTER_TIME_MS + 1000, 0));
+	assert_false(sealing_asks(false, WG_REKEY_AFTER_TIME_MS + 1000, 0));
+	assert_false(sealing_asks(false, 0, WG_REKEY_AFTER_MESSAGES));
+	assert_true(sealing_asks(false, 0, WG_REKEY_AFTER_MESSAGES + 1));
 }
 
 static struct noise_keys later_session(bool initiator)
@@ -260,6 +291,7 @@ int main(void)
 		cmocka_unit_test(outer_header_says_what_it_should),
 		cmocka_unit_test(without_room_it_is_dropped),
 		cmocka_unit_test(limits_of_a_keypair),
+		cmocka_unit_test(worn_keypair_asks_for_another),
 		cmocka_unit_test(confirmed_next_keypair_is_used_at_once),
 		cmocka_unit_test(better_route_takes_over),
 	};
