@@ -149,8 +149,9 @@ static void expired_is_dropped(void **state)
 	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
 }
 
-/* Whether opening a packet of the session, made so, asks for another one. */
-static bool opening_asks(bool initiator, uint64_t age_ms)
+/* Whether opening a packet of the session, made so, asks for another one; it was asked for as long
+ * ago (0 = never). */
+static bool opening_asks(bool initiator, uint64_t age_ms, uint64_t asked_ms)
 {
 	struct keypair *keypair = current();
 	uint64_t birth = keypair->birth_ms;
@@ -158,7 +159,7 @@ static bool opening_asks(bool initiator, uint64_t age_ms)
 
 	keypair->initiator = initiator;
 	keypair->birth_ms = clock_ms() - age_ms;
-	atomic_store(&keypair->last_minute_asked_ms, 0);
+	atomic_store(&keypair->last_minute_asked_ms, asked_ms != 0 ? clock_ms() - asked_ms : 0);
 	gateway_peer()->activity.requests = 0;
 	arrive(gateway.sessions[0].counter++, false);
 	assert_int_equal(gateway_forwarded(NULL, NULL), 1);
@@ -171,9 +172,13 @@ static bool opening_asks(bool initiator, uint64_t age_ms)
 /* Who began it renews a session of 165 s that is only listened to. */
 static void last_minute_asks_for_another(void **state)
 {
-	assert_false(opening_asks(true, WG_REKEY_AFTER_TIME_MS + 1000));
-	assert_true(opening_asks(true, WG_LAST_MINUTE_MS + 1000));
-	assert_false(opening_asks(false, WG_LAST_MINUTE_MS + 1000));
+	const uint64_t late_ms = WG_LAST_MINUTE_MS + 1000;
+
+	assert_false(opening_asks(true, WG_REKEY_AFTER_TIME_MS + 1000, 0));
+	assert_true(opening_asks(true, late_ms, 0));
+	assert_false(opening_asks(true, late_ms, 1));
+	assert_true(opening_asks(true, late_ms, 2000));
+	assert_false(opening_asks(false, late_ms, 0));
 }
 
 /* The peer may speak only from what leads to it. */

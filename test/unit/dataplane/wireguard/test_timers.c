@@ -439,6 +439,16 @@ static void constants_are_the_protocols(void **state)
 	assert_int_equal(WG_REKEY_RETRIES, 18);
 	assert_true(WG_REKEY_AFTER_MESSAGES == UINT64_C(1152921504606846976));
 	assert_true(WG_REJECT_AFTER_MESSAGES == UINT64_C(18446744073709543423));
+	assert_int_equal(WG_COOKIE_SECRET_MAX_AGE_MS, 120000);
+	assert_int_equal(WG_COOKIE_SECRET_LATENCY_MS, 5000);
+	assert_int_equal(WG_INITIATION_GAP_MS, 20);
+	assert_int_equal(WG_FLOOD_PER_SECOND, 20);
+	assert_int_equal(WG_FLOOD_BURST, 5);
+	assert_int_equal(WG_PADDING, 16);
+	assert_int_equal(WG_STAGED_MAX, 128);
+	assert_int_equal(WG_HANDSHAKES_QUEUED_MAX, 4096);
+	assert_int_equal(WG_PEERS_MAX, 1048576);
+	assert_int_equal(WG_HANDSHAKE_DSCP, 0x88);
 }
 
 int main(void)
