@@ -17,8 +17,12 @@
 #include <rte_pci.h>
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "dataplane/main/idle.h"
@@ -163,6 +167,41 @@ static void decide_queues(
 	port->tx_queues = (uint16_t)tx;
 }
 
+/* The driver of packet sockets says that it takes 1,518 bytes, whatever its frames are; those are
+ * made for the port's MTU by device_complete(). */
+static bool takes_more_than_it_says(const struct port *port, const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_af_packet") == 0 &&
+	       port->mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN > (int)info->max_rx_pktlen;
+}
+
+/* What the driver would do if it were let. */
+static int set_interface_mtu(unsigned index, uint16_t mtu)
+{
+	struct ifreq request = {.ifr_mtu = mtu};
+	int fd, rc = 0;
+
+	if (if_indextoname(index, request.ifr_name) == NULL)
+		return -errno;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, SIOCSIFMTU, &request) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static int set_mtu(const struct port *port, const struct rte_eth_dev_info *info)
+{
+	int rc;
+
+	if (takes_more_than_it_says(port, info))
+		return set_interface_mtu(info->if_index, port->mtu);
+	rc = rte_eth_dev_set_mtu(port->dpdk, port->mtu);
+	return rc == -ENOTSUP ? 0 : rc;
+}
+
 static int configure(struct port *port, const struct rte_eth_dev_info *info)
 {
 	const uint64_t checksums = RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
@@ -178,7 +217,8 @@ static int configure(struct port *port, const struct rte_eth_dev_info *info)
 			(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP) &
 			info->flow_type_rss_offloads;
 	}
-	if (info->max_mtu >= port->mtu && info->min_mtu <= port->mtu)
+	if (info->max_mtu >= port->mtu && info->min_mtu <= port->mtu &&
+		!takes_more_than_it_says(port, info))
 		conf.rxmode.mtu = port->mtu;
 	conf.intr_conf.rxq = dp_config()->idle == DP_IDLE_ADAPTIVE;
 	rc = rte_eth_dev_configure(port->dpdk, port->rx_queues, port->tx_queues, &conf);
@@ -252,8 +292,8 @@ static int start(struct port *port, const struct rte_eth_dev_info *info)
 		rc = set_up_queues(port);
 	if (rc != 0)
 		return rc;
-	rc = rte_eth_dev_set_mtu(port->dpdk, port->mtu);
-	if (rc != 0 && rc != -ENOTSUP)
+	rc = set_mtu(port, info);
+	if (rc != 0)
 		return rc;
 	rc = rte_eth_dev_start(port->dpdk);
 	if (rc != 0)

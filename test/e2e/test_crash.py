@@ -87,11 +87,16 @@ def test_the_data_plane_is_killed(world):
                                      configs.overlay(1, f))
                    for f in ("v4", "v6")]
     time.sleep(1.5)  # marks are written once a second
-    old = world.gateway.dataplane.kill()
-    began = time.monotonic()
-    world.gateway.dataplane.restarted(old)
-    world.gateway.wait_ready()
-    wait_until(lambda: world.clients["client1"].pings(host, 1, 0.2), 30, "forwarding")
+    with world.capture("router", "uplink", f"udp src port {PORT}") as asked:
+        old = world.gateway.dataplane.kill()
+        began = time.monotonic()
+        world.gateway.dataplane.restarted(old)
+        world.gateway.wait_ready()
+        wait_until(lambda: world.clients["client1"].pings(host, 1, 0.2), 30, "forwarding")
+        wait_until(lambda: len(of_kind(asked.packets(), INITIATION)) >= PEERS, 10,
+                   "an initiation to each")
+    initiations = [float(p.time) for p in of_kind(asked.packets(), INITIATION)]
+    assert sum(t < initiations[0] + 4 for t in initiations) == PEERS, initiations
     print(f"forwarding again {time.monotonic() - began:.1f} s after kill -9 of the data plane")
     results = [world.result(c) for c in connections]
     assert [r["end"] for r in results] == ["reset"] * 2, results

@@ -15,6 +15,7 @@ from scapy.layers.l2 import Ether
 from world import ECHO_PORT, World
 
 MTUS = {"client1": 1380, "client2": 1300}
+WIDE, WIDE_TUNNEL = 9000, 8920
 FAMILIES = ("v4", "v6")
 
 
@@ -171,3 +172,65 @@ def test_fragments_come_in_as_they_are(world, family):
                         host).stdout
     assert "20 received" in output, output
     assert world.drops("packet.cut") == cut
+
+
+def wide_config(clients, workers):
+    """Its other name and its chosen cipher are beside the point; no other test has one."""
+    config = configs.exit_node(clients, workers)
+    for port in config["ports"].values():
+        port["mtu"] = WIDE
+    config["wireguard"].update(mtu=WIDE_TUNNEL, interface="wide0")
+    return config
+
+
+@pytest.fixture(scope="module")
+def wide_world(request):
+    """Frames of 9,000 bytes all the way, and a tunnel that fills them."""
+    needs_programs()
+    world = World(log_folder(request) / "wide", wide_config, clients=1,
+                  options=["--mtu-max", WIDE, "--aead", "sodium"])
+    request.node.worlds = getattr(request.node, "worlds", []) + [world]
+    links = {"client1": ["eth0"], "router": ["c1", "home", "uplink"], "gateway": topology.PORTS,
+             "internet": ["eth0"], "lan-host": ["eth0"]}
+    try:
+        world.up(start=False)
+        for node, names in links.items():
+            world.lab.ip_batch(node, *(f"link set {name} mtu {WIDE}" for name in names))
+        world.gateway.start()
+        yield world
+    finally:
+        world.down()
+
+
+@pytest.mark.parametrize("outer", FAMILIES)
+def test_frames_of_9000_bytes(wide_world, outer):
+    """The kernel's self-test, group 6: packets that fill a tunnel in frames that are larger than
+    Ethernet's, over both families, both ways."""
+    world, client = wide_world, wide_world.clients["client1"]
+    where = f"[{topology.WAN['v6']}]" if outer == "v6" else topology.WAN["v4"]
+    text = world.gateway.cli("peer", "export", "client1", "--private-key-file", client.key_file,
+                             "--endpoint", f"{where}:{topology.LISTEN_PORT}").stdout
+    assert f"\nMTU = {WIDE_TUNNEL}\n" in text
+    client.up(text)
+    try:
+        for family, host in topology.INTERNET.items():
+            size = WIDE_TUNNEL - (48 if family == "v6" else 28)
+            with world.capture("router", "uplink", f"udp port {topology.LISTEN_PORT}") as capture:
+                answer = client.run("ping", "-n", "-M", "do", "-c", "3", "-i", "0.2", "-W", "5",
+                                    "-s", size, host).stdout
+                assert "3 received" in answer, answer
+                wait_until(lambda c=capture: len(c.packets()) >= 6, 5, "both ways")
+            full = WIDE_TUNNEL + (80 if outer == "v6" else 60)
+            assert [len(p.payload) for p in capture.packets()].count(full) == 6
+            where = f"[{host}]" if family == "v6" else host
+            script = f"curl -sS -m 60 http://{where}/bytes/{4 << 20} | sha256sum"
+            inside = client.run("bash", "-o", "pipefail", "-c", script, timeout=70).stdout
+            beside = world.lab.run("internet", "bash", "-o", "pipefail", "-c", script).stdout
+            assert inside == beside
+    finally:
+        client.down()
+
+
+def test_what_was_chosen_is_shown(wide_world):
+    assert wide_world.gateway.json("status")["dataplane"]["aead"] == "sodium"
+    assert wide_world.gateway.wg("show", "interfaces").stdout.split() == ["wide0"]

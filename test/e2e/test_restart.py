@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """sallyportd comes and goes; nothing is lost, nothing comes twice."""
 import copy
+import os
+import signal
 import time
 
 import pytest
 from conftest import WORKERS
 from lablib import topology
-from lablib.netns import run
+from lablib.netns import run, wait_until
 
 RATE = 2000  # packets per second
 SECONDS = 8
@@ -95,3 +97,19 @@ def test_the_data_plane_comes_back_by_itself(world):
     print(f"forwarding again {took:.1f} s after kill -9 of the data plane")
     assert took < 5
     assert client.seen_address(topology.INTERNET["v4"]) == address
+
+
+def test_nothing_is_forwarded_before_the_first_commit(world):
+    """A data plane that nobody has told anything: its ports are not even there."""
+    client, host = world.clients["client1"], topology.INTERNET["v4"]
+    control = world.gateway.control.pid()
+    os.kill(control, signal.SIGSTOP)
+    try:
+        world.gateway.dataplane.restarted(world.gateway.dataplane.kill())
+        with world.capture("router", "uplink", "src host " + topology.WAN["v4"]) as capture:
+            assert not client.pings(host, 10, 1)
+        assert not capture.packets()
+    finally:
+        os.kill(control, signal.SIGCONT)
+    world.gateway.wait_ready()
+    wait_until(lambda: client.pings(host, 1, 0.5), 30, "forwarding")
