@@ -148,7 +148,10 @@ static void write_forwards(FILE *f)
 
 static void write_from(FILE *f)
 {
-	switch (configs_draw(5)) {
+	static const char *const prefixes[] = {"100.64.0.8/29", "100.64.0.11/32", "10.30.0.0/16",
+		"8.8.8.8/32", "'fd64::/64'", "10.20.0.0/28", "192.0.2.0/24"};
+
+	switch (configs_draw(7)) {
 	case 0:
 		fprintf(f, "any");
 		break;
@@ -157,6 +160,13 @@ static void write_from(FILE *f)
 		break;
 	case 2:
 		fprintf(f, "{peers: [p%u]}", configs_draw(PEERS));
+		break;
+	case 3:
+		fprintf(f, "{prefixes: [%s]}", prefixes[configs_draw(COUNT(prefixes))]);
+		break;
+	case 4:
+		fprintf(f, one_in(2) ? "{port: lan" : "{groups: [g0, g1]");
+		fprintf(f, ", prefixes: [%s]}", prefixes[configs_draw(COUNT(prefixes))]);
 		break;
 	default:
 		fprintf(f, "{groups: [");

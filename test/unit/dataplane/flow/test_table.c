@@ -9,9 +9,9 @@
 #include <cmocka.h>
 
 #include <rte_common.h>
-#include <rte_hash_crc.h>
 
 #include "dataplane/flow/flow_priv.h"
+#include "test/unit/dataplane/flow/collide.h"
 
 enum { CAPACITY = 512, OPERATIONS = 200000, TUPLES = 3000 };
 
@@ -147,76 +147,14 @@ static void table_holds_its_capacity(void **state)
 	flow_table_destroy(&table);
 }
 
-/*
- * 100,000 keys of one peer, with destinations and ports of its choice, that have one and the same
- * CRC32C, as it is commonly used for such tables. The CRC is linear: which bits of the 96 may
- * change together without changing it is found by elimination.
- */
-enum { ATTACK = 100000, FREE_BITS = 96, KERNEL = FREE_BITS - 32 };
+/* 100,000 keys of one peer that have one and the same CRC32C. */
+enum { ATTACK = 100000 };
 
-static const uint8_t first_of_attack[40] = {
-	[0] = 100, [1] = 64, [3] = 7, [16] = 203, [18] = 113, [36] = 17, [37] = ADDR_V4};
-
-/* Bits 0-63 lie in the destination (an IPv6 host's half of it), the others in the two ports. */
-static void flip_bit(uint8_t *bytes, unsigned bit)
+static void attack_key(const struct flow_table *table, struct flow_key *key, unsigned n)
 {
-	unsigned byte = bit < 64 ? 24 + bit / 8 : 32 + (bit - 64) / 8;
+	uint8_t bytes[COLLIDE_BYTES];
 
-	bytes[byte] ^= (uint8_t)(1u << bit % 8);
-}
-
-static uint32_t crc_of(const uint8_t *bytes)
-{
-	return rte_hash_crc(bytes, 40, 0);
-}
-
-/* Each row: bits whose sum of changes to the CRC is nothing. */
-static void find_kernel(unsigned __int128 kernel[KERNEL])
-{
-	unsigned __int128 pivot_bits[32] = {0};
-	uint32_t pivot[32] = {0}, none = crc_of(first_of_attack);
-	unsigned n = 0;
-
-	for (unsigned bit = 0; bit < FREE_BITS; bit++) {
-		unsigned __int128 bits = (unsigned __int128)1 << bit;
-		uint8_t bytes[40];
-		uint32_t change;
-
-		memcpy(bytes, first_of_attack, sizeof(bytes));
-		flip_bit(bytes, bit);
-		change = crc_of(bytes) ^ none;
-		for (int top = 31; top >= 0 && change != 0; top--) {
-			if ((change >> top & 1) == 0)
-				continue;
-			if (pivot[top] == 0) {
-				pivot[top] = change;
-				pivot_bits[top] = bits;
-				break;
-			}
-			change ^= pivot[top];
-			bits ^= pivot_bits[top];
-		}
-		if (change == 0) {
-			assert_true(n < KERNEL);
-			kernel[n++] = bits;
-		}
-	}
-	assert_int_equal(n, KERNEL);
-}
-
-static void attack_key(const struct flow_table *table, struct flow_key *key,
-	const unsigned __int128 *kernel, unsigned n)
-{
-	unsigned __int128 bits = 0;
-	uint8_t bytes[40];
-
-	for (unsigned i = 0; i < 32; i++)
-		bits ^= (n >> i & 1) != 0 ? kernel[i] : 0;
-	memcpy(bytes, first_of_attack, sizeof(bytes));
-	for (unsigned bit = 0; bit < FREE_BITS; bit++) {
-		if ((bits >> bit & 1) != 0)
-			flip_bit(bytes, bit);
-	}
+	collide_tuple(bytes, n);
 	memset(key, 0, sizeof(*key));
 	memcpy(key, bytes, sizeof(bytes));
 	key->hash = flow_hash(table, key);
@@ -250,20 +188,23 @@ static struct spread look_at(const struct flow_table *table)
 	return spread;
 }
 
-static struct spread fill_with(const struct hash_key *hash_key, const unsigned __int128 *kernel)
+static struct spread fill_with(const struct hash_key *hash_key, bool colliding)
 {
 	struct flow_table table;
 	struct spread spread;
+	uint8_t first[COLLIDE_BYTES];
+
+	collide_tuple(first, 0);
 
 	assert_int_equal(flow_table_create(&table, ATTACK, hash_key), 0);
 	for (unsigned n = 0; n < ATTACK; n++) {
 		struct flow *flow = flow_table_get(&table);
 
 		assert_non_null(flow);
-		if (kernel != NULL) {
-			attack_key(&table, &flow->dir[0].key, kernel, n);
-			assert_int_equal(crc_of((const uint8_t *)&flow->dir[0].key),
-				crc_of(first_of_attack));
+		if (colliding) {
+			attack_key(&table, &flow->dir[0].key, n);
+			assert_int_equal(collide_crc((const uint8_t *)&flow->dir[0].key),
+				collide_crc(first));
 		} else {
 			make_key(&table, &flow->dir[0].key, n);
 		}
@@ -279,15 +220,13 @@ static struct spread fill_with(const struct hash_key *hash_key, const unsigned _
 /* All of them fit, and they lie as widely spread as any others. */
 static void crc_collisions_are_harmless(void **state)
 {
-	static unsigned __int128 kernel[KERNEL];
 	struct spread attack, others;
 	struct hash_key random;
 
-	find_kernel(kernel);
-	others = fill_with(&key_of_test, NULL);
+	others = fill_with(&key_of_test, false);
 	for (unsigned i = 0; i < 3; i++) {
 		hash_key_random(&random);
-		attack = fill_with(i == 0 ? &key_of_test : &random, kernel);
+		attack = fill_with(i == 0 ? &key_of_test : &random, true);
 		print_message("spilled %u (others %u), fullest %u (%u), alike %u (%u)\n",
 			attack.spilled, others.spilled, attack.fullest, others.fullest,
 			attack.alike, others.alike);

@@ -612,27 +612,47 @@ static void i10b_no_source_routes_quoted(void **state)
 /* I5: an error from inside leaves with the egress address, and quotes what came from outside. */
 static void i5_error_from_inside(void **state)
 {
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, REMOTE, 80), seen;
-	struct out out = run(&packet);
-	struct packet_spec back = answer_to(&out);
-	struct rte_mbuf *got = fake_packet(&back), *error;
-	char src[46], dst[46];
+	static const struct {
+		uint8_t proto;
+		const char *remote, *inside, *outside;
+		uint8_t type, code, header;
+	} rows[] = {
+		{IPPROTO_UDP, REMOTE, "100.64.0.1", V4, 3, 3, 20},
+		{IPPROTO_TCP, REMOTE, "100.64.0.1", V4, 3, 3, 20},
+		{IPPROTO_ICMP, REMOTE, "100.64.0.1", V4, 11, 1, 20},
+		{IPPROTO_UDP, "2001:db8:9::9", "fd00::1", V6, 1, 4, 40},
+		{IPPROTO_TCP, "2001:db8:9::9", "fd00::1", V6, 1, 4, 40},
+		{IPPROTO_ICMPV6, "2001:db8:9::9", "fd00::1", V6, 3, 1, 40},
+	};
 
-	assert_int_equal(fake_forward(w, got), GRAPH_SEAL);
-	error = fake_error(1, "100.64.0.1", REMOTE, 3, 3, got);
-	assert_int_equal(fake_forward(w, error), GRAPH_SEND);
-	assert_true(fake_checksums_right(error));
-	fake_read(error, &seen, src, dst);
-	assert_string_equal(src, V4);
-	assert_string_equal(dst, REMOTE);
-	rte_pktmbuf_adj(error, 28);
-	packet_of(error)->proto = IPPROTO_UDP;
-	assert_true(fake_checksums_right(error));
-	fake_read(error, &seen, src, dst);
-	assert_string_equal(dst, V4);
-	assert_int_equal(seen.dport, out.seen.sport);
-	rte_pktmbuf_free(error);
-	rte_pktmbuf_free(got);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct packet_spec packet = from_peer(rows[i].proto, 4000, rows[i].remote, 80),
+				   seen;
+		struct out out = run(&packet);
+		struct packet_spec back = answer_to(&out);
+		struct rte_mbuf *got = fake_packet(&back), *error;
+		char src[46], dst[46];
+
+		assert_int_equal(fake_forward(w, got), GRAPH_SEAL);
+		error = fake_error(
+			1, rows[i].inside, rows[i].remote, rows[i].type, rows[i].code, got);
+		assert_int_equal(fake_forward(w, error), GRAPH_SEND);
+		assert_true(fake_checksums_right(error));
+		fake_read(error, &seen, src, dst);
+		assert_string_equal(src, rows[i].outside);
+		assert_string_equal(dst, rows[i].remote);
+		assert_int_equal(seen.icmp_type, rows[i].type);
+		assert_int_equal(
+			rte_pktmbuf_mtod(error, uint8_t *)[rows[i].header + 1], rows[i].code);
+		rte_pktmbuf_adj(error, rows[i].header + 8);
+		packet_of(error)->proto = rows[i].proto;
+		assert_true(fake_checksums_right(error));
+		fake_read(error, &seen, src, dst);
+		assert_string_equal(dst, rows[i].outside);
+		assert_int_equal(seen.dport, back.dport);
+		rte_pktmbuf_free(error);
+		rte_pktmbuf_free(got);
+	}
 }
 
 /* I3, I3a, I4, I5: bad checksums, and errors about nothing of ours. */
@@ -989,6 +1009,17 @@ static void i8_quota_is_told(void **state)
 	assert_int_equal(told(&four, "egress_refused"), 13);
 }
 
+/* What the policy refuses: 3/13, 1/1. */
+static void policy_is_told(void **state)
+{
+	struct packet_spec four = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
+	struct packet_spec six = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 3478);
+
+	fake_policy(4, 1, 1, NULL, 0, 0, API_DENY);
+	assert_int_equal(told(&four, "policy"), 13);
+	assert_int_equal(told(&six, "policy"), 1);
+}
+
 /* C11: there are no more ports, or no more room: 3/1, 1/3. */
 static void c11_exhaustion_is_told(void **state)
 {
@@ -1236,6 +1267,7 @@ int main(void)
 		cmocka_unit_test_setup(c11_exhaustion_evicts_nobody, setup),
 		cmocka_unit_test_setup(b5_pooling_stays_paired_at_the_end, setup),
 		cmocka_unit_test_setup(i8_quota_is_told, setup),
+		cmocka_unit_test_setup(policy_is_told, setup),
 		cmocka_unit_test_setup(c11_exhaustion_is_told, setup),
 		cmocka_unit_test_setup(ports_stay_in_the_share, setup),
 		cmocka_unit_test_setup(refused_without_an_address, setup),

@@ -385,6 +385,40 @@ static void b4_ports_are_shared(void **state)
 	assert_string_equal(let_out(IPPROTO_UDP, 1, 5000, REMOTE, 80).drop, "ports_exhausted");
 }
 
+/* 100,000 sockets of two peers have one address with its 64,512 ports; answers find who asked. */
+static void b4_more_sockets_than_an_address_has_ports(void **state)
+{
+	enum { FLOWS = 100000, EACH = FLOWS / 2, HOSTS = 40000 };
+	static const uint16_t ids[] = {1, 2};
+	static uint16_t port_of[FLOWS];
+	char dst[16];
+
+	w = fake_worker(FLOWS);
+	w->owner_max = UINT32_MAX;
+	fake_egress(1, V4, 1024, 65535);
+	fake_pool(1, ids, 2);
+	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_SHARED);
+	for (unsigned i = 0; i < FLOWS; i++) {
+		struct out out;
+
+		snprintf(dst, sizeof(dst), "203.0.%u.%u", i % HOSTS / 200, 1 + i % 200);
+		out = let_out(IPPROTO_UDP, 1 + i / EACH, (uint16_t)(1024 + i % EACH), dst, 80);
+		assert_int_equal(out.role, GRAPH_SEND);
+		assert_string_equal(out.src, V4);
+		port_of[i] = out.seen.sport;
+	}
+	assert_int_equal(w->table.live, FLOWS);
+	for (unsigned i = 0; i < FLOWS; i++) {
+		struct out in;
+
+		snprintf(dst, sizeof(dst), "203.0.%u.%u", i % HOSTS / 200, 1 + i % 200);
+		in = let_in(IPPROTO_UDP, dst, 80, port_of[i], 0);
+		assert_int_equal(in.role, GRAPH_SEAL);
+		assert_int_equal(in.peer, 1 + i / EACH);
+		assert_int_equal(in.seen.dport, 1024 + i % EACH);
+	}
+}
+
 /* Another port of the same address is no other destination (RFC 7857 section 13). */
 static void b4_addresses_have_to_differ(void **state)
 {
@@ -527,6 +561,7 @@ int main(void)
 		cmocka_unit_test_setup(c8_ports_rest, setup),
 		cmocka_unit_test_setup(c8_rest_is_configurable, setup),
 		cmocka_unit_test_setup(b4_ports_are_shared, setup),
+		cmocka_unit_test_setup(b4_more_sockets_than_an_address_has_ports, setup),
 		cmocka_unit_test_setup(b4_addresses_have_to_differ, setup),
 		cmocka_unit_test_setup(b4_one_destination_is_bounded, setup),
 		cmocka_unit_test_setup(b4_the_last_ports_are_found, setup),

@@ -85,6 +85,32 @@ static void rules_by_table(void **state)
 	}
 }
 
+/* A prefix of sources, of whatever set or of one; the other family is none of it. */
+static void sources_narrow_a_rule(void **state)
+{
+	struct api_policy_set rule = {
+		.header = {.type = API_POLICY_SET, .length = sizeof(rule)},
+		.rule = 1,
+		.verdict = API_ALLOW,
+		.port_last = UINT16_MAX,
+		.src = prefix_of("100.64.0.0/31"),
+	};
+	struct policy_query inside = query(3, "10.0.0.1", IPPROTO_TCP, 22), outside = inside;
+	struct policy_query six = query(3, "fd00::9", IPPROTO_TCP, 22);
+
+	outside.src.bytes[3] = 2;
+	assert_int_equal(fake_apply(&rule), 0);
+	assert_true(policy_judge(fake_copy, &inside).allow);
+	assert_false(policy_judge(fake_copy, &outside).allow);
+	assert_false(policy_judge(fake_copy, &six).allow);
+	rule.src_set = 3;
+	assert_int_equal(fake_apply(&rule), 0);
+	assert_true(policy_judge(fake_copy, &inside).allow);
+	assert_false(policy_judge(fake_copy, &outside).allow);
+	inside.set = 4;
+	assert_false(policy_judge(fake_copy, &inside).allow);
+}
+
 static void flags_narrow_a_rule(void **state)
 {
 	struct policy_query echo = query(1, "100.64.0.254", IPPROTO_ICMP, 0);
@@ -176,6 +202,12 @@ static void set_random_rule(uint32_t id)
 		rule->dst.bytes[1] = (uint8_t)(rand() % 4);
 		prefix_mask(&rule->dst);
 	}
+	if (rand() % 3 == 0) {
+		rule->src = prefix_of("100.64.0.0/24");
+		rule->src.length = (uint8_t)(24 + rand() % 9);
+		rule->src.bytes[3] = (uint8_t)(rand() % 4);
+		prefix_mask(&rule->src);
+	}
 	assert_int_equal(fake_apply(rule), 0);
 }
 
@@ -201,6 +233,7 @@ static bool applies(const struct api_policy_set *rule, const struct policy_query
 	return rule->header.type != 0 && (rule->src_set == 0 || rule->src_set == asked->set) &&
 	       rule->proto == asked->proto && asked->dport >= rule->port_first &&
 	       asked->dport <= rule->port_last &&
+	       (rule->src.family == ADDR_NONE || prefix_contains(&rule->src, &asked->src)) &&
 	       (rule->dst.family == ADDR_NONE || prefix_contains(&rule->dst, &asked->dst));
 }
 
@@ -218,6 +251,7 @@ static void random_rules_against_a_search(void **state)
 			change_a_rule();
 		asked.dst.bytes[0] = (uint8_t)(rand() % 4);
 		asked.dst.bytes[1] = (uint8_t)(rand() % 4);
+		asked.src.bytes[3] = (uint8_t)(rand() % 6);
 		for (uint32_t id = 1; id < RULES; id++) {
 			if (applies(&rules[id], &asked) &&
 				(best == 0 || rules[id].priority < rules[best].priority))
@@ -234,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nothing_matches_is_denied, setup),
 		cmocka_unit_test_setup(rules_by_table, setup),
+		cmocka_unit_test_setup(sources_narrow_a_rule, setup),
 		cmocka_unit_test_setup(flags_narrow_a_rule, setup),
 		cmocka_unit_test_setup(deleted_and_replaced, setup),
 		cmocka_unit_test_setup(bad_rules_are_refused, setup),
