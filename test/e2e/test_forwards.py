@@ -19,7 +19,8 @@ ECHO = 7008
 
 def forwarding(clients, workers=1):
     config = configs.exit_node(clients, workers)
-    config["ports"] = configs.ports(2)  # for one worker, too: it reads both queues
+    # One worker reads both queues; three share ports of one, the other way round than elsewhere.
+    config["ports"] = configs.ports(2 if workers == 1 else 1)
     forwards = config["forwards"] = {}
     for family in FAMILIES:
         web = {"address": OUTSIDE[family], "protocol": "tcp",

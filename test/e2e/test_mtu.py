@@ -44,7 +44,7 @@ def world(request):
 
 def told(world, name, family, source_port):
     """What MTU the internet host is told when it answers a datagram of this client with 1,400
-    bytes that must not be cut."""
+    bytes that must not be cut; by the gateway's address on that side."""
     v6, host = family == "v6", topology.INTERNET[family]
     with world.capture("internet", "eth0", f"udp dst port {ECHO_PORT}") as asked:
         world.agent(name, "udp", host, ECHO_PORT, source_port, 0)
@@ -57,12 +57,13 @@ def told(world, name, family, source_port):
     kind = ICMPv6PacketTooBig if v6 else ICMP
     with world.capture("internet", "eth0", "icmp6 or icmp") as errors:
         def error():
-            return next((p[kind] for p in errors.packets() if kind in p and p.payload.dst == host
+            return next((p for p in errors.packets() if kind in p and p.payload.dst == host
                          and (v6 or (p[ICMP].type, p[ICMP].code) == (3, 4))), None)
 
         world.send_raw("internet", "eth0", answer)
         wait_until(error, 5, "an error")
-    return error().mtu if v6 else error().nexthopmtu
+    assert error().payload.src == topology.GATEWAY["inet"][FAMILIES.index(family)].split("/")[0]
+    return error()[kind].mtu if v6 else error()[kind].nexthopmtu
 
 
 @pytest.mark.parametrize("family", FAMILIES)

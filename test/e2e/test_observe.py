@@ -370,6 +370,21 @@ def test_statistics_are_right_to_the_packet(world):
         raise
 
 
+def test_workers_are_read_once_a_second(world):
+    """However often somebody asks: between two readings all their figures stand still."""
+    def cycles():
+        return tuple(line for line in fetch(world, "/metrics")[2].splitlines()
+                     if line.startswith("sallyport_worker_cycles_total{"))
+
+    began, asked, readings = time.monotonic(), 0, set()
+    while time.monotonic() < began + 3 or asked < 20:
+        readings.add(cycles())
+        asked += 1
+    passed = time.monotonic() - began
+    assert all(len(reading) == 2 for reading in readings)
+    assert 2 <= len(readings) <= passed + 2, (len(readings), asked, passed)
+
+
 # -- time series --------------------------------------------------------------------------------
 
 

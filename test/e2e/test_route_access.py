@@ -46,13 +46,14 @@ def setting(config, word):
     return config
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=WORKERS)
 def router(request):
     from conftest import log_folder, needs_programs
     from world import World
     needs_programs()
-    world = World(log_folder(request) / request.node.name, behind_a_router)
-    request.node.worlds = [world]
+    world = World(log_folder(request) / request.node.name / f"workers-{request.param}",
+                  behind_a_router, workers=request.param)
+    request.node.worlds = getattr(request.node, "worlds", []) + [world]
     try:
         world.up().connect()
         world.lab.ip_batch("client2", f"addr add {SERVER}/32 dev lo", f"addr add {OTHER}/32 dev lo")
@@ -60,6 +61,7 @@ def router(request):
         for client in world.clients.values():
             client.wait_handshake()
         yield world
+        assert (world.handoffs() > 0) == (request.param > 1)
     finally:
         world.down()
 
