@@ -251,21 +251,34 @@ static void policy_and_rules_hold(void **state)
 	assert_string_equal(let_in(IPPROTO_UDP, "203.0.113.12", 80, port, 0).drop, "unsolicited");
 }
 
-/* U9 with an open mapping: no need to have sent there first, but policy has to agree. */
-static void u9_open_mappings_hairpin(void **state)
+/* U9, T8 with an open mapping: no need to have sent there first, but policy has to agree. The
+ * other end is known by its own outside port. */
+static void u9_t8_open_mappings_hairpin(void **state)
 {
-	uint16_t port;
-	struct out out;
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP};
+	uint16_t port[2];
 
 	fake_egress_flags(1, 0, 1, NULL, API_EGRESS_OPEN);
-	port = let_out(IPPROTO_UDP, 1, 4000, REMOTE, 80).seen.sport;
-	assert_int_equal(let_out(IPPROTO_UDP, 2, 4000, V4, port).role, GRAPH_DROP);
+	for (unsigned i = 0; i < 2; i++) {
+		port[i] = let_out(protos[i], 1, 4000, REMOTE, 80).seen.sport;
+		assert_int_equal(let_out(protos[i], 2, 4000, V4, port[i]).role, GRAPH_DROP);
+	}
 	fake_policy(6, 10, 1, "100.64.0.1/32", API_PROTO_ANY, 0, API_ALLOW);
-	out = let_out(IPPROTO_UDP, 2, 4000, V4, port);
-	assert_int_equal(out.role, GRAPH_SEAL);
-	assert_int_equal(out.peer, 1);
-	assert_string_equal(out.src, V4);
-	assert_int_equal(out.seen.dport, 4000);
+	for (unsigned i = 0; i < 2; i++) {
+		uint16_t own = let_out(protos[i], 2, 4000, REMOTE, 80).seen.sport;
+		struct out out = let_out(protos[i], 2, 4000, V4, port[i]);
+
+		assert_int_equal(out.role, GRAPH_SEAL);
+		assert_int_equal(out.peer, 1);
+		assert_string_equal(out.src, V4);
+		assert_int_equal(out.seen.sport, own);
+		assert_int_equal(out.seen.dport, 4000);
+		assert_true(out.right);
+		out = let_out(protos[i], 1, 4000, V4, own);
+		assert_int_equal(out.role, GRAPH_SEAL);
+		assert_int_equal(out.peer, 2);
+		assert_int_equal(out.seen.sport, port[i]);
+	}
 }
 
 /* C8: two minutes before the port of an open mapping is another's; TCP's at once. */
@@ -557,7 +570,7 @@ int main(void)
 		cmocka_unit_test_setup(b6_b7_protocols_are_apart, setup),
 		cmocka_unit_test_setup(b8_refused_packets_refresh_nothing, setup),
 		cmocka_unit_test_setup(policy_and_rules_hold, setup),
-		cmocka_unit_test_setup(u9_open_mappings_hairpin, setup),
+		cmocka_unit_test_setup(u9_t8_open_mappings_hairpin, setup),
 		cmocka_unit_test_setup(c8_ports_rest, setup),
 		cmocka_unit_test_setup(c8_rest_is_configurable, setup),
 		cmocka_unit_test_setup(b4_ports_are_shared, setup),
