@@ -503,25 +503,32 @@ static void i4_i6_error_from_outside(void **state)
 
 static void i4_error_from_outside_v6(void **state)
 {
-	struct packet_spec packet = from_peer(IPPROTO_UDP, 4000, "2001:db8:9::9", 80);
-	struct rte_mbuf *sent = fake_packet(&packet), *error;
-	char src[46], dst[46];
-	struct packet_spec seen;
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMPV6};
 
-	assert_int_equal(fake_forward(w, sent), GRAPH_SEND);
-	error = fake_error(WAN, "2001:db8:77::1", V6, 2, 0, sent);
-	assert_int_equal(fake_forward(w, error), GRAPH_SEAL);
-	assert_true(fake_checksums_right(error));
-	fake_read(error, &seen, src, dst);
-	assert_string_equal(dst, "fd00::1");
-	rte_pktmbuf_adj(error, 48);
-	packet_of(error)->proto = IPPROTO_UDP;
-	assert_true(fake_checksums_right(error));
-	fake_read(error, &seen, src, dst);
-	assert_string_equal(src, "fd00::1");
-	assert_int_equal(seen.sport, 4000);
-	rte_pktmbuf_free(error);
-	rte_pktmbuf_free(sent);
+	for (unsigned i = 0; i < 3; i++) {
+		struct packet_spec packet = from_peer(protos[i], 4000, "2001:db8:9::9", 80);
+		struct rte_mbuf *sent = fake_packet(&packet), *error;
+		char src[46], dst[46];
+		struct packet_spec seen;
+
+		assert_int_equal(fake_forward(w, sent), GRAPH_SEND);
+		error = fake_error(WAN, "2001:db8:77::1", V6, 2, 0, sent);
+		assert_int_equal(fake_forward(w, error), GRAPH_SEAL);
+		assert_true(fake_checksums_right(error));
+		fake_read(error, &seen, src, dst);
+		assert_string_equal(src, "2001:db8:77::1");
+		assert_string_equal(dst, "fd00::1");
+		assert_int_equal(seen.icmp_type, 2);
+		rte_pktmbuf_adj(error, 48);
+		packet_of(error)->proto = protos[i];
+		assert_true(fake_checksums_right(error));
+		fake_read(error, &seen, src, dst);
+		assert_string_equal(src, "fd00::1");
+		assert_string_equal(dst, "2001:db8:9::9");
+		assert_int_equal(seen.sport, 4000);
+		rte_pktmbuf_free(error);
+		rte_pktmbuf_free(sent);
+	}
 }
 
 /* Rewrites the quotation of an error: an option between its header and layer 4, whose checksum is
