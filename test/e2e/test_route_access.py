@@ -79,7 +79,7 @@ def reaches(world, host):
 
 
 def test_icmp_only_policy_and_a_route_without_acl_groups(router):
-    config = behind_a_router(router.clients)
+    config = behind_a_router(router.clients, router.workers)
     router.apply(setting(config, "allow"))
     assert reaches(router, SERVER) == (True, True)  # the route is open, and marked so
     assert "OPEN" in router.gateway.cli("routes").stdout
@@ -91,7 +91,7 @@ def test_icmp_only_policy_and_a_route_without_acl_groups(router):
 
 
 def test_http_only_resource_beside_an_open_route(router):
-    config = with_http_only(behind_a_router(router.clients))
+    config = with_http_only(behind_a_router(router.clients, router.workers))
     for word, other in (("allow", (True, True)), ("deny", (False, False))):
         router.apply(setting(config, word))
         # the resource is the longer prefix, and says itself who may; the route does not widen it
