@@ -71,6 +71,12 @@ class Service:
         with open(self.folder / "supervise" / "control", "w") as pipe:
             pipe.write(letter)
 
+    def once(self):
+        """Not started again when it ends; known to runsv when this returns."""
+        self.control("o")
+        wait_until(lambda: "want down" in (self.folder / "supervise" / "stat").read_text(), 10,
+                   f"{self.name} to be run once")
+
     def stop(self):
         """Ends the program and keeps it down."""
         pid = self.pid()

@@ -3,6 +3,7 @@
 fetched and installed on a machine of their own, which has its own systemd, files and network. Each
 fix that doctor names is typed there as it stands, and must be one."""
 import json
+import shutil
 
 import pytest
 from conftest import ROOT, log_folder, needs_programs
@@ -13,6 +14,7 @@ from machine import Machine
 PACKAGES = ["ufw", "firewalld", "docker.io", "fail2ban"]
 SERVICES = ["ufw", "firewalld", "docker.socket", "docker", "containerd", "fail2ban"]
 FILE = "/etc/sallyport/sallyport.yaml"
+PROGRAM = "/usr/local/bin/sallyport"
 CONFIG = {
     "version": 1, "gateway": {"name": "gw"},
     "ports": {"uplink": {"device": "net_af_packet_uplink,iface=uplink",
@@ -64,13 +66,15 @@ class Firewalled(Machine):
         self.type(f"systemctl daemon-reload; systemctl disable {' '.join(SERVICES)}")
         self.path(FILE).parent.mkdir(exist_ok=True)
         self.path(FILE).write_text(json.dumps(CONFIG))
+        # The machine has a /tmp of its own, where the build may lie.
+        shutil.copy(programs() / "sallyport", self.path(PROGRAM))
 
     def type(self, line, check=True, timeout=60):
         return self.run("sh", "-c", line, check=check, timeout=timeout)
 
     def doctor(self, step):
         """What it says of the machine, for one step."""
-        answer = self.run(programs() / "sallyport", "doctor", "--config", FILE, "-j", check=False)
+        answer = self.run(PROGRAM, "doctor", "--config", FILE, "-j", check=False)
         return [(row["state"], row["text"], row["fix"])
                 for row in json.loads(answer.stdout)["machine"] if row["step"] == step]
 

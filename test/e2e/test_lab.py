@@ -81,7 +81,7 @@ def test_the_tools_of_the_tests(tmp_path):
         child = world.start_stream("client1", topology.INTERNET["v4"], 1000, 1)
         assert world.result(child) | {"longest_gap_ms": 0} == {
             "sent": 1000, "received": 1000, "lost": 0, "duplicates": 0, "refused": 0,
-            "longest_gap_ms": 0}
+            "overtaken": 0, "longest_gap_ms": 0}
         packet = IP(src="100.64.0.11", dst=topology.FAR["v4"]) / UDP(sport=1000, dport=9) / b"raw"
         frame = Ether(dst=world.port_mac("inet")) / ARP(psrc=topology.INTERNET["v4"],
                                                          pdst="203.0.113.99")

@@ -74,7 +74,7 @@ def test_planted_keys_are_nowhere(make_world, number):
 
     for service in (world.gateway.dataplane, world.gateway.control):
         pid = service.pid()
-        service.control("o")  # once: it stays down, so that only the dead one's traces are found
+        service.once()  # it stays down, so that only the dead one's traces are found
         os.kill(pid, number)
         wait_until(lambda s=service: s.pid() is None, 15, "the program to be gone")
     needles = forms(gateway_key) + forms(preshared)

@@ -151,6 +151,8 @@ static void note(uint64_t *next, uint64_t number)
 
 static void take_response(struct peer *peer, const uint8_t *message)
 {
+	if (get32(message + 8) != peer->sim.local_index)
+		return; /* to an initiation that was made again before its answer came */
 	if (!sim_peer_finish(&peer->sim, message)) {
 		world.strange++;
 		return;
