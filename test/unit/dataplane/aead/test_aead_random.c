@@ -77,7 +77,7 @@ static uint32_t draw_length(void)
 
 static void draw_burst(struct burst *b)
 {
-	unsigned mode = below(6), keys;
+	unsigned mode = below(7), keys;
 	uint32_t same = draw_length();
 
 	b->n = mode == 0 ? 1 + below(4) : 1 + below(mode == 1 ? AEAD_BURST_MAX : 64);
@@ -89,6 +89,8 @@ static void draw_burst(struct burst *b)
 		b->key[i] = b->keys[i % keys] + i % 2;
 		b->counter[i] = below(2) ? draw() : below(1000);
 		b->length[i] = mode == 2 ? same : draw_length();
+		if (mode == 6) /* no two alike */
+			b->length[i] = (same + i * 36) % (LENGTH_MAX + 1);
 		b->offset[i] = i * SLOT + GUARD + below(64);
 		b->other_offset[i] = i * SLOT + GUARD + below(64);
 	}

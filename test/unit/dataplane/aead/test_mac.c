@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <malloc.h>
 #include <openssl/bn.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/aead/aead_priv.h"
 #include "dataplane/aead/avx2.h"
 #include "dataplane/aead/avx512.h"
 
@@ -251,6 +253,62 @@ static void wiped(void **state)
 	assert_true(sodium_is_zero((const uint8_t *)mac512->spill, sizeof(mac512->spill)));
 }
 
+/* Neither in the order of bytes nor spread over lanes: each word several times, side by side. */
+static bool holds(const uint8_t *from, size_t size, const uint8_t *secret, size_t bytes)
+{
+	for (size_t at = 0; at + 16 <= bytes; at += 16) {
+		uint8_t lanes[8];
+
+		memcpy(lanes, secret + at, 4);
+		memcpy(lanes + 4, secret + at, 4);
+		if (memmem(from, size, secret + at, 16) || memmem(from, size, lanes, 8))
+			return true;
+	}
+	return false;
+}
+
+/* After a burst an implementation's state holds no key, no keystream and no Poly1305 key. */
+static void nothing_is_left(void **state)
+{
+	static const struct aead_ops *const kernels[] = {&aead_avx512, &aead_avx2};
+	enum { PACKETS = 40, LENGTH = 300, STREAM = 64 + (LENGTH + 63) / 64 * 64 };
+	static uint8_t text[PACKETS][LENGTH + AEAD_TAG_SIZE], stream[STREAM];
+	struct aead_packet packets[PACKETS];
+	uint8_t key[32];
+	int error;
+
+	draw_bytes(key, sizeof(key));
+	draw_bytes(text[0], sizeof(text));
+	for (unsigned i = 0; i < PACKETS; i++)
+		packets[i] = (struct aead_packet){
+			.key = key, .counter = i, .src = text[i], .dst = text[i], .length = LENGTH};
+	for (unsigned k = 0; k < 2; k++) {
+		void *aead;
+		size_t size;
+
+		if (!kernels[k]->is_supported())
+			continue;
+		aead = kernels[k]->create(&error);
+		size = malloc_usable_size(aead);
+		assert_true(size > 2048);
+		for (unsigned opening = 0; opening < 2; opening++) {
+			(opening ? kernels[k]->open : kernels[k]->seal)(aead, packets, PACKETS);
+			if (holds(aead, size, key, sizeof(key)))
+				fail_msg("%s leaves the key", kernels[k]->name);
+			for (unsigned i = 0; i < PACKETS; i++) {
+				uint8_t nonce[AEAD_NONCE_SIZE];
+
+				assert_true(!opening || packets[i].ok);
+				aead_nonce(nonce, i);
+				crypto_stream_chacha20_ietf(stream, STREAM, nonce, key);
+				if (holds(aead, size, stream, STREAM))
+					fail_msg("%s leaves keystream", kernels[k]->name);
+			}
+		}
+		kernels[k]->destroy(aead);
+	}
+}
+
 static int tear_down(void **state)
 {
 	free(mac512);
@@ -265,6 +323,7 @@ int main(void)
 		cmocka_unit_test(random_messages),
 		cmocka_unit_test(accumulator_edges),
 		cmocka_unit_test(wiped),
+		cmocka_unit_test(nothing_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
