@@ -62,7 +62,7 @@ def monitored(clients, workers=1):
 def world(request):
     """Two connected clients, two workers; one gateway for all tests of this module."""
     needs_programs()
-    world = World(log_folder(request) / "world", monitored, workers=2)
+    world = World(log_folder(request) / "world", monitored, workers=2, options=["--aead", "sodium"])
     request.node.worlds = [world]
     try:
         world.up().connect()
@@ -287,6 +287,11 @@ def test_trace(world):
     assert ways[0]["stages"][-1]["node"] == "drop" and ways[0]["end"] == "dropped"
     # Afterwards nodes run as before.
     assert world.clients["client1"].pings(INTERNET, 3, 1)
+
+
+def test_status_names_the_cipher(world):
+    assert world.gateway.json("status")["dataplane"]["aead"] == "sodium"  # not what it would choose
+    assert "cipher sodium" in world.gateway.cli("status").stdout
 
 
 # -- top ----------------------------------------------------------------------------------------
