@@ -131,9 +131,9 @@ int cli_connect(const struct cli *cli);
  * daemon goes on. */
 void cli_watch(struct cli *cli, int fd, bool changes);
 
-/* progress.c: what takes long (control/progress) is shown from now on, if stderr is a terminal. */
+/* progress.c: what takes long (control/progress) is told on stderr from now on. */
 void cli_progress_start(void);
-bool cli_progress_is_shown(void);
+bool cli_progress_is_shown(void); /* on a terminal */
 
 /* True if somebody listens on the socket. */
 bool cli_is_reachable(const struct cli *cli);

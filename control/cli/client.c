@@ -103,6 +103,7 @@ int cli_request(struct cli *cli, const char *method, const char *path, const cha
 {
 	char *head = NULL, *answer = NULL, *end;
 	int fd = connect_to(cli->socket, cli->timeout_s), status = 0;
+	bool changes = strcmp(method, "GET") != 0;
 	struct progress now;
 
 	*body = NULL;
@@ -114,9 +115,10 @@ int cli_request(struct cli *cli, const char *method, const char *path, const cha
 		    method, path, type, size) < 0)
 		head = NULL;
 	if (head != NULL && send_all(fd, head, strlen(head)) && send_all(fd, content, size)) {
-		/* One of many requests is a step of the work that makes them. */
-		if (cli_progress_is_shown() && !progress_look(&now))
-			cli_watch(cli, fd, strcmp(method, "GET") != 0);
+		/* One of many requests is a step of the work that makes them. A script's
+		 * question is given up after a while, a change is waited for. */
+		if ((cli_progress_is_shown() || changes) && !progress_look(&now))
+			cli_watch(cli, fd, changes);
 		answer = receive_all(fd);
 	}
 	close(fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A line of progress on a terminal (progress.c). */
+/* A line of progress on a terminal, or lines elsewhere (progress.c). */
 #pragma once
 
 #include <stdint.h>
@@ -9,7 +9,7 @@
 
 struct cli_line {
 	FILE *out;
-	unsigned columns; /* 0 = nothing is drawn */
+	unsigned columns; /* 0 = no terminal: a whole line each ten seconds */
 	uint64_t (*now_ms)(void *arg);
 	void *arg;
 	uint64_t start_ms, drawn_ms;

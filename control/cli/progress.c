@@ -2,7 +2,7 @@
 /*
  * One line on the terminal that is written over until the work is done: what, how much of it, the
  * rate, the time that is left. Only digits, blanks and a carriage return, so that it needs no
- * colour and works over a serial line.
+ * colour and works over a serial line. Where there is no terminal, a line of its own now and then.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,8 @@
 enum {
 	PATIENCE_MS = 1500, /* what is quicker needs no line */
 	DRAW_EVERY_MS = 200,
-	RATE_AFTER_MS = 500, /* before that a rate says little */
+	TELL_EVERY_MS = 10000, /* without a terminal */
+	RATE_AFTER_MS = 500,   /* before that a rate says little */
 };
 
 static const char *format_count(enum progress_unit unit, uint64_t n, char text[24])
@@ -84,19 +85,35 @@ void cli_line_init(struct cli_line *line, FILE *out, unsigned columns,
 	line->start_ms = now_ms(arg);
 }
 
+/* For a file or a pipe: whole lines, and few of them. */
+static void tell(struct cli_line *line, const struct progress *now, uint64_t at_ms)
+{
+	uint64_t since = line->drawn_ms == 0 ? line->start_ms : line->drawn_ms;
+	char text[256];
+
+	if (at_ms < since + TELL_EVERY_MS)
+		return;
+	line->drawn_ms = at_ms;
+	format(line, now, at_ms, text, sizeof(text));
+	fprintf(line->out, "%s\n", text);
+	fflush(line->out);
+}
+
 void cli_line_step(struct cli_line *line, const struct progress *now)
 {
 	uint64_t at_ms = line->now_ms(line->arg);
 	char text[256];
 
-	if (line->columns == 0)
-		return;
 	if (strncmp(line->what, now->what, sizeof(line->what) - 1) != 0 ||
 		now->done < line->work_done) {
 		snprintf(line->what, sizeof(line->what), "%s", now->what);
 		line->work_ms = at_ms;
 		line->work_done = now->done;
 	} else if (line->width > 0 && at_ms < line->drawn_ms + DRAW_EVERY_MS) {
+		return;
+	}
+	if (line->columns == 0) {
+		tell(line, now, at_ms);
 		return;
 	}
 	if (at_ms < line->start_ms + PATIENCE_MS)
@@ -152,7 +169,7 @@ void cli_progress_start(void)
 			columns = size.ws_col;
 	}
 	cli_line_init(&own, stderr, columns, monotonic_ms, NULL);
-	progress_listen(columns == 0 ? NULL : on_progress, NULL);
+	progress_listen(on_progress, NULL);
 }
 
 bool cli_progress_is_shown(void)

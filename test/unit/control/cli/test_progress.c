@@ -109,8 +109,15 @@ static void test_narrow_and_piped(void **state)
 	assert_drawn("\rprogramming the dat"); /* 19: the last column stays free */
 	end();
 	begin(0);
-	step_at(0, "programming", PROGRESS_ITEMS, 0, 10);
-	step_at(9000, "programming", PROGRESS_ITEMS, 5, 10);
+	step_at(0, "programming", PROGRESS_ITEMS, 0, 10000);
+	step_at(9000, "programming", PROGRESS_ITEMS, 4500, 10000);
+	assert_drawn("");
+	step_at(10000, "programming", PROGRESS_ITEMS, 5000, 10000);
+	assert_drawn("programming  5000 of 10000  50 %  500/s  10 s left\n");
+	step_at(19000, "programming", PROGRESS_ITEMS, 9500, 10000);
+	assert_drawn("");
+	step_at(21000, "applying", PROGRESS_ITEMS, 0, 0);
+	assert_drawn("applying  0 s\n");
 	cli_line_end(&line);
 	assert_drawn("");
 	end();
