@@ -242,7 +242,9 @@ const struct cli_command cli_commands[] = {
 		"per line, with a tab before its explanation; `:files` for the name of a file.",
 		cli_run_complete},
 	{"help", "[COMMAND]", 0, 2, 0, "print help", "", cli_run_help},
-	{"man", "", 0, 0, 0, "print the source of the manual page", "For scdoc(1).", cli_run_man},
+	{"man", "[codes]", 0, 1, 0, "print the source of a manual page",
+		"For scdoc(1): of sallyport(1) or, with `codes`, of sallyport-codes(7).",
+		cli_run_man},
 	{NULL, NULL, 0, 0, 0, NULL, NULL, NULL},
 };
 

@@ -163,7 +163,7 @@ bool cli_is_name(const char *what, const char *text);
 int cli_problem(struct cli *cli, int status, const char *body);
 
 /* output.c. As JSON, or as YAML under `-o yaml`. */
-void cli_print_json(const json_t *json);
+void cli_print_json(json_t *json);
 
 /* Follows --json and --output; false if the latter is none of its words. */
 bool cli_set_output(struct cli *cli);

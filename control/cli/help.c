@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/cli/cli.h"
+#include "control/diag/diag.h"
 
 enum { HELP_WIDTH = 80, HELP_COLUMN = 34 };
 
@@ -117,7 +118,40 @@ int cli_run_version(struct cli *cli)
 	return CLI_OK;
 }
 
-int cli_run_man(struct cli *cli)
+/* What scdoc would take for the beginning of bold or underlined text. */
+static void print_escaped(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (strchr("_*\\", *text) != NULL)
+			putchar('\\');
+		putchar(*text);
+	}
+}
+
+static void print_codes_manual(void)
+{
+	const struct diag_code_info *info;
+	char code[DIAG_CODE_TEXT_MAX];
+
+	puts("sallyport-codes(7)\n\n# NAME\n\nsallyport-codes - what the codes of findings mean\n\n"
+	     "# DESCRIPTION\n\nWhatever finds something wrong with a configuration or a running "
+	     "gateway says so with a code: *check*, *plan*, *apply*, *status*, and the log of "
+	     "*sallyportd*(8). `sallyport explain CODE` prints what stands here. Codes are never "
+	     "used again for something else.\n\n01xx: the file as YAML. 02xx: a value. 03xx: what "
+	     "objects say about each other. 04xx: files of keys. 05xx: warnings. 06xx: wg-quick "
+	     "files. 11xx: the state of a running gateway.\n\n# CODES\n");
+	for (size_t i = 0; (info = diag_code_at(i)) != NULL; i++) {
+		printf("*%s* (%s)\n\t", diag_code_format(info->code, code),
+			info->severity == DIAG_ERROR ? "error" : "warning");
+		print_escaped(info->title);
+		fputs(". ", stdout);
+		print_escaped(info->explanation);
+		puts("\n");
+	}
+	puts("# SEE ALSO\n\n*sallyport*(1), *sallyportd*(8)");
+}
+
+static void print_manual(void)
 {
 	char flag[8];
 
@@ -134,7 +168,24 @@ int cli_run_man(struct cli *cli)
 			cli_options[i].value == NULL ? "" : cli_options[i].value,
 			cli_options[i].value == NULL ? "" : "_", cli_options[i].help);
 	puts("# EXIT STATUS\n\n0: done. 1: failed. 2: wrong usage, or errors in the configuration. "
-	     "3: nothing to do.\n4: degraded. 5: no daemon.\n\n# FILES\n\n"
-	     "_/etc/sallyport/sallyport.yaml_, _/run/sallyport/sallyport.sock_");
+	     "3: nothing to do.\n4: degraded. 5: no daemon.\n\n# JSON\n\n"
+	     "Objects printed with -j, but for the lines of *trace*, have a member `schema`, 1 "
+	     "today. "
+	     "It rises when a member is renamed or removed, or changes its meaning; members that "
+	     "are added leave it as it is.\n\n"
+	     "# FILES\n\n_/etc/sallyport/sallyport.yaml_, _/run/sallyport/sallyport.sock_\n\n"
+	     "# SEE ALSO\n\n*sallyport-codes*(7), *sallyportd*(8), *sallyport-dataplane*(8)");
+}
+
+int cli_run_man(struct cli *cli)
+{
+	if (cli->n_args == 0) {
+		print_manual();
+	} else if (strcmp(cli->args[0], "codes") == 0) {
+		print_codes_manual();
+	} else {
+		fprintf(stderr, "sallyport: no manual page '%s'; there is codes\n", cli->args[0]);
+		return CLI_USAGE;
+	}
 	return CLI_OK;
 }

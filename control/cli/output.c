@@ -111,8 +111,11 @@ static void print_yaml(const json_t *json)
 	yaml_emitter_delete(&emitter);
 }
 
-void cli_print_json(const json_t *json)
+void cli_print_json(json_t *json)
 {
+	/* Which members to expect: sallyport(1). A JSON Schema says for itself. */
+	if (json_object_get(json, "schema") == NULL && json_object_get(json, "$schema") == NULL)
+		json_object_set_new(json, "schema", json_integer(1));
 	if (as_yaml) {
 		print_yaml(json);
 		return;

@@ -81,6 +81,12 @@ def test_neither_unit_stops_the_other(unit):
 
 def test_installed_started_killed_and_purged(machine):
     machine.run("dpkg", "-i", "/var/cache/sallyport.deb", timeout=120)
+    there = set(machine.run("dpkg-query", "-L", "sallyport").stdout.split())
+    examples = {p.name for p in (ROOT / "config").glob("*.yaml")} - {"alerts.yaml"}
+    assert {f"/usr/share/doc/sallyport/examples/{name}" for name in examples} <= there
+    assert {f"/usr/share/man/{page}.gz" for page in (
+        "man1/sallyport.1", "man7/sallyport-codes.7", "man8/sallyportd.8",
+        "man8/sallyport-dataplane.8")} <= there
     # Without a configuration nothing starts, and that is no failure.
     for unit in UNITS:
         assert machine.show(unit, "ActiveState") == "inactive"

@@ -205,6 +205,8 @@ def test_json_and_yaml(world, command, tmp_path):
         shapes.append(shape(json.loads(answer.stdout) if form == "json"
                             else yaml.safe_load(answer.stdout)))
     assert shapes[0] == shapes[1] and shapes[0]
+    if isinstance(shapes[0], dict):
+        assert "schema" in shapes[0] or "$schema" in shapes[0]
 
 
 def test_origins_and_masks(world):

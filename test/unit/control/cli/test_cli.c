@@ -356,7 +356,7 @@ static void test_yaml(void **state)
 {
 	assert_int_equal(run("peers", "-o", "yaml", NULL), CLI_OK);
 	assert_string_equal(output, "peers:\n- name: \"anna\"\n  state: \"live\"\n  open: true\n"
-				    "- name: \"no\"\n  state: \"1.5\"\n  open: false\n");
+				    "- name: \"no\"\n  state: \"1.5\"\n  open: false\nschema: 1\n");
 	assert_int_equal(run("peers", "-o", "json", NULL), CLI_OK);
 	assert_shows("\"name\": \"anna\"");
 	assert_int_equal(run("peers", "-o", "text", NULL), CLI_OK);
@@ -444,6 +444,15 @@ static char *read_all(const char *path)
 	text[n] = '\0';
 	fclose(file);
 	return text;
+}
+
+/* sallyport man codes >docs/man/sallyport-codes.7.scd */
+static void test_every_code_is_in_the_manual(void **state)
+{
+	assert_int_equal(run("man", "codes", NULL), CLI_OK);
+	assert_string_equal(output, read_all(CODES_MANUAL));
+	assert_shows("*SP0101* (error)\n\tnot YAML. The file cannot be read");
+	assert_shows("1\\_000 or 22:22"); /* no markup */
 }
 
 static void test_schema(void **state)
@@ -573,6 +582,7 @@ static void test_every_command_is_documented(void **state)
 
 	assert_int_equal(run("man", NULL), CLI_OK);
 	assert_string_equal(output, manual); /* sallyport man >docs/man/sallyport.1.scd */
+	assert_int_equal(run("man", "nothing", NULL), CLI_USAGE);
 	assert_int_equal(run("help", NULL), CLI_OK);
 	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
 		assert_true(c->summary[0] != '\0');
@@ -619,6 +629,7 @@ int main(void)
 		cmocka_unit_test(test_import),
 		cmocka_unit_test(test_exit_codes),
 		cmocka_unit_test(test_every_code_is_explained),
+		cmocka_unit_test(test_every_code_is_in_the_manual),
 		cmocka_unit_test(test_yaml),
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_completion_in_bash),
