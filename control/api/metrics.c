@@ -150,6 +150,12 @@ static void print_process(struct out *out, struct api *api)
 	single(out, GAUGE, "dataplane_generation", NULL,
 		"Number of the configuration that the data plane has in force; 0 = none.",
 		link_generation(link));
+	single(out, GAUGE, "config_version", NULL,
+		"Number of the version in force (`sallyport history`); 0 = none yet.",
+		revision_state(api->revision).version);
+	single(out, GAUGE, "config_files_differ", NULL,
+		"1 if the files on disk are not what is in force (SP1120).",
+		revision_state(api->revision).trouble[0] != '\0');
 	single(out, GAUGE, "start_time_seconds", "seconds",
 		"Unix time at which the control process started.", (uint64_t)api->started_s);
 	single(out, GAUGE, "dataplane_start_time_seconds", "seconds",

@@ -119,6 +119,11 @@ def test_metrics(world):
         elif family["type"] == "counter":
             assert re.search(r"_(calls|sleeps|flows)$", name), f"{name} has no unit"
     assert found["sallyport_ready"]["samples"]["sallyport_ready"] == 1
+    versions = world.gateway.json("history")["versions"]
+    assert found["sallyport_config_version"]["samples"]["sallyport_config_version"] == next(
+        v["version"] for v in versions if v["in_force"])
+    assert found["sallyport_config_files_differ"]["samples"][
+        "sallyport_config_files_differ"] == 0
     reasons = found["sallyport_dropped_packets"]["samples"]
     assert 'sallyport_dropped_packets_total{reason="flow.no_route"}' in reasons
     assert sum(found["sallyport_peers"]["samples"].values()) == 2
@@ -177,10 +182,10 @@ def dataplane_log(world):
     return world.gateway.dataplane.log.read_text()
 
 
-def start_capture(world, *args):
+def start_capture(world, *args, **options):
     """A capture that the data plane has begun."""
     begun = dataplane_log(world).count("capture: started")
-    child = start_cli(world, "capture", *args)
+    child = start_cli(world, "capture", *args, **options)
     wait_until(lambda: dataplane_log(world).count("capture: started") > begun or
                child.poll() is not None, 20, "the capture to start")
     assert child.poll() is None, child.stderr.read()
@@ -223,8 +228,9 @@ def test_capture_of_a_peer_and_of_a_port(world, tmp_path):
     assert len(rows) == 6 and {tuple(row) for row in rows} == {
         (configs.overlay(1), INTERNET, "8"), (INTERNET, configs.overlay(1), "0")}
 
-    child = start_capture(world, "--port", "inet", "--count", "4", "-w", outside,
-                          f"icmp and host {INTERNET}")
+    with open(outside, "wb") as file:  # as a pipe to `tshark -r -` would have it
+        child = start_capture(world, "--port", "inet", "--count", "4", "-w", "-",
+                              f"icmp and host {INTERNET}", stdout=file)
     wait_until(lambda: world.clients["client1"].pings(INTERNET, 3, 1) and
                child.poll() is not None, 20, "four frames")
     rows = tshark(outside, *fields("eth.type", "ip.src", "ip.dst", "frame.interface_name"))
