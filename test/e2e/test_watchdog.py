@@ -71,7 +71,11 @@ def test_a_thread_that_hangs_is_not_covered_up(gateway):
     supervisor.hear_until("READY=1")
     supervisor.hear_until("WATCHDOG=1")
     pid = gateway.dataplane.pid()
-    for name in ["rte-worker-2", "sp-handshake"]:
+    with frozen(pid, "sallyport-datap"):  # the main loop, which is the one that tells
+        supervisor.forget()
+        assert supervisor.hear(2 * WATCHDOG_S) is None
+    supervisor.hear_until("WATCHDOG=1")
+    for name in ["rte-worker-2", "sp-handshake", "sp-punt"]:
         with frozen(pid, name):
             wait_until(lambda: "hangs: it has not moved" in gateway.dataplane.log.read_text(),
                        20, f"{name} to be missed")
