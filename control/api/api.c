@@ -306,6 +306,7 @@ void api_get_drops(struct http_request *request, void *arg)
 		json_object_set_new(row, "name", bounded_text(rows[i].name, sizeof(rows[i].name)));
 		json_object_set_new(row, "text", bounded_text(rows[i].text, sizeof(rows[i].text)));
 		json_object_set_new(row, "packets", api_json_count(rows[i].packets));
+		json_object_set_new(row, "last", api_json_count(health_dropped_s(api->health, i)));
 		json_array_append_new(list, row);
 	}
 	free(rows);

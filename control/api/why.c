@@ -427,6 +427,23 @@ const char *api_why_read(
 	return wrong;
 }
 
+/* What the reason has counted, and when it last did: of any flow, since flows that are denied are
+ * not kept. Null without a drop, or without a data plane. */
+static json_t *last_drop(struct api *api, const char *name)
+{
+	json_t *json = json_null();
+	uint32_t n;
+	struct api_count_drop *rows = api_read_rows(api, API_SECTION_DROPS, sizeof(*rows), &n);
+
+	for (uint32_t i = 0; name != NULL && i < n; i++) {
+		if (strncmp(rows[i].name, name, sizeof(rows[i].name)) == 0)
+			json = json_pack("{s:o, s:o}", "packets", api_json_count(rows[i].packets),
+				"last", api_json_count(health_dropped_s(api->health, i)));
+	}
+	free(rows);
+	return json;
+}
+
 void api_get_why(struct http_request *request, void *arg)
 {
 	struct api *api = arg;
@@ -435,13 +452,17 @@ void api_get_why(struct http_request *request, void *arg)
 		http_query(request, "proto"), http_query(request, "as")};
 	struct why_query query;
 	const char *wrong;
+	json_t *json;
 
 	if (c == NULL)
 		return;
 	wrong = api_why_read(c, words, &query);
-	if (wrong != NULL)
+	if (wrong != NULL) {
 		http_reply_problem(request, 400, wrong, NULL);
-	else
-		http_reply(request, 200,
-			api_why(c, program_desired(api->program), &query, api->config_file));
+		return;
+	}
+	json = api_why(c, program_desired(api->program), &query, api->config_file);
+	json_object_set_new(json, "last_drop",
+		last_drop(api, json_string_value(json_object_get(json, "drop"))));
+	http_reply(request, 200, json);
 }

@@ -29,6 +29,21 @@ static void print_route(const struct cli *cli, const json_t *route)
 			cli_text(route, "closed_by"));
 }
 
+/* The reason, and whether it has counted lately: of any flow. */
+static void print_drop(const struct cli *cli, const json_t *json)
+{
+	const json_t *last = json_object_get(json, "last_drop");
+	char age[16], text[64] = "";
+
+	if (cli_int(last, "last") != 0)
+		snprintf(text, sizeof(text), ", last %s ago", cli_age(cli_int(last, "last"), age));
+	if (json_is_object(last))
+		cli_print_line(cli, INDENT, "counted   %s  %lld times for any flow%s",
+			cli_text(json, "drop"), (long long)cli_int(last, "packets"), text);
+	else
+		cli_print_line(cli, INDENT, "counted   %s", cli_text(json, "drop"));
+}
+
 static void print_steps(const struct cli *cli, const json_t *json)
 {
 	const json_t *source = json_object_get(json, "source");
@@ -72,7 +87,7 @@ static void print_steps(const struct cli *cli, const json_t *json)
 			has(hop, "address") ? cli_text(hop, "address") : "",
 			(long long)cli_int(hop, "mtu"));
 	if (has(json, "drop"))
-		cli_print_line(cli, INDENT, "counted   %s", cli_text(json, "drop"));
+		print_drop(cli, json);
 	cli_print_line(cli, INDENT, "verdict   %s", cli_text(json, "verdict"));
 }
 

@@ -13,6 +13,7 @@
 
 enum {
 	WORKERS_MAX = 64,
+	DROPS_MAX = 256, /* reasons; there are some hundred */
 	LOOK_MS = 500,
 };
 
@@ -24,6 +25,7 @@ struct health {
 	uint32_t workers;
 	uint64_t cycles[WORKERS_MAX];
 	uint64_t moved_ms[WORKERS_MAX]; /* when the counter was last seen to have risen */
+	uint64_t drops_instance, dropped[DROPS_MAX], dropped_s[DROPS_MAX]; /* packets, Unix time */
 };
 
 static uint64_t now_ms(void)
@@ -54,16 +56,39 @@ static void look_at_workers(struct health *h, const struct link *link)
 	}
 }
 
+static void look_at_drops(struct health *h, const struct link *link)
+{
+	static struct api_count_drop rows[DROPS_MAX]; /* too much for a stack */
+	uint64_t instance = link_instance(link);
+	uint32_t n = link_counters_used(link, API_SECTION_DROPS);
+	bool fresh = instance != h->drops_instance;
+
+	if (n > DROPS_MAX)
+		n = DROPS_MAX;
+	if (n == 0 || link_counters_read(link, API_SECTION_DROPS, 0, n, rows, sizeof(*rows)) < 0)
+		return;
+	h->drops_instance = instance;
+	for (uint32_t i = 0; i < n; i++) {
+		if (fresh)
+			h->dropped_s[i] = 0;
+		else if (rows[i].packets != h->dropped[i])
+			h->dropped_s[i] = (uint64_t)time(NULL);
+		h->dropped[i] = rows[i].packets;
+	}
+}
+
 static void look(evutil_socket_t fd, short what, void *arg)
 {
 	struct health *h = arg;
 	const struct link *link = program_link(h->program);
 	char reason[HEALTH_TEXT_MAX];
 
-	if (link_is_connected(link))
+	if (link_is_connected(link)) {
 		look_at_workers(h, link);
-	else
+		look_at_drops(h, link);
+	} else {
 		h->instance = 0;
+	}
 	if (!h->started)
 		h->started = health_ready(h, reason);
 }
@@ -133,4 +158,9 @@ bool health_ready(const struct health *h, char reason[HEALTH_TEXT_MAX])
 bool health_started(const struct health *h)
 {
 	return h != NULL && h->started;
+}
+
+uint64_t health_dropped_s(const struct health *h, uint32_t row)
+{
+	return h == NULL || row >= DROPS_MAX ? 0 : h->dropped_s[row];
 }

@@ -3,12 +3,14 @@
  * Whether the gateway does its work, as probes ask it. Twice a second the workers' cycle counters
  * are looked at: a worker whose counter stands still has stopped, whatever the rest says (an idle
  * one wakes up ten times a second). Counters are the data plane's own publication of once a
- * second, so nothing here touches a worker. Loop's thread.
+ * second, so nothing here touches a worker. In passing it is noted when each reason for a drop last
+ * counted. Loop's thread.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct event_base;
 struct program;
@@ -32,3 +34,7 @@ bool health_ready(const struct health *health, char reason[HEALTH_TEXT_MAX]);
 
 /* True once the gateway has been ready since this process started; stays so. */
 bool health_started(const struct health *health);
+
+/* Unix time at which this reason for drops (its row in the counters memory) was last seen to have
+ * counted a packet; 0 = not since this process and the data plane run. */
+uint64_t health_dropped_s(const struct health *health, uint32_t row);

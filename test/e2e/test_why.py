@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`sallyport why` against real packets: it says what then happens."""
 import json
+import time
 
 import config as configs
 from lablib import topology
@@ -52,7 +53,13 @@ def test_why_agrees_with_packets(make_world):
 
     result = why(world, "client1", f"{GATEWAY}:22")
     assert not result["allowed"] and result["drop"] == "flow.policy_host"
+    begun = int(time.time())
     world.expect_drops("flow.policy_host", tcp_try(world, "client1", GATEWAY, 22))
+    last = wait_until(lambda: (found := why(world, "client1", f"{GATEWAY}:22")["last_drop"])[
+        "last"] >= begun and found, 10, "the time of the last drop")
+    assert last["packets"] > 0 and last["last"] <= time.time()
+    shown = world.gateway.cli("why", "client1", f"{GATEWAY}:22", check=False).stdout
+    assert "flow.policy_host  " in shown and " times for any flow, last " in shown
     text = world.gateway.cli("why", "client1", LAN_HOST, check=False).stdout
     assert text.splitlines()[-1].startswith("verdict   denied") and max(
         map(len, text.splitlines())) <= 80
