@@ -82,8 +82,11 @@ def test_neither_unit_stops_the_other(unit):
 def test_installed_started_killed_and_purged(machine):
     machine.run("dpkg", "-i", "/var/cache/sallyport.deb", timeout=120)
     there = set(machine.run("dpkg-query", "-L", "sallyport").stdout.split())
-    examples = {p.name for p in (ROOT / "config").glob("*.yaml")} - {"alerts.yaml"}
-    assert {f"/usr/share/doc/sallyport/examples/{name}" for name in examples} <= there
+    for sample in set((ROOT / "config").glob("*.yaml")) - {ROOT / "config" / "alerts.yaml"}:
+        installed = machine.path(f"/usr/share/doc/sallyport/examples/{sample.name}").read_text()
+        header, rest = installed.split("\n", 1)
+        assert rest == sample.read_text().split("\n", 1)[1]
+        assert header.split("$schema=")[1] in there, header
     assert {f"/usr/share/man/{page}.gz" for page in (
         "man1/sallyport.1", "man7/sallyport-codes.7", "man8/sallyportd.8",
         "man8/sallyport-dataplane.8")} <= there
@@ -92,6 +95,7 @@ def test_installed_started_killed_and_purged(machine):
         assert machine.show(unit, "ActiveState") == "inactive"
         assert machine.show(unit, "UnitFileState") == "enabled"
         assert machine.show(unit, "ConditionResult") == "no"
+        assert machine.show(unit, "RestartUSec") == "100ms"
     machine.path("/etc/sallyport/sallyport.yaml").write_text(json.dumps(CONFIG))
     machine.run("systemctl", "start", *UNITS, timeout=90)
     wait_until(lambda: ready(machine), 30, "the gateway to be ready")
