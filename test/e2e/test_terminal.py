@@ -229,6 +229,43 @@ def test_origins_and_masks(world):
         world.gateway.config.write_text(good)
 
 
+# In front of the gateway nothing passes but what `ports` lists.
+FRONT = """table inet sallyport_ports {
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		jump to_gateway
+		jump from_gateway
+		counter comment "refused"
+	}
+}
+"""
+
+
+@pytest.mark.parametrize("family", ["v4", "v6"])
+def test_what_ports_lists_is_enough(world, family):
+    """As rules of a firewall between a client, whose tunnel is new to it, and the gateway."""
+    address = topology.WAN[family]
+    endpoint = f"[{address}]:51820" if family == "v6" else f"{address}:51820"
+    client = world.clients["client2"]
+    text = world.gateway.cli("peer", "export", "client2", "--private-key-file", client.key_file,
+                             "--endpoint", endpoint).stdout
+    client.down()
+    world.lab.run("router", "nft", "-f", "-",
+                  input=world.gateway.cli("ports", "--nft").stdout + FRONT)
+    try:
+        client.up(text)
+        wait_until(lambda: client.pings(INTERNET, 1, 1), 20, "the tunnel")
+        assert client.pings(topology.INTERNET["v6"], 2, 2)
+        # What is not listed stays out: ssh to the gateway, beside the tunnel.
+        world.lab.run("client2", "timeout", "1", "bash", "-c", f"exec 3<>/dev/tcp/{address}/22",
+                      check=False)
+        rules = world.lab.run("router", "nft", "list", "chain", "inet", "sallyport_ports",
+                              "forward").stdout
+        assert int(re.search(r"counter packets (\d+)", rules)[1]) > 0, rules
+    finally:
+        world.lab.run("router", "nft", "delete", "table", "inet", "sallyport_ports")
+
+
 def test_the_supervisor_hears_how_far_it_is(world):
     supervisor = Supervisor(world.lab.state / "notify")
     old = world.gateway.control.pid()
