@@ -243,6 +243,24 @@ static json_t *next_hop_json(const struct why_context *w)
 		"mtu", port == NULL ? 0 : port->mtu);
 }
 
+/* The largest segment that the data plane lets the two ends agree on: what fits both ways. */
+static json_t *mss_json(const struct why_context *w, const json_t *hop)
+{
+	const struct why_answer *answer = w->answer;
+	unsigned mtu = (unsigned)json_integer_value(json_object_get(hop, "mtu")), back = 0;
+
+	if (answer->from_peer != NULL)
+		back = answer->from_peer->mtu != 0 ? answer->from_peer->mtu
+						   : w->c->model->wireguard.mtu;
+	else if (answer->from_port != NULL)
+		back = answer->from_port->mtu;
+	if (mtu == 0 || (back != 0 && back < mtu))
+		mtu = back;
+	if (w->query->protocol != MODEL_TCP || !json_is_object(hop) || mtu == 0)
+		return json_null();
+	return json_integer(mtu - (w->query->dst.family == ADDR_V4 ? 40 : 60));
+}
+
 static json_t *verdict_text(const struct why_context *w, json_t *json)
 {
 	const json_t *route = json_object_get(json, "route");
@@ -317,6 +335,7 @@ json_t *api_why(const struct compiled *compiled, const struct desired *list,
 	json_object_set_new(json, "forward", forward_json(&w));
 	json_object_set_new(json, "hairpin", json_boolean(answer.hairpin));
 	json_object_set_new(json, "next_hop", next_hop_json(&w));
+	json_object_set_new(json, "mss", mss_json(&w, json_object_get(json, "next_hop")));
 	json_object_set_new(json, "drop", api_json_text(drop));
 	json_object_set_new(json, "verdict", verdict_text(&w, json));
 	return json;

@@ -86,6 +86,9 @@ static void print_steps(const struct cli *cli, const json_t *json)
 			has(hop, "instead_of") ? " is down)" : "", has(hop, "address") ? "  " : "",
 			has(hop, "address") ? cli_text(hop, "address") : "",
 			(long long)cli_int(hop, "mtu"));
+	if (cli_int(json, "mss") != 0)
+		cli_print_line(cli, INDENT, "segments  %lld bytes at most (MSS)",
+			(long long)cli_int(json, "mss"));
 	if (has(json, "drop"))
 		print_drop(cli, json);
 	cli_print_line(cli, INDENT, "verdict   %s", cli_text(json, "verdict"));

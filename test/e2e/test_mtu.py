@@ -94,6 +94,9 @@ def test_segments_fit(world, family):
         for packets, what in ((there.packets(), "there"), (here.packets(), "here")):
             sizes = {dict(p[TCP].options)["MSS"] for p in packets if TCP in p and p[TCP].flags.S}
             assert sizes and max(sizes) == mtu - head, (name, what, sizes)
+        host = topology.INTERNET[family]
+        assert world.gateway.json("why", name, f"[{host}]:80" if family == "v6" else f"{host}:80")[
+            "mss"] == mtu - head
 
 
 @pytest.mark.parametrize("family", FAMILIES)
