@@ -205,7 +205,7 @@ int cli_run_bind_confirm(struct cli *cli)
 		return CLI_FAILED;
 	}
 	if (cli->json)
-		printf("{\"confirmed\": %d}\n", n);
+		cli_print_json_new(json_pack("{s:i}", "confirmed", n));
 	else if (n == 0)
 		puts("No card is on trial.");
 	else

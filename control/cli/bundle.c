@@ -340,7 +340,7 @@ int cli_run_bundle(struct cli *cli)
 		return CLI_FAILED;
 	}
 	if (cli->json)
-		printf("{\"file\": \"%s\"}\n", path);
+		cli_print_json_new(json_pack("{s:s}", "file", path));
 	else
 		printf("%s: look at it before you give it away.\n", path);
 	return CLI_OK;

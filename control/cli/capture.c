@@ -179,7 +179,8 @@ static int open_output(struct cli *cli)
 static void summarise(struct cli *cli, const struct writer *w)
 {
 	if (cli->json && w->fd != STDOUT_FILENO)
-		printf("{\"packets\": %" PRIu64 ", \"lost\": %" PRIu64 "}\n", w->packets, w->lost);
+		cli_print_json_new(json_pack("{s:I, s:I}", "packets", (json_int_t)w->packets,
+			"lost", (json_int_t)w->lost));
 	else
 		fprintf(stderr, "%" PRIu64 " packets, %" PRIu64 " lost for want of room\n",
 			w->packets, w->lost);

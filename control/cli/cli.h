@@ -164,6 +164,7 @@ int cli_problem(struct cli *cli, int status, const char *body);
 
 /* output.c. As JSON, or as YAML under `-o yaml`. */
 void cli_print_json(json_t *json);
+void cli_print_json_new(json_t *json); /* takes the reference */
 
 /* Follows --json and --output; false if the latter is none of its words. */
 bool cli_set_output(struct cli *cli);

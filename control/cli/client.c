@@ -17,7 +17,8 @@ enum { TIMEOUT_S = 60 };
 static int unreachable(const struct cli *cli, const char *why)
 {
 	if (cli->json)
-		printf("{\"error\": \"unreachable\", \"socket\": \"%s\"}\n", cli->socket);
+		cli_print_json_new(
+			json_pack("{s:s, s:s}", "error", "unreachable", "socket", cli->socket));
 	fprintf(stderr, "sallyport: %s: %s\nIs sallyportd running?\n", cli->socket, why);
 	return 0;
 }

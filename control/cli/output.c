@@ -124,6 +124,12 @@ void cli_print_json(json_t *json)
 	putchar('\n');
 }
 
+void cli_print_json_new(json_t *json)
+{
+	cli_print_json(json);
+	json_decref(json);
+}
+
 /* As much of a word as goes on a line: what is wider than a whole one is cut anywhere. */
 static size_t part_of(const char *text, size_t width, size_t indent)
 {

@@ -33,7 +33,7 @@ def test_why_agrees_with_packets(make_world):
     file, line = result["policy"]["place"].rsplit(":", 1)
     assert file == str(world.gateway.config)
     assert '"internet"' in "".join(world.gateway.config.read_text().splitlines()[int(line) - 1:][:3])
-    assert result["next_hop"] == {"port": "inet", "address": topology.INTERNET_ROUTER["v4"], "mtu": 1500}
+    assert result["next_hop"] == {"port": "inet", "address": internet, "mtu": 1500}
     seen = client.seen_address(internet)
     assert result["egress"]["addresses"] == [seen]
 
