@@ -18,7 +18,7 @@ build=(build-essential pkg-config meson ninja-build
 tests=(libcmocka-dev python3 python3-pytest python3-scapy python3-yaml python3-jsonschema dpdk-dev valgrind)
 lint=(gcovr clang clang-format clang-tidy libclang-rt-14-dev cppcheck codespell shellcheck)
 lab=(wireguard-go wireguard-tools runit iproute2 nftables ethtool iperf3 iputils-ping iputils-tracepath curl
-	tcpdump tshark traceroute procps util-linux dnsmasq-base udhcpc faketime openssl zbar-tools)
+	tcpdump tshark traceroute procps util-linux dnsmasq-base udhcpc dropbear-bin faketime openssl zbar-tools)
 docs=(scdoc bash-completion)
 shells=(zsh fish) # with bash: completion is tried in each of them
 packaging=(debhelper lintian systemd)
