@@ -41,10 +41,19 @@ static int find_block_owner(
 	return nat_port_owner(address, proto, port);
 }
 
+/* The overlay's own address, as which flows to routing peers are masqueraded. */
+static bool is_own_overlay(const struct flow_worker *w, const struct addr *addr)
+{
+	uint16_t port;
+
+	return local_has(w->copy, addr, &port) && port == 0;
+}
+
 /*
  * To the outside of the NAT: by the block of the port, or, where it is forwarded, by the inside;
  * dst becomes that. A peer's packets to an outside address are his flow's, like those to any other
- * destination; from plain networks come answers too.
+ * destination; from plain networks come answers too, and from routing peers to the overlay's own
+ * address.
  */
 static int find_outside_owner(
 	const struct flow_worker *w, const struct flow_key *key, struct addr *dst, uint16_t *dport)
@@ -53,7 +62,8 @@ static int find_outside_owner(
 	struct addr src;
 
 	if (flow_is_peer(key->ident))
-		return -1;
+		return is_own_overlay(w, dst) ? find_block_owner(w, dst, key->proto, key->dport)
+					      : -1;
 	forward = nat_forward_find(w->copy, dst, key->proto, key->dport);
 	if (forward == NULL)
 		return find_block_owner(w, dst, key->proto, key->dport);

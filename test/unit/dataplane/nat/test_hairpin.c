@@ -320,6 +320,60 @@ static void strangers_cannot_pretend(void **state)
 	rte_pktmbuf_free(mbuf);
 }
 
+/* Masqueraded towards a routing peer: its answers find the flow wherever they arrive, whichever of
+ * the two peers has the lower number. */
+static void masqueraded_to_a_routing_peer(void **state)
+{
+	static const struct {
+		uint32_t asks, routes;
+	} rows[] = {{1, 2}, {2, 1}};
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
+	static const uint16_t ids[] = {9};
+
+	for (unsigned i = 0; i < 2 * WORKERS * 3; i++) {
+		uint32_t asks = rows[i % 2].asks, routes = rows[i % 2].routes;
+		uint8_t proto = protos[i / 2 % 3];
+		struct packet_spec spec = {.ingress = asks,
+			.src = asks == 1 ? A : B,
+			.dst = "10.9.0.5",
+			.sport = (uint16_t)(4000 + i),
+			.dport = 80,
+			.proto = proto,
+			.tcp_flags = RTE_TCP_SYN_FLAG,
+			.icmp_type = 8,
+			.payload = 9};
+		struct rte_mbuf *mbuf;
+		struct out out, back;
+
+		setup(state);
+		fake_local("100.64.0.254");
+		fake_egress(9, "100.64.0.254", 16384, 32767);
+		fake_pool(9, ids, 1);
+		fake_egress_rule(1, 0, 9, "10.9.0.0/16");
+		fake_allow(routes, "10.9.0.0/16");
+		fake_route(0, "10.9.0.0/16", API_NEXT_PEER, API_ROUTE_MASQUERADE)->peer = routes;
+		fake_policy(8, 5, 0, "10.9.0.0/16", API_PROTO_ANY, 0, API_ALLOW);
+		mbuf = fake_packet(&spec);
+		out = run_mbuf(i / 6, mbuf);
+		rte_pktmbuf_free(mbuf);
+		assert_int_equal(out.role, GRAPH_SEAL);
+		assert_int_equal(out.peer, routes);
+		assert_string_equal(out.src, "100.64.0.254");
+		spec.ingress = routes;
+		spec.src = out.dst;
+		spec.dst = out.src;
+		spec.sport = out.seen.dport;
+		spec.dport = out.seen.sport;
+		spec.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG;
+		spec.icmp_type = 0;
+		mbuf = fake_packet(&spec);
+		back = run_mbuf(i % WORKERS, mbuf);
+		rte_pktmbuf_free(mbuf);
+		assert_int_equal(back.role, GRAPH_SEAL);
+		assert_int_equal(back.peer, asks);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +386,7 @@ int main(void)
 		cmocka_unit_test_setup(i7_errors_are_hairpinned, setup),
 		cmocka_unit_test_setup(own_errors_are_hairpinned, setup),
 		cmocka_unit_test_setup(strangers_cannot_pretend, setup),
+		cmocka_unit_test_setup(masqueraded_to_a_routing_peer, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
