@@ -114,7 +114,7 @@ def test_memif_peer_leaves_under_traffic(bare):
     memif = Memif(bare, "server", workers=1)
     memif.gateway.start()
     pid = memif.gateway.dataplane.pid()
-    bare.lab.run("gateway", TRAFFIC.with_name("memif_leave"), memif.sockets[0], 60)
+    bare.lab.run("gateway", TRAFFIC.with_name("memif_leave"), memif.sockets[0], 60, timeout=240)
     none_lost(memif.result(memif.start_traffic(5000, 1), 1), 1000)
     for _ in range(10):  # without a word
         child = memif.start_traffic(1_000_000, 60)
