@@ -78,13 +78,6 @@ static void begin(unsigned copy, enum handler_pass pass, bool full)
 		tables[copy] = defaults;
 }
 
-static void end(unsigned copy, enum handler_pass pass, bool full)
-{
-	(void)copy;
-	(void)pass;
-	(void)full;
-}
-
 static const struct handler handlers[] = {
 	{API_FLOW_LIMITS_SET, "flow_limits_set", sizeof(struct api_flow_limits_set), validate_set,
 		apply_set},
@@ -97,7 +90,6 @@ static const struct handler_group group = {
 	.handlers = handlers,
 	.count = RTE_DIM(handlers),
 	.begin = begin,
-	.end = end,
 };
 
 void flow_limits_init(void)

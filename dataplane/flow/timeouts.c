@@ -74,13 +74,6 @@ static void begin(unsigned copy, enum handler_pass pass, bool full)
 		reset(copy);
 }
 
-static void end(unsigned copy, enum handler_pass pass, bool full)
-{
-	(void)copy;
-	(void)pass;
-	(void)full;
-}
-
 static const struct handler handlers[] = {
 	{API_FLOW_TIMEOUTS_SET, "flow_timeouts_set", sizeof(struct api_flow_timeouts_set),
 		validate_set, apply_set},
@@ -93,7 +86,6 @@ static const struct handler_group group = {
 	.handlers = handlers,
 	.count = RTE_DIM(handlers),
 	.begin = begin,
-	.end = end,
 };
 
 void flow_timeouts_init(void)

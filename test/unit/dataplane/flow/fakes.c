@@ -162,10 +162,12 @@ static void run_pass(
 	struct txn_cursor cursor = {0};
 	const void *message;
 
-	group->begin(copy, pass, txn_is_full(txn));
+	if (group->begin != NULL)
+		group->begin(copy, pass, txn_is_full(txn));
 	while ((message = txn_next_in_group(txn, &cursor, number)) != NULL)
 		cursor.handler->apply(message, copy, pass);
-	group->end(copy, pass, txn_is_full(txn));
+	if (group->end != NULL)
+		group->end(copy, pass, txn_is_full(txn));
 }
 
 static int commit(void)
