@@ -23,6 +23,7 @@
 #include "common/ring/channel.h"
 #include "dataplane/main/handler.h"
 #include "dataplane/main/session.h"
+#include "test/bench/figures.h"
 
 enum {
 	CAPACITY = 1 << 20,
@@ -49,19 +50,6 @@ static uint64_t now_ns(void)
 static uint64_t cpu_ns(void)
 {
 	return read_clock(CLOCK_THREAD_CPUTIME_ID);
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *values, unsigned n)
-{
-	qsort(values, n, sizeof(*values), compare);
-	return values[n / 2];
 }
 
 static void wait_bell(int fd)
@@ -172,7 +160,7 @@ static void bench_throughput(uint16_t length)
 		free_wires(&wires);
 	}
 	printf("one ring, two processes, %3u bytes: %6.1f million messages/s (median of %u)\n",
-		length, median(rates, ROUNDS), ROUNDS);
+		length, figures_median(rates, ROUNDS), ROUNDS);
 }
 
 static void bench_round_trip(void)
@@ -203,7 +191,7 @@ static void bench_round_trip(void)
 		times[i] = (double)(now_ns() - from) / 1e3;
 	}
 	wait_child(child);
-	middle = median(times, ROUND_TRIPS); /* sorts */
+	middle = figures_median(times, ROUND_TRIPS); /* sorts */
 	printf("round trip, both asleep: median %.1f us, p99 %.1f us\n", middle,
 		times[ROUND_TRIPS * 99 / 100]);
 	free_wires(&wires);
@@ -327,7 +315,7 @@ static void bench_transaction(void)
 	rmdir(directory);
 	printf("100,000 peers + 100,000 routes committed: %.1f ms (median of %u), "
 	       "longest poll %.2f ms of CPU\n",
-		median(times, ROUNDS), ROUNDS, longest);
+		figures_median(times, ROUNDS), ROUNDS, longest);
 }
 
 int main(void)

@@ -25,6 +25,7 @@
 #include "common/api/flow.h"
 #include "common/api/route.h"
 #include "dataplane/port/port.h"
+#include "test/bench/figures.h"
 #include "test/unit/dataplane/flow/fakes.h"
 
 enum {
@@ -39,13 +40,6 @@ static struct rte_mbuf *mbufs[FLOW_BURST_MAX];
 static unsigned burst = 256;
 static uint32_t stride =
 	1; /* from flow to flow; a large prime defeats the hardware's prefetching */
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 static void set_up_world(void)
 {
@@ -94,19 +88,6 @@ static void write_packet(struct rte_mbuf *mbuf, uint32_t n)
 	udp->dgram_cksum = 1;
 }
 
-/* Bytes of memory that this process has now. */
-static double resident(void)
-{
-	unsigned long all, here = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
-
-	if (file == NULL || fscanf(file, "%lu %lu", &all, &here) != 2)
-		here = 0;
-	if (file != NULL)
-		fclose(file);
-	return (double)here * (double)sysconf(_SC_PAGESIZE);
-}
-
 /* The median of the parts; the last ones find the table as full as it gets. */
 static double open_flows(struct flow_worker *w, uint32_t flows)
 {
@@ -137,8 +118,7 @@ static double open_flows(struct flow_worker *w, uint32_t flows)
 			fake_drop_name(packet_of(mbufs[0])->drop));
 	if (count == 0)
 		return (double)cycles / flows;
-	qsort(parts, count, sizeof(*parts), compare);
-	return parts[count / 2];
+	return figures_median(parts, count);
 }
 
 static double one_round(struct flow_worker *w, uint32_t flows, uint32_t *next)
@@ -182,7 +162,7 @@ static void measure(uint32_t flows)
 	struct flow_worker *w;
 	uint32_t next = 0;
 	static double first_cycles, first_opened;
-	double opened, before = resident();
+	double opened, median, before = figures_resident();
 
 	set_up_world(); /* with fresh port blocks */
 	w = fake_worker(flows + flows / 4 + 16);
@@ -192,18 +172,17 @@ static void measure(uint32_t flows)
 		cycles[i] = one_round(w, flows, &next);
 		collect[i] = collect_round(w);
 	}
-	qsort(cycles, ROUNDS, sizeof(*cycles), compare);
-	qsort(collect, ROUNDS, sizeof(*collect), compare);
+	median = figures_median(cycles, ROUNDS);
 	printf("%9u flows, bursts of %3u: %6.1f cycles/packet (%.1f .. %.1f), "
 	       "%.0f per new flow, %.0f per flow collected, %.0f bytes per flow\n",
-		flows, burst, cycles[ROUNDS / 2], cycles[0], cycles[ROUNDS - 1], opened,
-		collect[ROUNDS / 2], (resident() - before) / flows);
+		flows, burst, median, cycles[0], cycles[ROUNDS - 1], opened,
+		figures_median(collect, ROUNDS), (figures_resident() - before) / flows);
 	if (first_cycles == 0) {
-		first_cycles = cycles[ROUNDS / 2];
+		first_cycles = median;
 		first_opened = opened;
 	} else {
 		printf("%9u flows, to the first line: %.2f per packet, %.2f per new flow\n", flows,
-			cycles[ROUNDS / 2] / first_cycles, opened / first_opened);
+			median / first_cycles, opened / first_opened);
 	}
 }
 

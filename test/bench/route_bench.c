@@ -16,9 +16,9 @@
 
 #include <rte_byteorder.h>
 #include <rte_cycles.h>
-#include <unistd.h>
 
 #include "dataplane/route/prefix_table.h"
+#include "test/bench/figures.h"
 
 enum {
 	ROUNDS = 21,
@@ -149,19 +149,6 @@ static void add_routes(struct table *table, uint8_t family, uint32_t count)
 		table->asked[family == ADDR_V6][i] = draw_behind(&some[i]);
 }
 
-/* Bytes of memory that this process has now. */
-static double resident(void)
-{
-	unsigned long all, here = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
-
-	if (file == NULL || fscanf(file, "%lu %lu", &all, &here) != 2)
-		here = 0;
-	if (file != NULL)
-		fclose(file);
-	return (double)here * (double)sysconf(_SC_PAGESIZE);
-}
-
 static void fill(struct table *table)
 {
 	double before;
@@ -171,7 +158,7 @@ static void fill(struct table *table)
 		table->asked[family] = take(ASKED, sizeof(struct addr));
 		table->routes_of[family] = take(ASKED, sizeof(struct prefix));
 	}
-	before = resident();
+	before = figures_resident();
 	table->routes = prefix_table_create(table->v4 + table->v6, &error);
 	if (table->routes == NULL) {
 		fprintf(stderr, "route_bench: %s\n", strerror(-error));
@@ -179,7 +166,7 @@ static void fill(struct table *table)
 	}
 	add_routes(table, ADDR_V4, table->v4);
 	add_routes(table, ADDR_V6, table->v6);
-	table->bytes = (resident() - before) / (table->v4 + table->v6);
+	table->bytes = (figures_resident() - before) / (table->v4 + table->v6);
 }
 
 static double ask(const struct table *table, unsigned family)
@@ -198,13 +185,6 @@ static double ask(const struct table *table, unsigned family)
 	return (double)start / ASKED;
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Takes routes out one by one and enters them again. */
 static void change(struct table *table, unsigned family)
 {
@@ -221,10 +201,8 @@ static void change(struct table *table, unsigned family)
 		prefix_table_set(table->routes, prefix, HOLDER, &hop);
 		set[i] = (double)(rte_rdtsc() - start);
 	}
-	qsort(removed, CHANGED, sizeof(*removed), compare);
-	qsort(set, CHANGED, sizeof(*set), compare);
-	table->remove[family] = removed[CHANGED / 2];
-	table->set[family] = set[CHANGED / 2];
+	table->remove[family] = figures_median(removed, CHANGED);
+	table->set[family] = figures_median(set, CHANGED);
 }
 
 static void print(struct table *table)
@@ -232,11 +210,11 @@ static void print(struct table *table)
 	printf("%8u + %7u routes, %.0f bytes each", table->v4, table->v6, table->bytes);
 	for (unsigned family = 0; family < 2; family++) {
 		double *cycles = table->cycles[family];
+		double median = figures_median(cycles, ROUNDS);
 
-		qsort(cycles, ROUNDS, sizeof(*cycles), compare);
 		printf("; IPv%u: %.0f (%.0f .. %.0f) cycles per match, %.0f to take one out, %.0f "
 		       "to enter it",
-			family == 0 ? 4 : 6, cycles[ROUNDS / 2], cycles[0], cycles[ROUNDS - 1],
+			family == 0 ? 4 : 6, median, cycles[0], cycles[ROUNDS - 1],
 			table->remove[family], table->set[family]);
 	}
 	puts("");
