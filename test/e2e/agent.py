@@ -10,11 +10,14 @@
   agent.py udp HOST PORT SOURCE_PORT SECONDS [SIZE]
                                               one datagram; prints the answers that come, as JSON
   agent.py tcp-echo PORT                      TCP, any number of connections
+  agent.py session HOST PORT FILE             one connection to it, numbers go there and come back in
+                                              order; their count stands in FILE
   agent.py connect HOST PORT COUNT            that many connections at once; a byte goes there and
                                               back on each; prints JSON, then keeps them
 """
 import asyncio
 import json
+import os
 import resource
 import select
 import socket
@@ -147,6 +150,22 @@ async def tcp_echo(port):
     await server.serve_forever()
 
 
+def session(host, port, file):
+    sock = socket.create_connection((host, port), 30)
+    sock.settimeout(None)
+    number = 0
+    while True:
+        word = struct.pack("!Q", number)
+        sock.sendall(word)
+        if sock.recv(8, socket.MSG_WAITALL) != word:
+            sys.exit(f"after {number} numbers something else came back")
+        number += 1
+        with open(f"{file}.new", "w") as out:
+            out.write(str(number))
+        os.rename(f"{file}.new", file)
+        time.sleep(0.02)
+
+
 async def connect(host, port, count):
     allow_many_files()
     gate = asyncio.Semaphore(400)  # connections that are being made
@@ -183,5 +202,9 @@ elif verb == "udp":
         *(int(a) for a in arguments[4:]))
 elif verb == "tcp-echo":
     asyncio.run(tcp_echo(int(arguments[0])))
+elif verb == "session":
+    session(arguments[0], int(arguments[1]), arguments[2])
 elif verb == "connect":
     asyncio.run(connect(arguments[0], int(arguments[1]), int(arguments[2])))
+else:
+    sys.exit(__doc__)
