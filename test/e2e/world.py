@@ -137,6 +137,13 @@ class World:
         wait_until(lambda: self.drops(reason) >= before + at_least, seconds,
                    f"{at_least} more drops '{reason}' (now {self.gateway.drops()})", 0.1)
 
+    def kernel_lost(self, node):
+        """What the node's own kernel lost: its queues of devices and UDP sockets were full."""
+        links = json.loads(self.lab.run(node, "ip", "-j", "-s", "link").stdout)
+        sockets = json.loads(self.lab.run(node, "nstat", "-asj").stdout)["kernel"]
+        return sockets.get("UdpRcvbufErrors", 0) + sum(
+            link["stats64"][way]["dropped"] for link in links for way in ("rx", "tx"))
+
     def handoffs(self):
         """Packets that workers gave to workers; other threads' are counted by the receiver only."""
         return sum(w["handoff_out"] for w in self.gateway.json("status")["workers"])
