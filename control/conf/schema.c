@@ -24,8 +24,8 @@ static json_t *text(void)
 
 static json_t *number(const struct conf_field *field)
 {
-	return json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", (int)field->min,
-		"maximum", (int)field->max);
+	return json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum", (json_int_t)field->min,
+		"maximum", (json_int_t)field->max);
 }
 
 static json_t *words(const struct conf_word *word)

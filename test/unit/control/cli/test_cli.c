@@ -455,10 +455,31 @@ static void test_every_code_is_in_the_manual(void **state)
 	assert_shows("1\\_000 or 22:22"); /* no markup */
 }
 
+/* Of every number in it: that a value can be right. */
+static void assert_ranges(const json_t *schema)
+{
+	const json_t *least = json_object_get(schema, "minimum"), *value;
+	const char *key;
+	size_t i;
+
+	if (json_is_integer(least))
+		assert_true(json_integer_value(json_object_get(schema, "maximum")) >
+			    json_integer_value(least));
+	json_object_foreach((json_t *)schema, key, value) assert_ranges(value);
+	json_array_foreach(schema, i, value) assert_ranges(value);
+}
+
 static void test_schema(void **state)
 {
+	json_t *schema;
+
 	assert_int_equal(run("schema", NULL), CLI_OK);
 	assert_string_equal(output, read_all(SCHEMA)); /* sallyport schema >config/... */
+	schema = json_loads(output, 0, NULL);
+	assert_non_null(schema);
+	assert_ranges(schema);
+	assert_shows("\"maximum\": 4294967295");
+	json_decref(schema);
 }
 
 /* A plan that was cut short says so, and of how many it speaks. */
