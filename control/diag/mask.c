@@ -6,9 +6,17 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "common/base/key.h"
 #include "control/diag/diag.h"
 
-static const char *const secret_keys[] = {"private_key", "preshared_key"};
+static const struct {
+	const char *key;
+	bool is_file; /* its value is a secret only if it is a key itself */
+} secrets[] = {
+	{"private_key", false}, {"preshared_key", false}, {"private_key_file", true},
+	{"preshared_key_file", true},
+	{"public_key_file", true}, /* nobody knows which one somebody wrote there */
+};
 
 static bool is_word(char c)
 {
@@ -39,14 +47,32 @@ static size_t scalar_size(char **value)
 	return strcspn(*value, ends);
 }
 
+static bool is_key(const char *value, size_t size)
+{
+	char text[KEY_TEXT_MAX];
+	struct key key;
+	bool is_key;
+
+	while (size > 0 && isspace((unsigned char)value[size - 1]))
+		size--;
+	if (size >= sizeof(text))
+		return false;
+	memcpy(text, value, size);
+	text[size] = '\0';
+	is_key = key_parse(text, &key) == 0;
+	key_wipe(&key);
+	explicit_bzero(text, sizeof(text));
+	return is_key;
+}
+
 /* A reference, such as ${file:/path}, is no secret. Nor is what stands behind the value. */
-static void mask_value(char *value)
+static void mask_value(char *value, bool is_file)
 {
 	size_t size;
 
 	value += strspn(value, " \t");
 	/* A block, or a value on the next line. */
-	if (value[0] == '|' || value[0] == '>')
+	if (value[0] == '|' || value[0] == '>' || value[0] == '#')
 		value += strcspn(value, "\n");
 	if (value[0] == '\n') {
 		value += strspn(value, " \t\n");
@@ -55,7 +81,7 @@ static void mask_value(char *value)
 			return; /* another key: there is no value */
 	}
 	size = scalar_size(&value);
-	if (strncmp(value, "${", 2) != 0)
+	if (is_file ? is_key(value, size) : strncmp(value, "${", 2) != 0)
 		memset(value, '*', size);
 }
 
@@ -64,11 +90,11 @@ void diag_mask(char *text)
 	const char *start = text;
 
 	for (; *text != '\0'; text++) {
-		for (size_t i = 0; i < sizeof(secret_keys) / sizeof(secret_keys[0]); i++) {
-			char *value = past_key(text, start, secret_keys[i]);
+		for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+			char *value = past_key(text, start, secrets[i].key);
 
 			if (value != NULL)
-				mask_value(value);
+				mask_value(value, secrets[i].is_file);
 		}
 	}
 }

@@ -120,6 +120,8 @@ static void test_no_yaml(void **state)
 	diag_destroy(&diag);
 }
 
+#define STARS "********************************************"
+
 static void test_mask(void **state)
 {
 	static const struct {
@@ -132,6 +134,12 @@ static void test_mask(void **state)
 		{"preshared_key: \"it's\", a: 'b'", "preshared_key: \"****\", a: 'b'"},
 		{"private_key: |\n  abc\nmtu: 1", "private_key: |\n  ***\nmtu: 1"},
 		{"private_key:\n  abc\n", "private_key:\n  ***\n"},
+		{"private_key: # of the vault\n  abc\n", "private_key: # of the vault\n  ***\n"},
+		/* a key where the name of its file belongs */
+		{"private_key_file: " KEY "\n", "private_key_file: " STARS "\n"},
+		{"{preshared_key_file: '" KEY "', mtu: 1}",
+			"{preshared_key_file: '" STARS "', mtu: 1}"},
+		{"private_key_file: " KEY " # why", "private_key_file: " STARS "*# why"},
 		/* nothing of these is a secret */
 		{"private_key: ${file:/etc/key}\n", "private_key: ${file:/etc/key}\n"},
 		{"private_key_file: abc\n", "private_key_file: abc\n"},
