@@ -114,13 +114,19 @@ static void print_all_codes(struct cli *cli)
 static int explain_drop(struct cli *cli, const char *name)
 {
 	int code;
-	json_t *json = cli_get(cli, "/api/drops", &code), *drop;
+	json_t *json = cli_get(cli, "/api/drops", &code), *drops, *drop;
 	size_t i;
 
-	if (json == NULL)
+	if (json == NULL) {
+		if (code == CLI_UNREACHABLE)
+			fputs("Reasons of drops are explained by the data plane that runs; codes "
+			      "such as SP0201 by `sallyport explain` alone.\n",
+				stderr);
 		return code;
+	}
 	code = CLI_USAGE;
-	json_array_foreach(json_object_get(json, "drops"), i, drop)
+	drops = json_object_get(json, "drops");
+	json_array_foreach(drops, i, drop)
 	{
 		if (strcmp(cli_text(drop, "name"), name) != 0)
 			continue;
@@ -132,7 +138,11 @@ static int explain_drop(struct cli *cli, const char *name)
 			       "sallyport capture --drops -w drops.pcapng\n",
 				name, cli_text(drop, "text"), (long long)cli_int(drop, "packets"));
 	}
-	if (code != CLI_OK)
+	if (json_array_size(drops) == 0)
+		fputs("sallyport: no data plane runs, which would explain it; see: sallyport "
+		      "doctor\n",
+			stderr);
+	else if (code != CLI_OK)
 		fprintf(stderr,
 			"sallyport: no packet is dropped as '%s'; `sallyport drops --all` lists "
 			"the reasons\n",

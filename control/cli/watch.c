@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "control/cli/cli.h"
@@ -29,7 +30,7 @@ static void ask(struct watch *w)
 	static const char question[] = "GET /api/progress HTTP/1.0\r\nHost: localhost\r\n\r\n";
 
 	w->asked = cli_connect(w->cli);
-	if (w->asked >= 0 && write(w->asked, question, sizeof(question) - 1) < 0) {
+	if (w->asked >= 0 && send(w->asked, question, sizeof(question) - 1, MSG_NOSIGNAL) < 0) {
 		close(w->asked);
 		w->asked = -1;
 	}

@@ -332,6 +332,8 @@ static void test_exit_codes(void **state)
 	assert_int_equal(run("explain", "flow.policy", NULL), CLI_OK);
 	assert_shows("flow.policy (reason of drops): no policy.\n");
 	assert_int_equal(run("explain", "flow.polite", NULL), CLI_USAGE);
+	assert_int_equal(run("explain", "flow.policy", "--socket", "/nowhere/x.sock", NULL),
+		CLI_UNREACHABLE);
 	assert_int_equal(run("check", SAMPLE, NULL), CLI_OK);
 	assert_int_equal(run("check", "/nowhere.yaml", NULL), CLI_USAGE);
 	assert_int_equal(run("dataplane-args", SAMPLE, NULL), CLI_OK);
