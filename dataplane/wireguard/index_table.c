@@ -21,7 +21,7 @@ enum {
 
 struct slot {
 	_Atomic uint32_t index; /* 0 = free; read by all */
-	struct wg_peer *peer;   /* NULL = free */
+	struct wg_peer *peer;   /* who took it */
 };
 
 static _Atomic(struct keypair *) *keypairs; /* read by workers */
@@ -80,7 +80,7 @@ int index_table_take(struct wg_peer *peer, unsigned owner, uint32_t *index)
 		uint32_t fresh = index_make(owner, randombytes_random(), secret);
 		struct slot *slot = &slots[slot_of(fresh)];
 
-		if (slot->peer != NULL)
+		if (fresh == 0 || slot->index != 0)
 			continue;
 		slot->peer = peer;
 		atomic_store_explicit(&slot->index, fresh, memory_order_relaxed);
@@ -97,23 +97,19 @@ void index_table_set(uint32_t index, struct keypair *keypair)
 
 void index_table_give(uint32_t index)
 {
-	struct slot *slot = &slots[slot_of(index)];
-
-	if (slot->peer == NULL || slot->index != index)
+	if (!index_table_is_taken(index))
 		return;
 	atomic_store_explicit(&keypairs[slot_of(index)], NULL, memory_order_release);
-	atomic_store_explicit(&slot->index, 0, memory_order_relaxed);
-	slot->peer = NULL;
+	atomic_store_explicit(&slots[slot_of(index)].index, 0, memory_order_relaxed);
 }
 
 bool index_table_is_taken(uint32_t index)
 {
-	return atomic_load_explicit(&slots[slot_of(index)].index, memory_order_relaxed) == index;
+	return index != 0 &&
+	       atomic_load_explicit(&slots[slot_of(index)].index, memory_order_relaxed) == index;
 }
 
 struct wg_peer *index_table_peer(uint32_t index)
 {
-	const struct slot *slot = &slots[slot_of(index)];
-
-	return slot->peer != NULL && slot->index == index ? slot->peer : NULL;
+	return index_table_is_taken(index) ? slots[slot_of(index)].peer : NULL;
 }

@@ -70,11 +70,21 @@ static void a_session_is_found_by_the_whole_index(void **state)
 	assert_null(index_table_find(index));
 }
 
+/* Anybody can answer to index 0, which looks like a free slot's. */
+static void nobody_takes_index_0(void **state)
+{
+	assert_false(index_table_is_taken(0));
+	assert_null(index_table_peer(0));
+	index_table_give(0);
+	assert_null(index_table_find(0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(indexes_are_unique),
 		cmocka_unit_test(a_session_is_found_by_the_whole_index),
+		cmocka_unit_test(nobody_takes_index_0),
 	};
 
 	return cmocka_run_group_tests(tests, start, eal_stop);
