@@ -54,20 +54,16 @@ static bool check_macs(
 bool handshake_admit(
 	struct handshake *handshake, struct handshake_message *message, uint64_t now_ms)
 {
-	switch (wg_message_type(message->bytes, message->length)) {
-	case WG_TYPE_NONE:
-	case WG_TYPE_DATA:
+	enum wg_type type = wg_message_type(message->bytes, message->length);
+
+	if (type == WG_TYPE_NONE || type == WG_TYPE_DATA) {
 		message->result = HANDSHAKE_MALFORMED;
 		return false;
-	case WG_TYPE_COOKIE_REPLY:
-	case WG_TYPE_INITIATION:
-	case WG_TYPE_RESPONSE:
-		break;
 	}
 	if (!handshake->has_identity) {
 		message->result = HANDSHAKE_NO_IDENTITY;
 		return false;
 	}
 	/* A cookie reply has no macs, and costs no multiplication. */
-	return message->length == WG_COOKIE_REPLY_SIZE || check_macs(handshake, message, now_ms);
+	return type == WG_TYPE_COOKIE_REPLY || check_macs(handshake, message, now_ms);
 }

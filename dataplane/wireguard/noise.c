@@ -380,11 +380,6 @@ void noise_opening_wipe(struct noise_opening *opening)
 	sodium_memzero(opening, sizeof(*opening));
 }
 
-void noise_step_wipe(struct noise_step *step)
-{
-	sodium_memzero(step, sizeof(*step));
-}
-
 void noise_keys_wipe(struct noise_keys *keys)
 {
 	sodium_memzero(keys, sizeof(*keys));

@@ -154,7 +154,6 @@ int noise_conclude_finish(const struct noise_step *step, struct noise_handshake 
 	const struct noise_peer *peer, const struct wg_response *message, struct noise_keys *keys)
 	__attribute__((warn_unused_result));
 
-void noise_step_wipe(struct noise_step *step);
 void noise_handshake_wipe(struct noise_handshake *handshake);
 void noise_opening_wipe(struct noise_opening *opening);
 void noise_keys_wipe(struct noise_keys *keys);
