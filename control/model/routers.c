@@ -9,9 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Who is in a group, by name. */
+struct members {
+	uint32_t *peers;
+	size_t n;
+};
+
 struct expanding {
 	struct model *model;
 	const struct model_reporter *reporter;
+	struct members *members; /* by index of the group; NULL: no route names one */
 	struct model_route *route;
 	struct model_refs peers; /* so far */
 };
@@ -68,55 +75,81 @@ static int compare_names(const void *left, const void *right)
 }
 
 /* By name: which of them carries the packets must not depend on the order in the file. */
+static struct members *list_members(const struct model *m, struct pool *pool)
+{
+	const struct model_table *table = &m->tables[MODEL_PEER];
+	const struct model_peer **peers = pool_alloc(pool, (table->n + 1) * sizeof(*peers));
+	struct members *lists = pool_alloc(pool, (m->tables[MODEL_GROUP].n + 1) * sizeof(*lists));
+
+	for (size_t i = 0; i < table->n; i++)
+		peers[i] = model_peer_at(m, i);
+	if (table->n > 1)
+		qsort(peers, table->n, sizeof(*peers), compare_names);
+	for (size_t i = 0; i < table->n; i++) {
+		const struct model_refs *groups = &peers[i]->groups;
+
+		for (size_t k = 0; k < groups->n; k++) {
+			struct members *list = &lists[groups->index[k]];
+
+			list->peers = pool_grow(pool, list->peers, list->n, sizeof(*list->peers));
+			list->peers[list->n++] = peers[i]->object.index;
+		}
+	}
+	return lists;
+}
+
 static void add_group(struct expanding *e, size_t number, const char *path)
 {
-	const struct model *m = e->model;
-	struct model_refs group = {.kind = MODEL_GROUP, .n = 1};
-	const struct model_peer **members;
-	size_t n = 0;
+	const struct members *list = &e->members[e->route->via_groups.index[number]];
 
-	group.index = &e->route->via_groups.index[number];
-	members = pool_alloc(m->pool, (m->tables[MODEL_PEER].n + 1) * sizeof(*members));
-	for (size_t i = 0; i < m->tables[MODEL_PEER].n; i++) {
-		const struct model_peer *peer = model_peer_at(m, i);
-
-		if (model_peer_in_groups(peer, &group))
-			members[n++] = peer;
-	}
-	if (n > 1)
-		qsort(members, n, sizeof(*members), compare_names);
-	path = pool_printf(m->pool, "%s.groups[%zu]", path, number);
-	for (size_t i = 0; i < n; i++) {
-		if (members[i]->enabled)
-			add(e, members[i]->object.index, path);
+	path = pool_printf(e->model->pool, "%s.groups[%zu]", path, number);
+	for (size_t i = 0; i < list->n; i++) {
+		if (model_peer_at(e->model, list->peers[i])->enabled)
+			add(e, list->peers[i], path);
 		else
-			skip(e, members[i]->object.index, path);
+			skip(e, list->peers[i], path);
 	}
 }
 
-static void expand(struct model *model, const struct model_reporter *reporter, size_t number)
+static void expand(struct expanding *e, struct model_route *route)
 {
-	struct model_route *route = (struct model_route *)model->tables[MODEL_ROUTE].items[number];
-	const char *path = pool_printf(model->pool, "routes.%s.via", route->object.name);
-	struct expanding e = {model, reporter, route, {.kind = MODEL_PEER}};
+	struct pool *pool = e->model->pool;
+	const char *path = pool_printf(pool, "routes.%s.via", route->object.name);
 
 	if (route->via_port.n > 0)
 		return;
+	e->route = route;
+	e->peers = (struct model_refs){.kind = MODEL_PEER};
 	for (size_t i = 0; i < route->via_peers.n; i++)
-		add(&e, route->via_peers.index[i],
-			pool_printf(model->pool, "%s.peers[%zu]", path, i));
+		add(e, route->via_peers.index[i], pool_printf(pool, "%s.peers[%zu]", path, i));
 	for (size_t i = 0; i < route->via_groups.n; i++)
-		add_group(&e, i, path);
-	if (e.peers.n == 0 && route->enabled)
-		reporter->report(reporter->context, DIAG_NO_EFFECT, path,
-			pool_printf(model->pool, "route '%s' has no routing peer that can forward",
+		add_group(e, i, path);
+	if (e->peers.n == 0 && route->enabled)
+		e->reporter->report(e->reporter->context, DIAG_NO_EFFECT, path,
+			pool_printf(pool, "route '%s' has no routing peer that can forward",
 				route->object.name),
 			NULL, NULL);
-	route->via_peers = e.peers;
+	route->via_peers = e->peers;
+}
+
+static bool is_via_groups(const struct model *m)
+{
+	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
+		if (model_route_at(m, i)->via_groups.n > 0)
+			return true;
+	}
+	return false;
 }
 
 void model_expand_routers(struct model *model, const struct model_reporter *reporter)
 {
+	struct expanding e = {.model = model, .reporter = reporter};
+	struct pool *pool = pool_create(); /* for the time of this work */
+
+	/* Once, not for each route: many routes may lead via the same group. */
+	if (is_via_groups(model))
+		e.members = list_members(model, pool);
 	for (size_t i = 0; i < model->tables[MODEL_ROUTE].n; i++)
-		expand(model, reporter, i);
+		expand(&e, (struct model_route *)model->tables[MODEL_ROUTE].items[i]);
+	pool_destroy(&pool);
 }
