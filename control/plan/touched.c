@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Peers of one set are treated alike, so each set's view (its egress addresses, what it receives)
- * is made once and peers are compared by their sets' views.
+ * is made once, and two views are compared once, however many peers went from the one to the other.
  */
 #include <string.h>
 
@@ -11,7 +11,16 @@ struct view {
 	json_t *egress; /* [{to, addresses}], in the order of rules; NULL = uses none */
 	json_t *routes; /* {"10.0.0.0/8 by route office": true} */
 	const char *exit_node;
+	struct step *steps; /* from it; of the old side only */
 	bool made;
+};
+
+/* What it means for a peer to go from one view to another. */
+struct step {
+	struct step *next;
+	const struct view *to;
+	json_t *gains, *loses; /* names of routes; NULL: the same peers and networks are reached */
+	bool other_egress;
 };
 
 struct side {
@@ -97,11 +106,15 @@ static void end_side(struct side *side)
 	for (size_t i = 0; i < side->c->n_sets; i++) {
 		json_decref(side->views[i].egress);
 		json_decref(side->views[i].routes);
+		for (struct step *step = side->views[i].steps; step != NULL; step = step->next) {
+			json_decref(step->gains);
+			json_decref(step->loses);
+		}
 	}
 }
 
 /* NULL for a disabled peer. */
-static const struct view *view_of(struct side *side, const struct model_peer *peer)
+static struct view *view_of(struct side *side, const struct model_peer *peer)
 {
 	const struct compile_set *set = side->c->set_of_peer[peer->object.index];
 	struct view *view;
@@ -144,24 +157,48 @@ static json_t *name_or_null(const char *name)
 	return name == NULL ? json_null() : json_string(name);
 }
 
-static void compare_views(
-	json_t *touched, const char *name, const struct view *from, const struct view *to)
+static bool is_same_name(const char *one, const char *other)
 {
-	bool same_exit = from->exit_node == to->exit_node ||
-			 (from->exit_node != NULL && to->exit_node != NULL &&
-				 strcmp(from->exit_node, to->exit_node) == 0);
+	return one == other || (one != NULL && other != NULL && strcmp(one, other) == 0);
+}
 
-	if (from->egress != NULL && to->egress != NULL && !json_equal(from->egress, to->egress))
+static const struct step *step_between(struct pool *pool, struct view *from, const struct view *to)
+{
+	struct step *step;
+
+	for (step = from->steps; step != NULL; step = step->next) {
+		if (step->to == to)
+			return step;
+	}
+	step = pool_alloc(pool, sizeof(*step));
+	step->to = to;
+	step->next = from->steps;
+	from->steps = step;
+	step->other_egress =
+		from->egress != NULL && to->egress != NULL && !json_equal(from->egress, to->egress);
+	if (!is_same_name(from->exit_node, to->exit_node) ||
+		!json_equal(from->routes, to->routes)) {
+		step->gains = keys_without(to->routes, from->routes);
+		step->loses = keys_without(from->routes, to->routes);
+	}
+	return step;
+}
+
+static void add_step(
+	json_t *touched, const char *name, const struct view *from, const struct step *step)
+{
+	const struct view *to = step->to;
+
+	if (step->other_egress)
 		add_peer(json_object_get(touched, "egress"),
 			json_pack("{s:s, s:O, s:O}", "name", name, "from", from->egress, "to",
 				to->egress));
-	if (same_exit && json_equal(from->routes, to->routes))
-		return;
-	add_peer(json_object_get(touched, "reach"),
-		json_pack("{s:s, s:o, s:o, s:o, s:o}", "name", name, "exit_node_from",
-			name_or_null(from->exit_node), "exit_node_to", name_or_null(to->exit_node),
-			"gains", keys_without(to->routes, from->routes), "loses",
-			keys_without(from->routes, to->routes)));
+	if (step->gains != NULL)
+		add_peer(json_object_get(touched, "reach"),
+			json_pack("{s:s, s:o, s:o, s:O, s:O}", "name", name, "exit_node_from",
+				name_or_null(from->exit_node), "exit_node_to",
+				name_or_null(to->exit_node), "gains", step->gains, "loses",
+				step->loses));
 }
 
 static const char *why_tunnel_ends(const struct model_peer *from, const struct model_peer *to)
@@ -187,14 +224,15 @@ json_t *plan_touched(const struct compiled *from, const struct compiled *to)
 		const struct model_peer *next =
 			(const void *)model_find(to->model, MODEL_PEER, peer->object.name);
 		const char *why = peer->enabled ? why_tunnel_ends(peer, next) : NULL;
-		const struct view *before = view_of(&old, peer);
+		struct view *before = view_of(&old, peer);
 		const struct view *after = next == NULL ? NULL : view_of(&new, next);
 
 		if (why != NULL)
 			add_peer(json_object_get(touched, "tunnels"),
 				json_pack("{s:s, s:s}", "name", peer->object.name, "why", why));
 		if (before != NULL && after != NULL)
-			compare_views(touched, peer->object.name, before, after);
+			add_step(touched, peer->object.name, before,
+				step_between(pool, before, after));
 	}
 	end_side(&old);
 	end_side(&new);

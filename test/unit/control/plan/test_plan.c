@@ -168,6 +168,76 @@ static void test_cases(void **state)
 	}
 }
 
+enum { MANY = 3 * PLAN_PEERS_MAX + 30 }; /* a third of them moves */
+
+/* Peers in turn of the first, the second and again the first group. */
+static char *many_peers(const char *first, const char *second)
+{
+	char key_text[KEY_TEXT_MAX], *text = NULL;
+	struct key key = {{0}};
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	fputs("version: 1\n"
+	      "ports: {inet: {device: net_null1, addresses: [203.0.113.2/24]}}\n"
+	      "wireguard: {addresses: [100.64.0.1/16]}\n"
+	      "groups: {staff: {}, ops: {}}\n"
+	      "routes:\n"
+	      "  dc: {network: dc, prefixes: [10.0.0.0/8, 172.16.0.0/12], distribute_to: [staff],\n"
+	      "    acl_groups: [staff], via: {port: inet, gateway: 203.0.113.9}}\n"
+	      "  lab: {network: lab, prefixes: [192.168.0.0/16], distribute_to: [ops],\n"
+	      "    acl_groups: [ops], via: {port: inet, gateway: 203.0.113.9}}\n"
+	      "peers:\n",
+		out);
+	for (int i = 0; i < MANY; i++) {
+		key.bytes[0] = (uint8_t)i;
+		key.bytes[1] = (uint8_t)(i >> 8);
+		key.bytes[2] = 1;
+		fprintf(out, "  p%d: {public_key: %s, addresses: [100.64.%d.%d], groups: [%s]}\n",
+			i, key_format(&key, key_text), 1 + i / 200, 1 + i % 200,
+			i % 3 == 1 ? second : first);
+	}
+	fclose(out);
+	return text;
+}
+
+/* Many take the same step, others none, in turn: all are counted, the first ones are named. */
+static void test_many(void **state)
+{
+	int error;
+	struct store *store = store_open(NULL, &error);
+	char *before = many_peers("staff", "staff"), *after = many_peers("staff", "ops");
+	json_t *touched, *reach, *peer;
+	struct side from, to;
+	char *text, name[16];
+	size_t i;
+
+	make(&from, store, before);
+	make(&to, store, after);
+	touched = plan_touched(from.compiled, to.compiled);
+	reach = json_object_get(touched, "reach");
+	assert_int_equal(json_integer_value(json_object_get(reach, "count")), MANY / 3);
+	assert_int_equal(json_array_size(json_object_get(reach, "peers")), PLAN_PEERS_MAX);
+	json_array_foreach(json_object_get(reach, "peers"), i, peer)
+	{
+		snprintf(name, sizeof(name), "p%zu", 3 * i + 1);
+		assert_string_equal(json_string_value(json_object_get(peer, "name")), name);
+		text = json_dumps(json_object_get(peer, "gains"), 0);
+		assert_string_equal(text, "[\"192.168.0.0/16 by route lab\"]");
+		free(text);
+		text = json_dumps(json_object_get(peer, "loses"), 0);
+		assert_string_equal(text, "[\"10.0.0.0/8 by route dc\", \"172.16.0.0/12 by route "
+					  "dc\"]");
+		free(text);
+	}
+	json_decref(touched);
+	drop(&from);
+	drop(&to);
+	free(before);
+	free(after);
+	store_close(&store);
+}
+
 static void test_order_of_policies(void **state)
 {
 	json_t *one = json_loads("{\"policies\": [{\"name\": \"a\"}, {\"name\": \"b\"}]}", 0, NULL);
@@ -239,6 +309,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_order_of_policies),
 		cmocka_unit_test(test_flows),
 	};
