@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 const struct cli_command cli_commands[] = {
-	{"status", "", 0, 0, CLI_DETAILS | CLI_CHECK | CLI_PAGED, "the gateway on one screen",
+	{"status", "", 0, 0, CLI_DETAILS | CLI_CHECK | CLI_PAGED | CLI_WATCH | CLI_UNITS,
+		"the gateway on one screen",
 		"What is wrong comes first, each with what to type next; then data plane, ports "
 		"and "
 		"peers. Exits with 4 if something is wrong. With --check nothing is printed: "
@@ -17,17 +18,20 @@ const struct cli_command cli_commands[] = {
 		"0 if the daemon answers, `startup` if it has ever brought a configuration into "
 		"the "
 		"data plane, `ready` if the gateway forwards; else 4, or 5 without a daemon.",
-		cli_run_status},
-	{"peers", "", 0, 0, CLI_PAGED, "peers, their endpoints, handshakes and traffic",
-		"A peer is live if its last handshake is at most three minutes old.",
-		cli_run_peers},
-	{"routes", "", 0, 0, CLI_PAGED, "network routes and who receives them",
+		cli_run_status, NULL},
+	{"peers", "", 0, 0, CLI_PAGED | CLI_WATCH | CLI_UNITS,
+		"peers, their endpoints, handshakes and traffic",
+		"A peer is live if its last handshake is at most three minutes old.", cli_run_peers,
+		"peers"},
+	{"routes", "", 0, 0, CLI_PAGED | CLI_WATCH | CLI_UNITS,
+		"network routes and who receives them",
 		"Routes without ACL groups that are open to all who receive them are marked.",
-		cli_run_routes},
-	{"exit-nodes", "", 0, 0, CLI_AS | CLI_PAGED, "exit nodes and who uses them",
+		cli_run_routes, "routes"},
+	{"exit-nodes", "", 0, 0, CLI_AS | CLI_PAGED | CLI_WATCH | CLI_UNITS,
+		"exit nodes and who uses them",
 		"Peers: how many leave by it; selected: how many chose it among several. With --as "
 		"what each is for one peer: in use, offered, or what keeps the peer from it.",
-		cli_run_exit_nodes},
+		cli_run_exit_nodes, "exit_nodes"},
 	{"exit-nodes select", "EXIT-NODE", 1, 1, CLI_AS, "a peer leaves by this exit node",
 		"Of those that are offered to the peer that --as names; without a selection it is "
 		"the first of the configuration. Kept over restarts, until the peer or the exit "
@@ -36,21 +40,22 @@ const struct cli_command cli_commands[] = {
 		"by another exit node instead. Running flows keep their address. Exits with 1 if "
 		"it "
 		"is not offered, 3 if it was selected already.",
-		cli_run_select},
+		cli_run_select, NULL},
 	{"exit-nodes deselect", "", 0, 0, CLI_AS, "a peer leaves by what is offered first",
 		"Takes back what `exit-nodes select` said. Exits with 3 if nothing was selected.",
-		cli_run_deselect},
-	{"egress", "", 0, 0, CLI_PAGED, "egress pools, addresses and rules",
+		cli_run_deselect, NULL},
+	{"egress", "", 0, 0, CLI_PAGED | CLI_WATCH | CLI_UNITS, "egress pools, addresses and rules",
 		"The list of addresses is what partners put into their allow lists.",
-		cli_run_egress},
-	{"forwards", "", 0, 0, CLI_PAGED, "port forwards and what went through them",
+		cli_run_egress, "pools"},
+	{"forwards", "", 0, 0, CLI_PAGED | CLI_WATCH | CLI_UNITS,
+		"port forwards and what went through them",
 		"Which ports of which outside address lead where inside, and for whom. A forward "
 		"lets in only what a policy allows as well.",
-		cli_run_forwards},
+		cli_run_forwards, "forwards"},
 	{"egress list", "", 0, 0, 0, "egress addresses, one per line",
 		"For the allow lists of partners: the addresses that traffic leaves by, and no "
 		"others.",
-		cli_run_egress_list},
+		cli_run_egress_list, "addresses"},
 	{"egress who", "ADDRESS:PORT [TIME]", 1, 2, CLI_PROTO,
 		"who had this port of an egress address",
 		"Now, or at TIME: \"2026-11-20 14:03\" with or without seconds, in this machine's "
@@ -59,28 +64,32 @@ const struct cli_command cli_commands[] = {
 		"and each block's user is kept for egress.keep_days (90). Where several shared a "
 		"block "
 		"all are named. Exits with 3 if nobody had it.",
-		cli_run_egress_who},
-	{"flows", "", 0, 0, CLI_MAX | CLI_PEER | CLI_PAGED, "flows in the data plane now",
+		cli_run_egress_who, "users"},
+	{"flows", "", 0, 0, CLI_MAX | CLI_PEER | CLI_PAGED | CLI_WATCH | CLI_UNITS,
+		"flows in the data plane now",
 		"A snapshot of at most --max flows, of one peer with --peer. Where prefixes are "
 		"mapped: seen address=real address.",
-		cli_run_flows},
-	{"drops", "", 0, 0, CLI_ALL | CLI_PAGED, "dropped packets by reason",
-		"Only reasons that have counted something, unless --all is given.", cli_run_drops},
-	{"counters", "[TEXT]", 0, 1, CLI_ALL | CLI_PAGED,
+		cli_run_flows, "flows"},
+	{"drops", "", 0, 0, CLI_ALL | CLI_PAGED | CLI_WATCH, "dropped packets by reason",
+		"Only reasons that have counted something, unless --all is given.", cli_run_drops,
+		"drops"},
+	{"counters", "[TEXT]", 0, 1, CLI_ALL | CLI_PAGED | CLI_WATCH,
 		"all counters, by their names in /metrics",
 		"Those that have counted something (all with --all) and whose name or labels "
 		"have TEXT in them. A gauge is what it is now, a counter what was since the data "
 		"plane began.",
-		cli_run_counters},
-	{"policy", "", 0, 0, CLI_PAGED, "policies in their order, with what they matched",
-		"The first policy that matches decides; nothing matches = denied.", cli_run_policy},
-	{"why", "SRC DST[:PORT]", 2, 2, CLI_PROTO | CLI_AS,
+		cli_run_counters, "counters"},
+	{"policy", "", 0, 0, CLI_PAGED | CLI_WATCH | CLI_UNITS,
+		"policies in their order, with what they matched",
+		"The first policy that matches decides; nothing matches = denied.", cli_run_policy,
+		"policies"},
+	{"why", "SRC DST[:PORT]", 2, 2, CLI_PROTO | CLI_AS | CLI_WATCH,
 		"what becomes of a flow, and by which rule",
 		"Sends nothing: says from what the data plane was given who the sender is, which "
 		"route "
 		"and policy decide, with which address it leaves and by which next hop. SRC and "
 		"DST are addresses or names of peers. Exits with 1 if the flow is denied.",
-		cli_run_why},
+		cli_run_why, NULL},
 	{"doctor", "", 0, 0, CLI_AS | CLI_CONFIG | CLI_PAGED,
 		"what stands in the way, with the fix to type",
 		"Looks at the machine (hugepages, network cards, cores, firewalls ...), which "
@@ -88,13 +97,13 @@ const struct cli_command cli_commands[] = {
 		"daemon, and at the gateway; with --as at one peer's whole way to the internet: "
 		"permission, policy, handshake, routes of the client, packets arriving, next hops, "
 		"NAT. Changes nothing. Exits with 1 if a step fails.",
-		cli_run_doctor},
+		cli_run_doctor, NULL},
 	{"ports", "", 0, 0, CLI_CONFIG | CLI_NFT | CLI_PAGED,
 		"what firewalls around it must let through",
 		"Inbound and outbound, IPv4 and IPv6, as the configuration has it: as a table, as "
 		"JSON "
 		"with -j, or as nft rules for a firewall in front of the gateway with --nft.",
-		cli_run_ports},
+		cli_run_ports, NULL},
 	{"bind", "[PCI-ADDRESS]", 0, 1, CLI_BIND | CLI_CONFIRM,
 		"give a network card to DPDK, or back",
 		"Moves the card from its driver to another one, by sysfs, and needs no daemon. "
@@ -105,12 +114,12 @@ const struct cli_command cli_commands[] = {
 		"the driver's name. Nothing is kept over a restart of the machine. Exits with 3 if "
 		"the driver "
 		"has the card already.",
-		cli_run_bind},
+		cli_run_bind, "cards"},
 	{"bind confirm", "[PCI-ADDRESS]", 0, 1, 0, "keep a card where it was moved to",
 		"Ends the trial of `bind --confirm`, of all cards or of one. Exits with 3 if "
 		"nothing "
 		"is on trial.",
-		cli_run_bind_confirm},
+		cli_run_bind_confirm, NULL},
 	{"capture", "[FILTER ...]", 0, 64,
 		CLI_PORT | CLI_PEER | CLI_DROPS | CLI_WRITE | CLI_COUNT | CLI_SNAP,
 		"copies of packets, as a pcapng file",
@@ -120,29 +129,31 @@ const struct cli_command cli_commands[] = {
 		"FILE, "
 		"until Ctrl-C or --count packets. Packets are never held up: those that find no "
 		"room are counted in the file.",
-		cli_run_capture},
+		cli_run_capture, NULL},
 	{"trace", "", 0, 0, CLI_PEER | CLI_COUNT, "the way of packets through the data plane",
 		"Follows --count packets (1), of one peer with --peer, and prints the nodes that "
 		"each went through, with cycles per packet, and what became of it: sent, dropped "
 		"and why, "
 		"given to the host, or waiting. Waits for packets until Ctrl-C. With -j one JSON "
 		"object per line.",
-		cli_run_trace},
-	{"top", "", 0, 0, CLI_BATCH | CLI_COUNT, "what is busy now, refreshed each second",
+		cli_run_trace, NULL},
+	{"top", "", 0, 0, CLI_BATCH | CLI_COUNT | CLI_UNITS,
+		"what is busy now, refreshed each second",
 		"Workers, ports, peers by rate, drops by reason and the use of egress ports, all "
 		"from "
 		"counters. Keys: r by bytes received, t sent, n by name, f by flows, q to quit. "
 		"--batch prints text instead, --count times.",
-		cli_run_top},
+		cli_run_top, NULL},
 	{"traffic", "", 0, 0,
-		CLI_PEER | CLI_EXIT_NODE | CLI_EGRESS | CLI_RANGE | CLI_CSV | CLI_PAGED,
+		CLI_PEER | CLI_EXIT_NODE | CLI_EGRESS | CLI_RANGE | CLI_CSV | CLI_PAGED |
+			CLI_WATCH | CLI_UNITS,
 		"how much went through, over time",
 		"Of one peer, exit node or egress address, by the minute (--range hour), hour "
 		"(day), "
 		"day (30d) or month; or, with none named, the sums of all of them and of each "
 		"group's peers, with --range month those of this month. Times are UTC. Kept over "
 		"restarts. As CSV with --csv.",
-		cli_run_traffic},
+		cli_run_traffic, NULL},
 	{"debug bundle", "[FILE]", 0, 1, CLI_SYSTEM_INFO | CLI_ANONYMIZE,
 		"all that is needed to help from afar, in one tar.gz",
 		"Configuration, state, counters, drops, history, the doctor's findings and the "
@@ -151,55 +162,55 @@ const struct cli_command cli_commands[] = {
 		"addresses and the names of peers and hosts are replaced, each by the same word "
 		"everywhere; with --anonymize strict all addresses and names. FILE must not "
 		"exist; without it one is made here.",
-		cli_run_bundle},
+		cli_run_bundle, NULL},
 	{"check", "FILE", 1, 1, CLI_STATE_DIR, "look for errors in a configuration",
 		"Needs no daemon and changes nothing. Shows every error in one pass; exits with 2 "
 		"if there is one. Key files are looked at if --state-dir is given.",
-		cli_run_check},
+		cli_run_check, NULL},
 	{"plan", "[VERSION]", 0, 1, CLI_PAGED,
 		"what an apply would change, and whom it would touch",
 		"Changes nothing. Shows which objects differ from what is in force, which peers "
 		"leave by another egress address, get other routes or lose their tunnel, and which "
 		"running flows would be cut. With VERSION: of a rollback to it. Exits with 0 if "
 		"nothing differs, 3 if something does, 2 if the files have errors.",
-		cli_run_plan},
+		cli_run_plan, NULL},
 	{"apply", "", 0, 0, CLI_CONFIRM | CLI_MESSAGE, "bring the daemon's files into force",
 		"All of it or, if there is any error or a test fails, nothing. Running tunnels and "
 		"flows stay. With --confirm the version before comes back by itself unless "
 		"`sallyport confirm` is typed in time, also if the daemon was down meanwhile. "
 		"Exits with 3 if nothing has changed.",
-		cli_run_apply},
+		cli_run_apply, NULL},
 	{"confirm", "", 0, 0, 0, "keep what is on trial",
 		"Ends the trial of `apply --confirm`. Exits with 2 if nothing is on trial.",
-		cli_run_confirm},
+		cli_run_confirm, NULL},
 	{"rollback", "[VERSION]", 0, 1, CLI_CONFIRM | CLI_MESSAGE,
 		"bring a version of the history into force",
 		"The one before if none is named; during a trial, what would come back. The files "
 		"are written too: an edit in them that was never in force is kept as FILE.old.",
-		cli_run_rollback},
-	{"history", "", 0, 0, CLI_PAGED, "the versions that were in force",
+		cli_run_rollback, NULL},
+	{"history", "", 0, 0, CLI_PAGED | CLI_WATCH, "the versions that were in force",
 		"Who brought them into force, when and by what. At most 100 are kept.",
-		cli_run_history},
+		cli_run_history, "versions"},
 	{"config diff", "FROM TO", 2, 2, CLI_PAGED, "what two versions say differently",
 		"FROM and TO are versions of the history, or `disk` for the files as they are. "
 		"Layout and comments do not count. Exits with 3 if there are differences.",
-		cli_run_config_diff},
+		cli_run_config_diff, NULL},
 	{"config show", "[VERSION]", 0, 1, CLI_ORIGIN | CLI_PAGED, "the files of a version",
 		"Without VERSION, or with `disk`, the files as they are on disk. With --origin one "
 		"line for each value instead: its key, what it is, and the file and line that say "
 		"so, or `default`. A key in place of a reference to one is shown as stars.",
-		cli_run_config_show},
+		cli_run_config_show, "values"},
 	{"explain", "CODE", 1, 1, 0, "what an error code means",
 		"CODE as findings show it, such as SP0201, or a reason as drops show it, such as "
 		"flow.policy; `explain all` lists every code.",
-		cli_run_explain},
+		cli_run_explain, "codes"},
 	{"peer export", "PEER", 1, 1, CLI_FULL | CLI_ENDPOINT | CLI_PRIVATE_KEY_FILE | CLI_QR,
 		"the wg-quick file of a peer",
 		"With an exit node it takes the halves 0.0.0.0/1, 128.0.0.0/1, ::/1 and 8000::/1, "
 		"which leave the default route in place, or /0 with --full. The private key comes "
 		"from --private-key-file, or is left to be filled in. With --qr it is drawn for a "
 		"telephone's camera, without the lines that only wg-quick on Linux reads.",
-		cli_run_export},
+		cli_run_export, NULL},
 	{"import wg-quick", "FILE", 1, 1, CLI_STATE_DIR,
 		"a server's wg-quick file as a configuration",
 		"Prints YAML with its interface, its peers, routes to what is behind them, and a "
@@ -208,7 +219,7 @@ const struct cli_command cli_commands[] = {
 		"over are listed in it. Private and preshared keys are written into --state-dir, "
 		"and "
 		"never printed. FILE may be -.",
-		cli_run_import},
+		cli_run_import, NULL},
 	{"peer add", "NAME", 1, 1,
 		CLI_GROUPS | CLI_ADDRESS | CLI_PUBLIC_KEY | CLI_FULL | CLI_ENDPOINT | CLI_QR |
 			CLI_MESSAGE,
@@ -218,39 +229,45 @@ const struct cli_command cli_commands[] = {
 		"is shown once, in the file that is printed: it is stored nowhere. Or the peer has "
 		"a key: --public-key. Addresses are the next free ones unless --address names "
 		"them.",
-		cli_run_peer_add},
+		cli_run_peer_add, NULL},
 	{"peer remove", "PEER", 1, 1, CLI_MESSAGE, "remove a peer that has a file in peers.d",
 		"Its tunnel and its flows end. Refused while something in the configuration names "
 		"it.",
-		cli_run_peer_remove},
+		cli_run_peer_remove, NULL},
 	{"dataplane-args", "FILE", 1, 1, 0, "options for sallyport-dataplane",
 		"What the section `dataplane` of a configuration means as a command line, and what "
 		"its ports and its overlay need there. A change needs a restart of the data plane.",
-		cli_run_dataplane_args},
+		cli_run_dataplane_args, NULL},
 	{"schema", "", 0, 0, 0, "the JSON Schema of the configuration",
-		"For editors; config/sallyport.schema.json is its output.", cli_run_schema},
-	{"version", "", 0, 0, 0, "print the version", "", cli_run_version},
+		"For editors; config/sallyport.schema.json is its output.", cli_run_schema, NULL},
+	{"version", "", 0, 0, 0, "print the version", "", cli_run_version, NULL},
 	{"completion", "bash|zsh|fish", 1, 1, 0, "print a completion script for a shell",
 		"The script asks this program, and so the running daemon, for the names of peers, "
 		"exit nodes, routes, pools, policies and ports, and sysfs for network cards. For "
 		"bash: "
 		"`sallyport completion bash >/etc/bash_completion.d/sallyport`.",
-		cli_run_completion},
+		cli_run_completion, NULL},
 	{"complete", "[WORD ...]", 0, 64, 0, "what could follow these words",
 		"For the scripts of `completion`: the last word is the one being typed. One "
 		"candidate "
 		"per line, with a tab before its explanation; `:files` for the name of a file.",
-		cli_run_complete},
-	{"help", "[COMMAND]", 0, 2, 0, "print help", "", cli_run_help},
+		cli_run_complete, NULL},
+	{"help", "[COMMAND]", 0, 2, 0, "print help", "", cli_run_help, NULL},
 	{"man", "[codes]", 0, 1, 0, "print the source of a manual page",
 		"For scdoc(1): of sallyport(1) or, with `codes`, of sallyport-codes(7).",
-		cli_run_man},
-	{NULL, NULL, 0, 0, 0, NULL, NULL, NULL},
+		cli_run_man, NULL},
+	{NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL},
 };
 
 const struct cli_option_row cli_options[] = {
 	{0, 'j', "json", NULL, "JSON instead of text"},
-	{0, 'o', "output", "text|json|yaml", "the form of what is printed"},
+	{0, 'J', "jsonl", NULL, "JSON, one line for each row"},
+	{0, 'o', "output", "text|json|jsonl|yaml", "the form of what is printed"},
+	{CLI_WATCH, 'W', "watch", "[SECONDS]", "again and again, until Ctrl-C (1; 0.2 to 3600)"},
+	{CLI_UNITS, 'i', "si", NULL, "amounts in kB, MB ... of 1000 (usual)"},
+	{CLI_UNITS, 'k', "iec", NULL, "amounts in KiB, MiB ... of 1024"},
+	{CLI_UNITS, 'x', "exact", NULL, "amounts to the byte"},
+	{CLI_PAGED, 'X', "no-pager", NULL, "no pager, on a terminal either"},
 	{0, 's', "socket", "FILE", "of sallyportd (/run/sallyport/sallyport.sock)"},
 	{0, 'h', "help", NULL, "help on the command"},
 	{CLI_FULL, 'F', "full", NULL, "routes for 0.0.0.0/0 and ::/0 instead of halves"},
@@ -316,7 +333,7 @@ const struct cli_command *cli_find_command(char *const *args, int n, int *words)
 	return found;
 }
 
-static void look_at_terminal(struct cli *cli)
+void cli_look_at_terminal(struct cli *cli)
 {
 	struct winsize size;
 
@@ -334,6 +351,21 @@ static void take_option(struct cli *cli, int letter, uint64_t mask)
 	switch (letter) {
 	case 'j':
 		cli->json = true;
+		break;
+	case 'J':
+		cli->lines = true;
+		break;
+	case 'i':
+		cli->units = CLI_SI;
+		break;
+	case 'k':
+		cli->units = CLI_IEC;
+		break;
+	case 'x':
+		cli->units = CLI_EXACT;
+		break;
+	case 'W':
+		cli->interval = optarg == NULL ? "1" : optarg;
 		break;
 	case 'o':
 		cli->output = optarg;
@@ -429,8 +461,10 @@ static bool parse_options(struct cli *cli, int argc, char **argv, bool *help)
 
 	for (size_t i = 0; cli_options[i].name != NULL; i++)
 		longs[i] = (struct option){cli_options[i].name,
-			cli_options[i].value == NULL ? no_argument : required_argument, NULL,
-			cli_options[i].letter};
+			cli_options[i].value == NULL     ? no_argument
+			: cli_options[i].value[0] == '[' ? optional_argument
+							 : required_argument,
+			NULL, cli_options[i].letter};
 	optind = 0; /* tests come here more than once */
 	while ((c = getopt_long(argc, argv, "jho:dbn:w:", longs, NULL)) != -1) {
 		size_t i = 0;
@@ -444,7 +478,7 @@ static bool parse_options(struct cli *cli, int argc, char **argv, bool *help)
 		take_option(cli, c, cli_options[i].mask);
 	}
 	if (!cli_set_output(cli)) {
-		fprintf(stderr, "sallyport: --output is text, json or yaml, not '%s'\n",
+		fprintf(stderr, "sallyport: --output is text, json, jsonl or yaml, not '%s'\n",
 			cli->output);
 		return false;
 	}
@@ -468,7 +502,7 @@ int cli_main(int argc, char **argv)
 	int words, code;
 	pid_t pager;
 
-	look_at_terminal(&cli);
+	cli_look_at_terminal(&cli);
 	if (!parse_options(&cli, argc, argv, &help)) {
 		fputs("More: sallyport help\n", stderr);
 		return CLI_USAGE;
@@ -493,6 +527,10 @@ int cli_main(int argc, char **argv)
 		return refuse(command, "too many arguments");
 	if (cli.given & ~command->options)
 		return refuse(command, "an option that this command does not take");
+	cli_set_units(cli.units);
+	cli_set_lines(command->rows, cli.given & CLI_WATCH);
+	if (cli.given & CLI_WATCH)
+		return cli_repeat(&cli, command);
 	cli_progress_start();
 	pager = command->options & CLI_PAGED ? cli_pager_start(&cli) : -1;
 	code = command->run(&cli);

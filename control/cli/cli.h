@@ -60,10 +60,21 @@ enum cli_option {
 	CLI_ANONYMIZE = 1ll << 31,
 	CLI_BIND = 1ll << 32, /* three options: driver, force, list */
 	CLI_ORIGIN = 1ll << 33,
-	CLI_PAGED = 1 << 30, /* no option: what it prints may be longer than a screen */
+	CLI_WATCH = 1ll << 34,
+	CLI_UNITS = 1ll << 35, /* three options: si, iec, exact */
+	CLI_PAGED = 1 << 30,   /* what it prints may be longer than a screen; option: no pager */
 };
 
 enum { CLI_OPTIONS_MAX = 64 };
+
+/* How amounts of bytes are shown: --si, which is usual, --iec, --exact. */
+enum cli_units {
+	CLI_SI,
+	CLI_IEC,
+	CLI_EXACT,
+};
+
+enum { CLI_UNITS_TEXT = 32 };
 
 struct cli {
 	const char *socket;
@@ -77,6 +88,9 @@ struct cli {
 	const char *exit_node, *egress, *range, *anonymize;
 	const char *driver; /* of bind */
 	bool force, list;
+	const char *interval; /* of --watch */
+	bool lines;           /* --jsonl */
+	enum cli_units units;
 	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
 	uint64_t given;     /* enum cli_option */
 	int n_args;
@@ -96,6 +110,7 @@ struct cli_command {
 	const char *summary;
 	const char *about; /* for the manual: one paragraph */
 	int (*run)(struct cli *cli);
+	const char *rows; /* the member of its JSON that --jsonl prints a line for each item of */
 };
 
 extern const struct cli_command cli_commands[];
@@ -104,8 +119,8 @@ extern const struct cli_command cli_commands[];
 struct cli_option_row {
 	uint64_t mask;
 	int letter;
-	const char *name; /* NULL ends the table */
-	const char *value, *help;
+	const char *name;         /* NULL ends the table */
+	const char *value, *help; /* a value in brackets may be left out, else it follows a = */
 };
 
 extern const struct cli_option_row cli_options[];
@@ -166,8 +181,18 @@ int cli_problem(struct cli *cli, int status, const char *body);
 void cli_print_json(json_t *json);
 void cli_print_json_new(json_t *json); /* takes the reference */
 
-/* Follows --json and --output; false if the latter is none of its words. */
+/* Follows --json, --jsonl and --output; false if the latter is none of its words. */
 bool cli_set_output(struct cli *cli);
+
+/* Of --jsonl: which member's items are lines; NULL: the whole is one. Of --watch: each has the time
+ * in it. */
+void cli_set_lines(const char *rows, bool stamped);
+
+/* What stdout and the terminal are, now. */
+void cli_look_at_terminal(struct cli *cli);
+
+/* repeat.c: runs a command until the user or the reader of its output ends it (--watch). */
+int cli_repeat(struct cli *cli, const struct cli_command *command);
 
 /*
  * Words of a text on lines of the terminal's width, those from the second one on behind `indent`;
@@ -208,7 +233,11 @@ void cli_table_print(struct cli *cli, struct cli_table **table);
 /* Only frees. */
 void cli_table_drop(struct cli_table **table);
 
-const char *cli_bytes(json_int_t bytes, char text[16]);   /* "1.2 MB" */
+/* units.c */
+void cli_set_units(enum cli_units units);
+const char *cli_bytes(json_int_t bytes, char text[CLI_UNITS_TEXT]);       /* "1.2 MB" */
+const char *cli_rate(double bytes_per_second, char text[CLI_UNITS_TEXT]); /* "1.2 Mbit/s" */
+
 const char *cli_age(json_int_t unix_time, char text[16]); /* "12 s", "-" */
 
 /* members of an object with defaults */

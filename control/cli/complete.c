@@ -309,8 +309,8 @@ static void offer_options(const struct completion *c, const struct cli_command *
 static const struct cli_option_row *option_with_value(const char *word, size_t length)
 {
 	for (const struct cli_option_row *o = cli_options; o->name != NULL; o++) {
-		if (o->value == NULL)
-			continue;
+		if (o->value == NULL || o->value[0] == '[')
+			continue; /* no word of its own follows */
 		if (strncmp(word, "--", 2) == 0 && strlen(o->name) == length - 2 &&
 			strncmp(word + 2, o->name, length - 2) == 0)
 			return o;

@@ -20,7 +20,7 @@ static void print_all(struct cli *cli, const json_t *json)
 	static const char *const headers[] = {"NAME", "OFFERED TO", ">PEERS", ">SELECTED", ">FLOWS",
 		">OUT", ">BACK", "DESCRIPTION", NULL};
 	struct cli_table *table = cli_table_create(headers);
-	char text[LIST_TEXT], out[16], back[16];
+	char text[LIST_TEXT], out[CLI_UNITS_TEXT], back[CLI_UNITS_TEXT];
 	const json_t *exit_node;
 	size_t i;
 

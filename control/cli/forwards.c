@@ -21,7 +21,7 @@ int cli_run_forwards(struct cli *cli)
 {
 	static const char *const headers[] = {"NAME", "PROTO", "OUTSIDE", "INSIDE", "PEER", "FROM",
 		">FLOWS", ">IN", ">BACK", NULL};
-	char text[LIST_TEXT], in[16], back[16];
+	char text[LIST_TEXT], in[CLI_UNITS_TEXT], back[CLI_UNITS_TEXT];
 	struct cli_table *table;
 	json_t *json, *forward;
 	size_t i;

@@ -48,16 +48,28 @@ static const char *short_form(const struct cli_option_row *option, char text[8])
 	return text;
 }
 
+/* " FILE", "[=SECONDS]" for a value that may be left out, or "". */
+static const char *value_form(const struct cli_option_row *option, char text[48])
+{
+	bool optional = option->value != NULL && option->value[0] == '[';
+
+	snprintf(text, 48, "%s%s",
+		option->value == NULL ? ""
+		: optional            ? "[="
+				      : " ",
+		option->value == NULL ? "" : option->value + optional);
+	return text;
+}
+
 static void print_options(uint64_t mask)
 {
 	for (size_t i = 0; cli_options[i].name != NULL; i++) {
-		char left[48], flag[8];
+		char left[80], flag[8], value[48];
 
 		if (cli_options[i].mask != 0 && (cli_options[i].mask & mask) == 0)
 			continue;
-		snprintf(left, sizeof(left), "%s--%s%s%s", short_form(&cli_options[i], flag),
-			cli_options[i].name, cli_options[i].value == NULL ? "" : " ",
-			cli_options[i].value == NULL ? "" : cli_options[i].value);
+		snprintf(left, sizeof(left), "%s--%s%s", short_form(&cli_options[i], flag),
+			cli_options[i].name, value_form(&cli_options[i], value));
 		print_row(left, cli_options[i].help);
 	}
 }
@@ -151,10 +163,25 @@ static void print_codes_manual(void)
 	puts("# SEE ALSO\n\n*sallyport*(1), *sallyportd*(8)");
 }
 
-static void print_manual(void)
+static void print_option_manual(const struct cli_option_row *option)
 {
+	bool optional = option->value != NULL && option->value[0] == '[';
+	const char *value = option->value == NULL ? "" : option->value + optional;
 	char flag[8];
 
+	printf("*%s--%s*%s%.*s%s\n\t%s\n\n", short_form(option, flag), option->name,
+		value[0] == '\0' ? ""
+		: optional       ? "[=_"
+				 : " _",
+		(int)strcspn(value, "]"), value,
+		value[0] == '\0' ? ""
+		: optional       ? "_]"
+				 : "_",
+		option->help);
+}
+
+static void print_manual(void)
+{
 	puts("sallyport(1)\n\n# NAME\n\nsallyport - operate a Sallyport gateway\n\n# SYNOPSIS\n\n"
 	     "*sallyport* _command_ [option ...] [argument ...]\n\n# COMMANDS\n");
 	for (const struct cli_command *c = cli_commands; c->words != NULL; c++)
@@ -163,16 +190,15 @@ static void print_manual(void)
 			c->summary + 1, c->about);
 	puts("# OPTIONS\n");
 	for (size_t i = 0; cli_options[i].name != NULL; i++)
-		printf("*%s--%s*%s%s%s\n\t%s\n\n", short_form(&cli_options[i], flag),
-			cli_options[i].name, cli_options[i].value == NULL ? "" : " _",
-			cli_options[i].value == NULL ? "" : cli_options[i].value,
-			cli_options[i].value == NULL ? "" : "_", cli_options[i].help);
+		print_option_manual(&cli_options[i]);
 	puts("# EXIT STATUS\n\n0: done. 1: failed. 2: wrong usage, or errors in the configuration. "
 	     "3: nothing to do.\n4: degraded. 5: no daemon.\n\n# JSON\n\n"
 	     "Objects printed with -j, but for the lines of *trace*, have a member `schema`, 1 "
-	     "today. "
-	     "It rises when a member is renamed or removed, or changes its meaning; members that "
-	     "are added leave it as it is.\n\n"
+	     "today. It rises when a member is renamed or removed, or changes its meaning; members "
+	     "that "
+	     "are added leave it as it is. With --jsonl each row of a list is a line of its own "
+	     "(peers, flows, drops ...), and has the `schema`; what is no list is one line. Under "
+	     "--watch each has `at_ms`, when it was asked for, in Unix milliseconds.\n\n"
 	     "# FILES\n\n_/etc/sallyport/sallyport.yaml_, _/run/sallyport/sallyport.sock_\n\n"
 	     "# SEE ALSO\n\n*sallyport-codes*(7), *sallyportd*(8), *sallyport-dataplane*(8)");
 }

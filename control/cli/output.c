@@ -1,25 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The forms of what is printed: JSON, YAML of the same, and a pager on a terminal. */
+/* The forms of what is printed: JSON, whole or in lines, YAML of the same, and a pager on a
+ * terminal. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <yaml.h>
 
 #include "control/cli/cli.h"
 
-static bool as_yaml; /* one command per process */
+/* One command per process. */
+static bool as_yaml, as_lines, with_time;
+static const char *line_rows;
 
 bool cli_set_output(struct cli *cli)
 {
 	as_yaml = false;
-	if (cli->output == NULL || strcmp(cli->output, "text") == 0)
-		return true;
-	as_yaml = strcmp(cli->output, "yaml") == 0;
-	cli->json = as_yaml || strcmp(cli->output, "json") == 0;
-	return cli->json;
+	as_lines = cli->lines;
+	cli_set_lines(NULL, false);
+	if (cli->output != NULL && strcmp(cli->output, "text") != 0) {
+		as_yaml = strcmp(cli->output, "yaml") == 0;
+		as_lines |= strcmp(cli->output, "jsonl") == 0;
+		if (!as_yaml && !as_lines && strcmp(cli->output, "json") != 0)
+			return false;
+		cli->json = true;
+	}
+	cli->json |= as_lines;
+	cli->lines = as_lines;
+	return true;
+}
+
+void cli_set_lines(const char *rows, bool stamped)
+{
+	line_rows = rows;
+	with_time = stamped;
 }
 
 static bool emit_scalar(yaml_emitter_t *emitter, const char *text, bool is_text)
@@ -101,9 +118,10 @@ static void print_yaml(const json_t *json)
 	yaml_emitter_set_output_file(&emitter, stdout);
 	yaml_emitter_set_unicode(&emitter, 1);
 	yaml_emitter_set_width(&emitter, -1);
+	/* One of several has the line between documents before it. */
 	if (!yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING) ||
 		!yaml_emitter_emit(&emitter, &event) ||
-		!yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1) ||
+		!yaml_document_start_event_initialize(&event, NULL, NULL, NULL, !with_time) ||
 		!yaml_emitter_emit(&emitter, &event) || !emit(&emitter, json) ||
 		!yaml_document_end_event_initialize(&event, 1) ||
 		!yaml_emitter_emit(&emitter, &event) || !yaml_emitter_flush(&emitter))
@@ -111,11 +129,46 @@ static void print_yaml(const json_t *json)
 	yaml_emitter_delete(&emitter);
 }
 
-void cli_print_json(json_t *json)
+/* Which members to expect: sallyport(1). A JSON Schema says for itself. */
+static void mark(json_t *json, json_int_t at_ms)
 {
-	/* Which members to expect: sallyport(1). A JSON Schema says for itself. */
 	if (json_object_get(json, "schema") == NULL && json_object_get(json, "$schema") == NULL)
 		json_object_set_new(json, "schema", json_integer(1));
+	if (with_time)
+		json_object_set_new(json, "at_ms", json_integer(at_ms));
+}
+
+static void print_line(json_t *json, json_int_t at_ms)
+{
+	mark(json, at_ms);
+	json_dumpf(json, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	putchar('\n');
+}
+
+static void print_lines(json_t *json, json_int_t at_ms)
+{
+	json_t *rows = line_rows == NULL ? NULL : json_object_get(json, line_rows), *row;
+	size_t i;
+
+	if (!json_is_array(rows)) {
+		print_line(json, at_ms);
+		return;
+	}
+	json_array_foreach(rows, i, row) print_line(row, at_ms);
+}
+
+void cli_print_json(json_t *json)
+{
+	struct timespec now;
+	json_int_t at_ms;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	at_ms = (json_int_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	if (as_lines) {
+		print_lines(json, at_ms);
+		return;
+	}
+	mark(json, at_ms);
 	if (as_yaml) {
 		print_yaml(json);
 		return;
@@ -188,7 +241,7 @@ pid_t cli_pager_start(struct cli *cli)
 	int ends[2];
 	pid_t pid;
 
-	if (cli->columns == 0 || cli->json || cli->given & CLI_CHECK)
+	if (cli->columns == 0 || cli->json || cli->given & (CLI_CHECK | CLI_PAGED))
 		return -1;
 	if (program == NULL)
 		program = "command -v less >/dev/null && exec less; exec cat";

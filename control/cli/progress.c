@@ -20,11 +20,11 @@ enum {
 	RATE_AFTER_MS = 500,   /* before that a rate says little */
 };
 
-static const char *format_count(enum progress_unit unit, uint64_t n, char text[24])
+static const char *format_count(enum progress_unit unit, uint64_t n, char text[CLI_UNITS_TEXT])
 {
 	if (unit == PROGRESS_BYTES)
 		return cli_bytes((json_int_t)n, text);
-	snprintf(text, 24, "%llu", (unsigned long long)n);
+	snprintf(text, CLI_UNITS_TEXT, "%llu", (unsigned long long)n);
 	return text;
 }
 
@@ -44,7 +44,7 @@ static void format(const struct cli_line *line, const struct progress *now, uint
 	char *text, size_t size)
 {
 	uint64_t spent = at_ms - line->work_ms, risen = now->done - line->work_done;
-	char done[24], total[24], rate[24], left[16];
+	char done[CLI_UNITS_TEXT], total[CLI_UNITS_TEXT], rate[CLI_UNITS_TEXT], left[16];
 	size_t n;
 
 	if (now->total == 0) {

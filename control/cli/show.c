@@ -52,7 +52,7 @@ static void print_peers(struct cli *cli, const json_t *json)
 	static const char *const headers[] = {"NAME", "STATE", "ADDRESSES", "ENDPOINT",
 		">HANDSHAKE", ">RX", ">TX", "EXIT NODE", NULL};
 	struct cli_table *table = cli_table_create(headers);
-	char text[LIST_TEXT], age[16], rx[16], tx[16];
+	char text[LIST_TEXT], age[16], rx[CLI_UNITS_TEXT], tx[CLI_UNITS_TEXT];
 	const json_t *peer;
 	size_t i;
 
@@ -84,7 +84,7 @@ int cli_run_peers(struct cli *cli)
 
 static void traffic_cells(struct cli_table *table, const json_t *object)
 {
-	char out[16], back[16];
+	char out[CLI_UNITS_TEXT], back[CLI_UNITS_TEXT];
 
 	cli_table_cell(table, "%lld", (long long)cli_int(object, "flows"));
 	cli_table_cell(table, "%s", cli_bytes(cli_int(object, "bytes"), out));
@@ -235,7 +235,7 @@ int cli_run_egress(struct cli *cli)
 	int code;
 	json_t *json = get(cli, "/api/egress", &code), *pool, *address, *rule;
 	struct cli_table *table;
-	char tx[16], rx[16], text[LIST_TEXT];
+	char tx[CLI_UNITS_TEXT], rx[CLI_UNITS_TEXT], text[LIST_TEXT];
 	size_t i, k;
 
 	if (json == NULL)
@@ -314,7 +314,7 @@ int cli_run_flows(struct cli *cli)
 {
 	static const char *const headers[] = {
 		"PROTO", "FROM", "SOURCE", "DESTINATION", "AS", ">OUT", ">BACK", "RULE", NULL};
-	char path[256], out[16], back[16];
+	char path[256], out[CLI_UNITS_TEXT], back[CLI_UNITS_TEXT];
 	struct cli_table *table;
 	json_t *json, *flow;
 	size_t i;

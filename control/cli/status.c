@@ -14,7 +14,7 @@ static void print_ports(struct cli *cli, const json_t *status)
 		"PORT", "LINK", ">RX", ">TX", ">MISSED", "ADDRESSES", NULL};
 	const json_t *ports = json_object_get(status, "ports"), *port;
 	struct cli_table *table = cli_table_create(headers);
-	char rx[16], tx[16], text[LIST_TEXT];
+	char rx[CLI_UNITS_TEXT], tx[CLI_UNITS_TEXT], text[LIST_TEXT];
 	size_t i;
 
 	json_array_foreach((json_t *)ports, i, port)
@@ -125,7 +125,8 @@ static void print_peer(const struct cli *cli, const json_t *peer)
 {
 	const char *exit_node = json_string_value(json_object_get(peer, "exit_node"));
 	const char *selected = json_string_value(json_object_get(peer, "exit_node_selected"));
-	char text[LIST_TEXT], age[16], rx[16], tx[16], wire_rx[16], wire_tx[16];
+	char text[LIST_TEXT], age[16], rx[CLI_UNITS_TEXT], tx[CLI_UNITS_TEXT],
+		wire_rx[CLI_UNITS_TEXT], wire_tx[CLI_UNITS_TEXT];
 
 	printf("\n%s  %s\n", cli_text(peer, "name"), cli_text(peer, "state"));
 	cli_print_line(

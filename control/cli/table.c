@@ -132,23 +132,6 @@ void cli_table_drop(struct cli_table **table)
 	*table = NULL;
 }
 
-const char *cli_bytes(json_int_t bytes, char text[16])
-{
-	static const char units[] = "kMGTPE";
-	double value = (double)bytes;
-	int unit = -1;
-
-	while (value >= 999.5 && unit < 5) {
-		value /= 1000;
-		unit++;
-	}
-	if (unit < 0)
-		snprintf(text, 16, "%d B", (int)bytes);
-	else
-		snprintf(text, 16, value < 9.95 ? "%.1f %cB" : "%.0f %cB", value, units[unit]);
-	return text;
-}
-
 const char *cli_age(json_int_t unix_time, char text[16])
 {
 	json_int_t seconds = (json_int_t)time(NULL) - unix_time;

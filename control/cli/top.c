@@ -117,20 +117,6 @@ static const json_t *same(const json_t *list, size_t hint, const char *key, cons
 	return NULL;
 }
 
-static const char *bits(double bytes_per_second, char text[16])
-{
-	double value = bytes_per_second * 8;
-	const char *unit = " kMGT";
-
-	while (value >= 999.5 && unit[1] != '\0') {
-		value /= 1000;
-		unit++;
-	}
-	snprintf(text, 16, value < 9.95 && *unit != ' ' ? "%.1f %cbit/s" : "%.0f %cbit/s", value,
-		*unit);
-	return text;
-}
-
 static void add_head(struct top *top)
 {
 	const json_t *status = top->now.status, *peers = json_object_get(status, "peers");
@@ -177,7 +163,7 @@ static void add_ports(struct top *top)
 {
 	const json_t *list = json_object_get(top->now.status, "ports");
 	const json_t *before = json_object_get(top->before.status, "ports"), *port;
-	char rx[16], tx[16];
+	char rx[CLI_UNITS_TEXT], tx[CLI_UNITS_TEXT];
 	size_t i;
 
 	line(top, "%-12s %-5s %12s %9s %12s %9s %8s", "PORT", "LINK", "RECEIVED", "PACKETS/s",
@@ -190,9 +176,9 @@ static void add_ports(struct top *top)
 			break;
 		line(top, "%-12.12s %-5s %12s %9.0f %12s %9.0f %8.0f", cli_text(port, "name"),
 			json_is_true(json_object_get(port, "link_up")) ? "up" : "down",
-			bits(rate(top, port, old, "rx_bytes"), rx),
+			cli_rate(rate(top, port, old, "rx_bytes"), rx),
 			rate(top, port, old, "rx_packets"),
-			bits(rate(top, port, old, "tx_bytes"), tx),
+			cli_rate(rate(top, port, old, "tx_bytes"), tx),
 			rate(top, port, old, "tx_packets"), rate(top, port, old, "rx_missed"));
 	}
 }
@@ -281,7 +267,7 @@ static void add_peers(struct top *top, unsigned room)
 	const json_t *list = json_object_get(top->now.peers, "peers");
 	const json_t *before = json_object_get(top->before.peers, "peers"), *peer;
 	struct row *rows = calloc(json_array_size(list) + 1, sizeof(*rows));
-	char rx[16], tx[16];
+	char rx[CLI_UNITS_TEXT], tx[CLI_UNITS_TEXT];
 	size_t i, n = 0;
 
 	json_array_foreach((json_t *)list, i, peer)
@@ -299,7 +285,8 @@ static void add_peers(struct top *top, unsigned room)
 	line(top, "%-24s %-8s %13s %13s %9s", "PEER", "STATE", "FROM", "TO", "FLOWS");
 	for (i = 0; i < n && top->n_lines < room; i++)
 		line(top, "%-24.24s %-8.8s %13s %13s %9lld", rows[i].name, rows[i].note,
-			bits(rows[i].rx, rx), bits(rows[i].tx, tx), (long long)rows[i].flows);
+			cli_rate(rows[i].rx, rx), cli_rate(rows[i].tx, tx),
+			(long long)rows[i].flows);
 	free(rows);
 }
 

@@ -86,7 +86,7 @@ static void print_csv(const json_t *json)
 
 static void traffic_cells(struct cli_table *table, const json_t *object, json_int_t highest)
 {
-	char sent[16], received[16], bar[BAR_MAX + 1];
+	char sent[CLI_UNITS_TEXT], received[CLI_UNITS_TEXT], bar[BAR_MAX + 1];
 
 	cli_table_cell(table, "%s", cli_bytes(cli_int(object, "sent_bytes"), sent));
 	cli_table_cell(table, "%s", cli_bytes(cli_int(object, "received_bytes"), received));
@@ -104,7 +104,7 @@ static void print_points(struct cli *cli, const json_t *json)
 	json_int_t highest = highest_of(points), step = cli_int(json, "step");
 	struct cli_table *table = cli_table_create(headers);
 	const char *form = forms[3].form;
-	char sent[16], received[16], text[32];
+	char sent[CLI_UNITS_TEXT], received[CLI_UNITS_TEXT], text[32];
 	bool begun = false;
 	size_t i;
 

@@ -9,9 +9,12 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
+import threading
+import time
 
 import config as configs
 import pytest
@@ -111,13 +114,65 @@ def test_colour_and_pager_only_on_a_terminal(world):
             .split("\n")[:2]] == [ages.sub("", line).split() for line in plain.split("\n")[:2]]
     paged, _ = on_terminal(world, "peers", PAGER="sed s/^/PAGED/")
     assert all(line.startswith("PAGED") for line in paged.strip().split("\n"))
-    off, _ = on_terminal(world, "peers", PAGER="")
-    assert "client1" in off and "PAGED" not in off
+    for args, pager in ((["peers"], ""), (["peers", "--no-pager"], "sed s/^/PAGED/")):
+        off, _ = on_terminal(world, *args, PAGER=pager)
+        assert "client1" in off and "PAGED" not in off
     piped = subprocess.run(list(map(str, world.gateway.cli_command("peers"))), text=True,
                            capture_output=True, check=True, timeout=30,
                            env={**world.lab.env(), "TERM": "xterm", "PAGER": "sed s/^/PAGED/"})
     assert "client1" in piped.stdout and "PAGED" not in piped.stdout
     assert "\033" not in piped.stdout and piped.stderr == ""
+
+
+def test_watch_draws_over_its_own_screen(world):
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="xterm", PAGER="false")
+        command = list(map(str, world.gateway.cli_command("counters", "--all", "--watch=0.2")))
+        os.execvpe(command[0], command, {**os.environ, **world.lab.env()})
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    seen = b""
+    while seen.count(b"\033[H") < 3:
+        seen += os.read(fd, 65536)
+    os.kill(pid, signal.SIGINT)
+    try:
+        while part := os.read(fd, 65536):
+            seen += part
+    except OSError:
+        pass  # the other end has closed
+    os.close(fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    screen = seen.decode().replace("\r\n", "\n").split("\033[H")[2]
+    assert "every 0.2 s: sallyport counters" in screen and "more lines than" in screen
+    assert screen.count("\n") < 24, screen
+    assert seen.count(b"\033[2J") == 1
+
+
+def test_watch_outlives_the_daemon(world):
+    watch = subprocess.Popen(
+        list(map(str, world.gateway.cli_command("peers", "--jsonl", "--watch=0.2"))), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=world.lab.env())
+    patience = threading.Timer(60, watch.kill)  # or a line that never comes is waited for
+    patience.start()
+    try:
+        before = json.loads(watch.stdout.readline())
+        assert before["name"] == "client1" and before["schema"] == 1
+        world.gateway.control.stop()
+        assert "waiting for sallyportd" in watch.stderr.readline()
+        back = time.time()
+        world.gateway.control.start_again()
+        assert watch.stderr.readline() == "sallyport: sallyportd is back\n"
+        while json.loads(line := watch.stdout.readline())["at_ms"] < back * 1000:
+            pass
+        assert json.loads(line)["at_ms"] > before["at_ms"]
+        watch.stdout.close()
+        assert watch.wait(30) == 0
+    finally:
+        patience.cancel()
+        watch.kill()
+        watch.wait()
+        watch.stderr.close()
+    wait_until(lambda: world.gateway.cli("status", check=False).returncode in (0, 4), 30, "a status")
 
 
 def test_routes_that_nobody_answers_by(world):
@@ -207,6 +262,12 @@ def test_json_and_yaml(world, command, tmp_path):
     assert shapes[0] == shapes[1] and shapes[0]
     if isinstance(shapes[0], dict):
         assert "schema" in shapes[0] or "$schema" in shapes[0]
+    if status == 0 and not command.startswith(("exit-nodes ", "debug", "import")):
+        answer = world.gateway.cli(*command.split(), *(files.get(a, a) for a in args), "--jsonl",
+                                   timeout=60)
+        lines = [json.loads(line) for line in answer.stdout.splitlines()]
+        assert all("schema" in line or "$schema" in line for line in lines
+                   if isinstance(line, dict)) and (lines or command == "counters")
 
 
 def test_origins_and_masks(world):
