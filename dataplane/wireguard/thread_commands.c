@@ -11,19 +11,33 @@ LOG_TYPE(wireguard);
 
 enum { COMMANDS = 32 };
 
+/* Nothing is said by it or heard of it from now on. */
+static void peer_silence(struct wg_peer *peer)
+{
+	turns_cancel(peer);
+	staged_drop(peer);
+	keypairs_destroy(peer);
+	path_clear(peer);
+	if (!peer->thread.listed)
+		return;
+	HASH_DELETE(thread.by_key, peer->interface->peers, peer);
+	handshake_peer_clear(peer->interface->handshake, &peer->thread.handshake);
+	peer->thread.listed = false;
+}
+
+/* A controller that has lost its numbers sets a key under another one before it deletes the old. */
 static void peer_list(struct wg_peer *peer)
 {
+	const struct key *public_key = &peer->thread.handshake.noise.public_key;
 	struct wg_peer *other;
 
-	HASH_FIND(thread.by_key, peer->interface->peers, &peer->main.configured.public_key,
-		KEY_SIZE, other);
+	HASH_FIND(thread.by_key, peer->interface->peers, public_key, KEY_SIZE, other);
 	if (other != NULL) {
-		log_warn(wireguard, "peer %u: has the public key of peer %u, stays silent",
-			peer->id, other->id);
-		return;
+		log_info(wireguard, "peer %u: takes over the public key of peer %u", peer->id,
+			other->id);
+		peer_silence(other);
 	}
-	HASH_ADD_KEYPTR(thread.by_key, peer->interface->peers,
-		&peer->thread.handshake.noise.public_key, KEY_SIZE, peer);
+	HASH_ADD_KEYPTR(thread.by_key, peer->interface->peers, public_key, KEY_SIZE, peer);
 	peer->thread.listed = true;
 }
 
@@ -106,14 +120,7 @@ static void peer_change(const struct wg_command *command)
 
 static void peer_remove(struct wg_peer *peer)
 {
-	turns_cancel(peer);
-	staged_drop(peer);
-	keypairs_destroy(peer);
-	path_clear(peer);
-	if (peer->thread.listed) {
-		HASH_DELETE(thread.by_key, peer->interface->peers, peer);
-		handshake_peer_clear(peer->interface->handshake, &peer->thread.handshake);
-	}
+	peer_silence(peer);
 	reclaim_later(peer, sizeof(*peer));
 }
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What becomes of peers on the handshake thread, whose part is done here, when they come and go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/api/wireguard.h"
+#include "dataplane/bench/direct.h"
+#include "dataplane/wireguard/thread_priv.h"
+#include "test/unit/dataplane/wireguard/gateway.h"
+
+static int setup(void **state)
+{
+	int rc = gateway_setup(state);
+
+	turns_init();
+	thread_run_commands();
+	return rc;
+}
+
+static struct wg_peer *peer_of_key(const struct wg_interface *interface, const struct key *key)
+{
+	struct wg_peer *peer;
+
+	HASH_FIND(thread.by_key, interface->peers, key, KEY_SIZE, peer);
+	return peer;
+}
+
+/* As a controller does that has lost its numbers: the key is set under a new one first. */
+static void a_key_moves_to_another_number(void **state)
+{
+	const struct key key = gateway_peer()->main.configured.public_key;
+	const struct wg_interface *interface = gateway_peer()->interface;
+	uint32_t old = gateway_peer()->id, session = gateway.sessions[0].local_index;
+
+	assert_ptr_equal(peer_of_key(interface, &key), gateway_peer());
+	assert_non_null(index_table_find(session));
+	DIRECT_COMMIT(gateway.worker, API_PEER_SET, api_peer_set, .peer = old + 1, .interface = 1,
+		.public_key = key);
+	thread_run_commands();
+	assert_ptr_equal(peer_of_key(interface, &key), wg_peer_get(old + 1));
+	assert_false(gateway_peer()->thread.listed);
+	assert_null(atomic_load(&gateway_peer()->current));
+	assert_null(atomic_load(&gateway_peer()->path));
+	assert_false(index_table_is_taken(session));
+	DIRECT_COMMIT(gateway.worker, API_PEER_DEL, api_peer_del, .peer = old);
+	thread_run_commands();
+	assert_null(wg_peer_get(old));
+	assert_ptr_equal(peer_of_key(interface, &key), wg_peer_get(old + 1));
+	assert_true(wg_peer_get(old + 1)->thread.listed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_moves_to_another_number),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
