@@ -132,10 +132,14 @@ void handshake_peer_clear(struct handshake *handshake, struct handshake_peer *pe
 void handshake_peer_set_preshared_key(
 	struct handshake *handshake, struct handshake_peer *peer, const struct key *preshared_key)
 {
+	static const struct key none;
+
+	if (preshared_key == NULL)
+		preshared_key = &none;
+	if (key_equal(&peer->noise.preshared_key, preshared_key))
+		return;
 	handshake_abandon(handshake, peer);
-	key_wipe(&peer->noise.preshared_key);
-	if (preshared_key != NULL)
-		peer->noise.preshared_key = *preshared_key;
+	peer->noise.preshared_key = *preshared_key;
 }
 
 void handshake_peer_renew(struct handshake *handshake, struct handshake_peer *peer)

@@ -161,7 +161,8 @@ int handshake_peer_init(struct handshake *handshake, struct handshake_peer *peer
 /* Wipes the peer and frees its pending index; sessions are the caller's. */
 void handshake_peer_clear(struct handshake *handshake, struct handshake_peer *peer);
 
-/* NULL = none. Takes effect with the next handshake; one that is pending is abandoned. */
+/* NULL = none. Another key than before takes effect with the next handshake; one that is pending is
+ * abandoned. */
 void handshake_peer_set_preshared_key(
 	struct handshake *handshake, struct handshake_peer *peer, const struct key *preshared_key);
 

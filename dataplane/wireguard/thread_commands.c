@@ -107,12 +107,9 @@ static void peer_change(const struct wg_command *command)
 
 	if (!peer->thread.listed)
 		return;
-	if (command->has_key)
-		handshake_peer_set_preshared_key(
-			peer->interface->handshake, &peer->thread.handshake, &command->key);
-	else if ((command->set.flags & API_PEER_HAS_PSK) == 0)
-		handshake_peer_set_preshared_key(
-			peer->interface->handshake, &peer->thread.handshake, NULL);
+	if (command->has_key || (command->set.flags & API_PEER_HAS_PSK) == 0)
+		handshake_peer_set_preshared_key(peer->interface->handshake,
+			&peer->thread.handshake, command->has_key ? &command->key : NULL);
 	endpoint_change(peer, command);
 	timers_set_persistent(&peer->thread.handshake.timers, command->set.persistent_keepalive);
 	turns_run_one(peer);

@@ -153,6 +153,14 @@ static void preshared_key_takes_effect_with_the_next_handshake(void **state)
 		HANDSHAKE_UNKNOWN_INDEX);
 	memset(scene->sim.preshared_key, 0, KEY_SIZE);
 	complete_as_initiator(scene, 50000);
+	/* Said again, as by a controller that starts anew: nothing is abandoned. */
+	initiate(scene, 60000);
+	handshake_peer_set_preshared_key(scene->node.handshake, &scene->peer->hs, NULL);
+	assert_true(sim_peer_answer(&scene->sim,
+		node_sent(&scene->node, scene->node.sent - 1, WG_INITIATION_SIZE),
+		scene->response));
+	assert_int_equal(receive(scene, scene->response, sizeof(scene->response), 60030),
+		HANDSHAKE_OK_RESPONSE);
 }
 
 static void preshared_key_from_the_start(void **state)
