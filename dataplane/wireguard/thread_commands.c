@@ -131,6 +131,20 @@ static bool is_own_key(const struct handshake *handshake, const struct key *priv
 	       key_equal(own, &public_key);
 }
 
+/* After the interface has got another private key. */
+static void peer_renew(struct wg_peer *peer)
+{
+	const struct key *own = handshake_public_key(peer->interface->handshake);
+
+	if (own != NULL && key_equal(own, &peer->thread.handshake.noise.public_key)) {
+		log_warn(wireguard, "peer %u: has our own public key, falls silent", peer->id);
+		peer_silence(peer);
+		return;
+	}
+	handshake_peer_renew(peer->interface->handshake, &peer->thread.handshake);
+	keypairs_destroy(peer);
+}
+
 static void interface_set(const struct wg_command *command)
 {
 	struct wg_interface *interface = command->interface;
@@ -155,10 +169,8 @@ static void interface_set(const struct wg_command *command)
 			strerror(-error));
 		return;
 	}
-	HASH_ITER (thread.by_key, interface->peers, peer, tmp) {
-		handshake_peer_renew(interface->handshake, &peer->thread.handshake);
-		keypairs_destroy(peer);
-	}
+	HASH_ITER (thread.by_key, interface->peers, peer, tmp)
+		peer_renew(peer);
 }
 
 /* A controller has connected: it gets what it may have missed. */

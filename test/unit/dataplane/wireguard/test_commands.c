@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "common/api/wireguard.h"
 #include "dataplane/bench/direct.h"
 #include "dataplane/wireguard/thread_priv.h"
@@ -52,10 +54,42 @@ static void a_key_moves_to_another_number(void **state)
 	assert_true(wg_peer_get(old + 1)->thread.listed);
 }
 
+static void set_private_key(struct wg_interface *interface, uint8_t byte)
+{
+	struct wg_command *command = command_create(WG_COMMAND_INTERFACE);
+
+	command->interface = interface;
+	command->has_key = true;
+	memset(&command->key, byte, sizeof(command->key));
+	command_put(command);
+	thread_run_commands();
+}
+
+/* The kernel removes such a peer. */
+static void our_own_key_is_no_peers(void **state)
+{
+	struct wg_interface *interface = wg_interface_get(1);
+	struct key private_key, own;
+
+	memset(&private_key, 5, sizeof(private_key));
+	assert_int_equal(key_public(&private_key, &own), 0);
+	DIRECT_COMMIT(gateway.worker, API_PEER_SET, api_peer_set, .peer = 4, .interface = 1,
+		.public_key = own);
+	DIRECT_COMMIT(gateway.worker, API_PEER_SET, api_peer_set, .peer = 5, .interface = 1,
+		.public_key = {{9}});
+	set_private_key(interface, 6);
+	assert_true(wg_peer_get(4)->thread.listed);
+	set_private_key(interface, 5);
+	assert_false(wg_peer_get(4)->thread.listed);
+	assert_null(peer_of_key(interface, &own));
+	assert_true(wg_peer_get(5)->thread.listed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_moves_to_another_number),
+		cmocka_unit_test(our_own_key_is_no_peers),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
