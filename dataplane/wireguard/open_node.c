@@ -431,6 +431,17 @@ static void account(struct keypair *keypair, const struct received *received, ui
 	activity_tell(peer);
 }
 
+static __attribute__((noinline)) void tap_opened(
+	const struct burst *burst, const struct lend_edges *edges)
+{
+	for (unsigned i = 0; i < burst->count; i++) {
+		const struct opening *opening = &burst->opening[i];
+
+		if (burst->next[opening->slot] == edges->onward)
+			tap_packet(burst->worker->id, API_CAPTURE_TUNNEL_IN, opening->mbuf);
+	}
+}
+
 static void finish_all(
 	struct burst *burst, const struct worker *worker, const struct lend_edges *edges)
 {
@@ -447,16 +458,8 @@ static void finish_all(
 				finish(&burst->opening[i], &burst->aead[i], &received, edges);
 		account(keypair, &received, worker->now_ms);
 	}
-}
-
-static __attribute__((noinline)) void tap_opened(
-	const struct burst *burst, struct rte_mbuf **mbufs, uint16_t n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		if (burst->next[i] == edge_forward &&
-			(packet_of(mbufs[i])->flags & PACKET_FROM_TUNNEL))
-			tap_packet(burst->worker->id, API_CAPTURE_TUNNEL_IN, mbufs[i]);
-	}
+	if (tap_wants(API_CAPTURE_TUNNEL_IN))
+		tap_opened(burst, edges);
 }
 
 static void process_burst(
@@ -474,8 +477,6 @@ static void process_burst(
 		aead_open(worker->aead, burst.aead, burst.count);
 		finish_all(&burst, worker, &edges);
 	}
-	if (tap_wants(API_CAPTURE_TUNNEL_IN))
-		tap_opened(&burst, mbufs, n);
 	graph_enqueue(graph, node, (void **)mbufs, burst.next, n);
 }
 

@@ -391,6 +391,8 @@ static void prepare_all(
 	struct wg_peer *peers[RTE_GRAPH_BURST_SIZE];
 	struct way way;
 
+	for (unsigned i = 0; tap_wants(API_CAPTURE_TUNNEL_OUT) && i < n; i++)
+		tap_packet(worker->id, API_CAPTURE_TUNNEL_OUT, mbufs[i]);
 	for (unsigned i = 0; i < n; i++) {
 		peers[i] = wg_peer_get(packet_of(mbufs[i])->peer);
 		rte_prefetch0(peers[i]);
@@ -410,8 +412,6 @@ static void process_burst(
 
 	burst.count = 0;
 	burst.roamed_count = 0;
-	for (unsigned i = 0; tap_wants(API_CAPTURE_TUNNEL_OUT) && i < n; i++)
-		tap_packet(worker->id, API_CAPTURE_TUNNEL_OUT, mbufs[i]);
 	prepare_all(&burst, mbufs, n, worker);
 	if (burst.count != 0) {
 		nonces_take(&burst, worker->now_ms);
