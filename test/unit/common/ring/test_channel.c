@@ -254,7 +254,7 @@ static int be_somebody_else(const int done[2])
 		write(done[1], "x", 1) != 1)
 		return 2;
 	/* The reason arrives although the hello was never read. */
-	if (poll(&answer, 1, 10000) != 1 || channel_receive(answer.fd, &received) != 0 ||
+	if (poll(&answer, 1, 30000) != 1 || channel_receive(answer.fd, &received) != 0 ||
 		received.kind != CHANNEL_REFUSED)
 		return 3;
 	return strncmp(received.refused.text, "user 65534 ", 11) == 0 ? 0 : 4;

@@ -19,7 +19,7 @@
 #include "common/api/api.h"
 #include "common/ring/ring.h"
 
-enum { CAPACITY = 4096, PATIENCE_MS = 10000 };
+enum { CAPACITY = 4096, PATIENCE_MS = 60000 };
 
 struct message {
 	struct api_header header;

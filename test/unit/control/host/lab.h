@@ -24,7 +24,7 @@
 
 #include "control/host/host.h"
 
-enum { EXIT_SKIP = 77, TOLD_MAX = 256, WAIT_S = 10 };
+enum { EXIT_SKIP = 77, TOLD_MAX = 256, WAIT_S = 30 };
 
 static pid_t far_pid;
 static struct event_base *lab_base;

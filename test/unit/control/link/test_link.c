@@ -27,7 +27,7 @@
 #include "test/unit/dataplane/main/toy.h"
 #include "test/unit/dataplane/main/toy_process.h"
 
-enum { PATIENCE_S = 20 };
+enum { PATIENCE_S = 60 };
 
 static char directory[] = "/tmp/sallyport-link-XXXXXX";
 static char path[64];

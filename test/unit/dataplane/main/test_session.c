@@ -660,7 +660,7 @@ static void sleep_and_wake(void **state)
 	assert_true(session_sleep(session));
 	assert_false(woken(0));
 	put_begin(API_TXN_FULL, 0, 1);
-	assert_true(woken(1000));
+	assert_true(woken(30000));
 	assert_int_equal(control.out.bells, 1);
 	poll_session();
 	put_port(1, 1500); /* awake: no bell */
@@ -671,7 +671,7 @@ static void sleep_and_wake(void **state)
 	/* A controller that fiddles with the common eventfd hangs nobody. */
 	flags = fcntl(control.eventfd, F_GETFL);
 	assert_int_equal(fcntl(control.eventfd, F_SETFL, flags & ~O_NONBLOCK), 0);
-	alarm(10);
+	alarm(60);
 	assert_true(session_sleep(session));
 	put_commit(1);
 	assert_int_equal(read(control.eventfd, &count, sizeof(count)), sizeof(count));
@@ -688,7 +688,7 @@ static void sleep_and_wake(void **state)
 	api_message_init(&neigh, API_EVENT_NEIGH, sizeof(neigh));
 	assert_int_equal(session_event(&neigh), 0);
 	assert_true(session_sleep(session));
-	assert_int_equal(poll(&client, 1, 1000), 1);
+	assert_int_equal(poll(&client, 1, 30000), 1);
 
 	/* After a disconnect the old eventfd, still held there, wakes nobody. */
 	flags = dup(control.eventfd);

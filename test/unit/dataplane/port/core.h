@@ -16,7 +16,7 @@
 #include "dataplane/main/config.h"
 #include "dataplane/main/txn.h"
 
-enum { CORE_QUEUES_MAX = 4, CORE_DEADLINE_MS = 3000 };
+enum { CORE_QUEUES_MAX = 4, CORE_DEADLINE_MS = 30000 };
 
 struct core_port {
 	const char *device;

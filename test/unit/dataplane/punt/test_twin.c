@@ -35,7 +35,7 @@
 #include "dataplane/port/port.h"
 #include "dataplane/punt/punt_priv.h"
 
-enum { EXIT_SKIP = 77, DEADLINE_S = 5, PORT = 3, WORKERS = 3, SENDER = 2 };
+enum { EXIT_SKIP = 77, DEADLINE_S = 30, PORT = 3, WORKERS = 3, SENDER = 2 };
 
 /* The core, as far as punt sees it. */
 
