@@ -9,6 +9,7 @@ import sys
 import time
 
 from . import topology
+from .internet import was_busy
 from .netns import LabError, wait_until
 
 MIB = 1 << 20
@@ -79,11 +80,16 @@ class Runner:
     def __init__(self, client, gateway, report):
         self.client, self.gateway, self.report = client, gateway, report
 
-    def check(self, name, command, judge, timeout=30):
-        """judge(output) returns (ok, note) or (ok, note, figures)."""
+    def check(self, name, command, judge, timeout=60, again=lambda output: False):
+        """judge(output) returns (ok, note) or (ok, note, figures). Asked once more while again()."""
         shown = f"[{self.client.node}] " + shlex.join(map(str, command))
-        try:
+
+        def answer():
             done = self.client.run(*command, check=False, timeout=timeout)
+            return None if again(done.stdout) else done
+
+        try:
+            done = wait_until(answer, 30, "an answer", 0.2)
             output = done.stdout + done.stderr
             verdict = judge(output) if done.returncode == 0 else \
                 (False, f"exit status {done.returncode}")
@@ -117,7 +123,7 @@ class Runner:
             latest = int(output.split()[1])
             return latest > 0, f"{max(0, int(time.time()) - latest)} s ago" if latest else "none yet"
         try:
-            wait_until(self.client.handshake, 10, "a handshake")
+            wait_until(self.client.handshake, 30, "a handshake")
         except LabError:
             pass  # the check itself says so
         self.check("handshake with the gateway", ["wg", "show", "wg0", "latest-handshakes"], judge)
@@ -129,7 +135,7 @@ class Runner:
         host = topology.INTERNET[family]
         url = f"http://[{host}]/" if family == "v6" else f"http://{host}/"
         self.check(f"the internet host sees the egress address ({family})",
-                   ["curl", "-sS", "-m", "10", url],
+                   ["curl", "-sS", "-m", "20", url],
                    lambda out: (out.strip() == expected, f"{out.strip()}"))
 
     def ping(self, name, host):
@@ -140,7 +146,7 @@ class Runner:
             return (sent == received, f"{received} of {sent}, {times[1]:.2f} ms",
                     {"sent": sent, "received": received, "rtt_avg_ms": times[1],
                      "rtt_max_ms": times[2]})
-        self.check(name, ["ping", "-n", "-c", "5", "-i", "0.2", "-W", "2", host], judge)
+        self.check(name, ["ping", "-n", "-c", "5", "-i", "0.2", "-W", "10", host], judge)
 
     def download(self, size):
         def judge(output):
@@ -165,21 +171,31 @@ class Runner:
                     {"mbit_per_s": round(rate, 1), "retransmits": retransmits,
                      "seconds": round(end["sum_received"]["seconds"], 2)})
         self.check(name, ["iperf3", "-J", "-c", host, "-t", seconds, *options], judge,
-                   timeout=seconds + 20)
+                   timeout=seconds + 60, again=was_busy)
+
+    def own_losses(self):
+        """Of the kernels around the gateway; where wireguard-go is the gateway, of its kernel, too."""
+        lab = self.client.lab
+        return lab.kernel_lost(*(lab.nodes() if self.gateway.kind == "reference" else ()))
 
     def udp(self, name, host, seconds, rate):
+        before = self.own_losses()
+
         def judge(output):
             total = json.loads(output)["end"]["sum"]
             lost, packets = total["lost_packets"], total["packets"]
             percent = 100 * lost / max(1, packets)
             mbit = total["bits_per_second"] / 1e6 * (1 - percent / 100)
-            return (packets > 0 and percent < 5, f"{mbit:.0f} Mbit/s delivered, {lost} of "
-                    f"{packets} lost, jitter {total['jitter_ms']:.2f} ms",
+            # What a client without a free core lost by itself is not the gateway's to answer for.
+            own = min(lost, self.own_losses() - before)
+            return (packets > 0 and lost - own < packets / 20, f"{mbit:.0f} Mbit/s delivered, {lost} "
+                    f"of {packets} lost" + (f" ({own} beside the gateway)" if own else "") +
+                    f", jitter {total['jitter_ms']:.2f} ms",
                     {"mbit_per_s": round(mbit, 1), "lost": lost, "packets": packets,
                      "lost_percent": round(percent, 3), "jitter_ms": total["jitter_ms"]})
         # 1200 bytes: a whole packet in any tunnel, so that no fragment is measured
         self.check(name, ["iperf3", "-J", "-c", host, "-u", "-b", rate, "-l", "1200",
-                          "-t", seconds], judge, timeout=seconds + 20)
+                          "-t", seconds], judge, timeout=seconds + 60, again=was_busy)
 
     def unreachable(self, name, host):
         command = ["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", host]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A WireGuard client of the lab: Debian's wireguard-go under wg-quick, as its owner would run it."""
 import os
+import re
 from pathlib import Path
 
 from .netns import LabError, run, wait_until
@@ -80,18 +81,32 @@ class Client:
         answer = self.run("wg", "show", self.interface, "latest-handshakes").stdout.split()
         return int(answer[1]) if len(answer) > 1 else 0
 
-    def wait_handshake(self, seconds=10):
+    def wait_handshake(self, seconds=30):
         wait_until(self.handshake, seconds, f"a handshake of {self.node}", 0.05)
 
     def seen_address(self, host, port=80):
         """The address from which a host on the internet sees this client."""
         where = f"[{host}]" if ":" in host else host
-        answer = self.run("curl", "-sS", "-m", "10", f"http://{where}:{port}/", check=False)
+        answer = self.run("curl", "-sS", "-m", "20", f"http://{where}:{port}/", check=False)
         if answer.returncode != 0:
             raise LabError(f"{self.node}: {answer.stderr.strip()}")
         return answer.stdout.strip()
 
-    def pings(self, host, count=1, seconds=2, *options):
+    def pings_all(self, host, count, *options):
+        """LabError unless each of `count` echo requests is answered. Once ping(8) has heard something
+        it waits no longer than two round trips: when only the last answers are missing it is run
+        again."""
+        for _ in range(5):
+            output = self.run("ping", "-n", "-c", count, "-i", "0.05", "-W", "10", *options, host,
+                              check=False).stdout
+            answered = sorted(map(int, re.findall(r"(?m)^\d+ bytes from .* icmp_seq=(\d+) ", output)))
+            if answered == list(range(1, count + 1)):
+                return
+            if not answered or answered != list(range(1, len(answered) + 1)):
+                break
+        raise LabError(f"{self.node}: not all of {count} were answered\n{output}")
+
+    def pings(self, host, count=1, seconds=10, *options):
         """True if at least one of `count` echo requests was answered."""
         return self.run("ping", "-n", "-c", count, "-i", "0.2", "-W", seconds, *options, host,
                         check=False).returncode == 0

@@ -55,7 +55,7 @@ class Service:
 
     def start(self):
         self.runsv = self.lab.start(self.node, "runsv", self.folder, log=self.log)
-        wait_until(lambda: self.pid() or self.runsv.poll() is not None, 10, f"{self.name} to start")
+        wait_until(lambda: self.pid() or self.runsv.poll() is not None, 30, f"{self.name} to start")
         if self.runsv.poll() is not None:
             raise LabError(f"runsv {self.folder} ended: see {self.log}")
 
@@ -74,7 +74,7 @@ class Service:
     def once(self):
         """Not started again when it ends; known to runsv when this returns."""
         self.control("o")
-        wait_until(lambda: "want down" in (self.folder / "supervise" / "stat").read_text(), 10,
+        wait_until(lambda: "want down" in (self.folder / "supervise" / "stat").read_text(), 30,
                    f"{self.name} to be run once")
 
     def stop(self):
@@ -82,12 +82,12 @@ class Service:
         pid = self.pid()
         self.control("d")
         if pid:
-            wait_until(lambda: self.pid() is None, 15, f"{self.name} to end")
+            wait_until(lambda: self.pid() is None, 30, f"{self.name} to end")
 
     def start_again(self):
         """After stop()."""
         self.control("u")
-        wait_until(self.pid, 15, f"{self.name} to start")
+        wait_until(self.pid, 30, f"{self.name} to start")
 
     def kill(self, number=signal.SIGKILL):
         """A signal to the program itself; runsv starts it again. Returns the old process id."""
@@ -162,7 +162,7 @@ class Gateway:
     def cli_command(self, *args):
         return [self.bin / "sallyport", "--socket", self.run_dir / "sallyport.sock", *args]
 
-    def cli(self, *args, check=True, timeout=30):
+    def cli(self, *args, check=True, timeout=60):
         return run(self.cli_command(*args), check=check, timeout=timeout, env=self.lab.env())
 
     def json(self, *args):
@@ -213,7 +213,7 @@ class Reference:
                   env={"WG_PROCESS_FOREGROUND": "1",
                        "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD": "1"})
         wait_until(lambda: lab.run("gateway", "wg", "show", "sp0", check=False).returncode == 0,
-                   10, "wireguard-go on the gateway")
+                   30, "wireguard-go on the gateway")
         config = f"[Interface]\nPrivateKey={self.key}\nListenPort={topology.LISTEN_PORT}\n"
         nft = ""
         for name, (v4, v6) in self.overlay.items():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What runs on the internet host: a web server that tells who asks, and iperf3."""
+import re
 import sys
 from pathlib import Path
 
@@ -15,14 +16,20 @@ def listening(lab, node, port):
 def start_web(lab, logs, node="internet", port=80):
     server = lab.start(node, sys.executable, HERE / "web_server.py", port,
                        log=Path(logs) / f"{node}.web.log")
-    wait_until(lambda: listening(lab, node, port), 10, f"the web server on {node}", 0.05)
+    wait_until(lambda: listening(lab, node, port), 30, f"the web server on {node}", 0.05)
     return server
 
 
 def start_iperf(lab, logs, node="internet", port=5201):
     server = lab.start(node, "iperf3", "-s", "-p", port, log=Path(logs) / f"{node}.iperf3.log")
-    wait_until(lambda: listening(lab, node, port), 10, f"iperf3 on {node}", 0.05)
+    wait_until(lambda: listening(lab, node, port), 30, f"iperf3 on {node}", 0.05)
     return server
+
+
+def was_busy(output):
+    """True if iperf3 was turned away: its server takes one client at a time and may not be done with
+    the one before. The word for that may be overtaken by the reset with which it closes."""
+    return bool(re.search(r'"error":\s*".*(busy|Connection reset)', output))
 
 
 def start_all(lab, logs):

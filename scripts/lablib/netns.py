@@ -6,6 +6,7 @@ Everything a lab makes can be found again from its prefix alone: namespaces are 
 /run/sallyport-lab/<prefix>. So down() also clears up after a lab whose maker was killed.
 """
 import contextlib
+import json
 import os
 import re
 import select
@@ -57,7 +58,7 @@ def wait_until(condition, seconds, what, interval=0.02):
         time.sleep(interval)
 
 
-def run(command, check=True, timeout=30, **options):
+def run(command, check=True, timeout=60, **options):
     """subprocess.run with text output, a time limit, and an error that shows the output."""
     try:
         result = subprocess.run([str(c) for c in command], capture_output=True, text=True,
@@ -135,7 +136,7 @@ class Lab:
                     *map(str, command)]
         return ["ip", "netns", "exec", self.ns(node), *map(str, command)]
 
-    def run(self, node, *command, check=True, timeout=30, env=None, **options):
+    def run(self, node, *command, check=True, timeout=60, env=None, **options):
         return run(self.enter(node, command), check=check, timeout=timeout,
                    env=self.env(**(env or {})), **options)
 
@@ -153,6 +154,22 @@ class Lab:
                 out.close()
         self.children.append(child)
         return child
+
+    def failed(self):
+        """What was started here and has ended by itself with an error."""
+        return [f"{' '.join(map(str, child.args))}: exit status {child.returncode}"
+                for child in self.children if (child.poll() or 0) > 0]
+
+    def kernel_lost(self, *nodes):
+        """Packets that these nodes' own kernels have lost (default: all but the gateway's): queues of
+        devices and UDP sockets were full. On a busy machine that is no doing of the gateway's."""
+        lost = 0
+        for node in nodes or set(self.nodes()) - {"gateway"}:
+            links = json.loads(self.run(node, "ip", "-j", "-s", "link").stdout)
+            sockets = json.loads(self.run(node, "nstat", "-asj").stdout)["kernel"]
+            lost += sockets.get("UdpRcvbufErrors", 0) + sum(
+                link["stats64"][way]["dropped"] for link in links for way in ("rx", "tx"))
+        return lost
 
     # -- building ---------------------------------------------------------------------------
 
@@ -175,7 +192,7 @@ class Lab:
             self._wire_client(node, number)
         # The kernel looks at new links once a second, and sends nothing on one it has not seen.
         wait_until(lambda: not any("NO-CARRIER" in run(["ip", "-n", self.ns(n), "link"]).stdout
-                                   for n in self.nodes()), 10, "carrier on every link", 0.05)
+                                   for n in self.nodes()), 30, "carrier on every link", 0.05)
 
     def ip_batch(self, node, *lines):
         """Many ip(8) commands in one go; node None = the machine itself."""
@@ -239,7 +256,7 @@ class Lab:
         holder = self.start(node, "sh", "-c", HOLDER, log=self.state / f"{node}.holder.log",
                             env={"STATE": str(self.state), "NODE": node})
         ready = self.state / f"{node}.ready"
-        wait_until(lambda: ready.exists() or holder.poll() is not None, 10, f"{node}'s mounts")
+        wait_until(lambda: ready.exists() or holder.poll() is not None, 30, f"{node}'s mounts")
         if holder.poll() is not None:
             log = (self.state / f"{node}.holder.log").read_text()
             raise LabError(f"{node}: no private mounts: {log}")

@@ -9,8 +9,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"))
 import config as configs  # noqa: E402
 from lablib.gateway import Gateway, have_programs, programs  # noqa: E402
-from lablib.netns import RUN, Lab, LabError, run, wait_until  # noqa: E402
-from world import fresh_prefix  # noqa: E402
+from lablib.netns import RUN, Lab, run, wait_until  # noqa: E402
+from world import end, fresh_prefix  # noqa: E402
 
 
 class BareLab(Lab):
@@ -52,10 +52,7 @@ class Bare:
         return self.gateway.cli("apply", timeout=timeout)
 
     def down(self):
-        self.lab.down()
-        left = self.lab.leftovers()
-        if left:
-            raise LabError(f"left behind: {', '.join(left)}")
+        end(self.lab)
 
 
 def start_control(bare, names):

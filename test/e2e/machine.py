@@ -49,7 +49,7 @@ class Machine:
         self.log = open(log, "w")
         self.process, self.init = None, None
 
-    def boot(self, seconds=60):
+    def boot(self, seconds=120):
         """Returns once systemd takes orders."""
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", "unshare", *EVERYTHING, "--fork", "--kill-child", "sh", "-c", BOOT, "boot",
@@ -70,7 +70,7 @@ class Machine:
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
         return state in ("running", "degraded")
 
-    def run(self, *command, check=True, timeout=60):
+    def run(self, *command, check=True, timeout=120):
         """A command in the machine, as root."""
         return run(["nsenter", "-t", self.init, *EVERYTHING, "--root", "--wd=/", "--", "env", "-i",
                     "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", *command],

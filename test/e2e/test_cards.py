@@ -130,8 +130,8 @@ def test_the_way_in_comes_back_with_all_it_carried(world, machine):
     said = machine.sallyport("bind", CARDS["wan"], check=False)
     assert "left alone: the default route leaves by it" in said and interface in said
     assert machine.card("wan")["driver"] == "e1000e"
-    assert "Back in 10 s by itself" in machine.sallyport("bind", CARDS["wan"], "--force",
-                                                         "--confirm", "10s")
+    assert "Back in 20 s by itself" in machine.sallyport("bind", CARDS["wan"], "--force",
+                                                         "--confirm", "20s")
     card = machine.card("wan")
     assert (card["driver"], card["interfaces"]) == ("vfio-pci", None) and card["seconds_left"] > 0
     with pytest.raises(LabError):

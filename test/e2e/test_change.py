@@ -55,7 +55,7 @@ def closed(world):
 
 
 def goes_out(world):
-    return world.clients["client1"].pings(topology.INTERNET["v4"], 1, 1)
+    return world.clients["client1"].pings(topology.INTERNET["v4"], 3, 1)
 
 
 def plan_of(world, config, why):
@@ -63,7 +63,7 @@ def plan_of(world, config, why):
     write(world, config)
     try:
         plan = wait_until(lambda: (p := json.loads(cli(world, "plan", "-j")[1]))
-                          and p["flows"]["cut"] and p, 10, "a flow that would be cut")
+                          and p["flows"]["cut"] and p, 30, "a flow that would be cut")
         code, text, _ = cli(world, "plan")
     finally:
         write(world, world.config)
@@ -89,8 +89,7 @@ def test_plan_names_changes_and_people_and_changes_nothing(world):
     peer, = touched["egress"]["peers"]
     assert peer["name"] == "client1" and peer["to"][0]["addresses"][0] == OLD
     assert f"client1: {topology.EGRESS['client1']['v4']}" in text
-    result = world.result(child)
-    assert result["received"] == result["sent"], result
+    world.whole(child)
 
 
 def test_a_trial_is_kept_or_taken_back(world):
@@ -132,7 +131,7 @@ def test_a_trial_ends_while_the_daemon_is_down(world):
         time.sleep(0.1)
     world.gateway.control.control("u")
     world.gateway.wait_ready()
-    assert wait_until(lambda: goes_out(world), 10, "the way out")
+    assert wait_until(lambda: goes_out(world), 30, "the way out")
     assert (world.lab.state / "gateway.yaml").read_text() == text
 
 
@@ -142,7 +141,7 @@ def test_a_broken_file_does_not_keep_the_daemon_down(world):
     path.write_text("version: 1\nwiregard: {}\n")
     world.gateway.control.restarted(world.gateway.control.kill())
     # degraded, which is not ready, but it forwards and answers
-    wait_until(lambda: "SP1120" in cli(world, "status", "-j")[1], 15, "the daemon to say so")
+    wait_until(lambda: "SP1120" in cli(world, "status", "-j")[1], 30, "the daemon to say so")
     assert goes_out(world)
     assert cli(world, "apply")[0] == 2
     path.write_text(text)
@@ -183,12 +182,12 @@ def test_peers_come_and_go_by_command(world):
         if path.is_file() and path.stat().st_size < 64 << 20:
             assert key.encode() not in path.read_bytes(), path
     world.clients["client2"].up(text)
-    wait_until(lambda: world.clients["client2"].pings("100.64.0.1", 1, 1), 10, "the gateway")
+    wait_until(lambda: world.clients["client2"].pings("100.64.0.1", 1, 1), 30, "the gateway")
     assert cli(world, "peer", "add", "client2")[0] == 1
     assert cli(world, "peer", "remove", "client1")[0] == 1
     assert cli(world, "peer", "remove", "client3")[0] == 2
 
-    wait_until(lambda: packets_from(world, "client2"), 10, "its packets to be counted")
+    wait_until(lambda: packets_from(world, "client2"), 30, "its packets to be counted")
     assert cli(world, "peer", "remove", "client2")[0] == 0
     assert not file.exists()
     assert "client2" not in {p["name"] for p in world.gateway.json("peers")["peers"]}
@@ -196,7 +195,7 @@ def test_peers_come_and_go_by_command(world):
     assert cli(world, "rollback")[0] == 0
     assert file.exists()
     # whose counters begin anew, whatever number it has inside
-    wait_until(lambda: packets_from(world, "client2") == 0, 10, "counters to begin at zero")
+    wait_until(lambda: packets_from(world, "client2") == 0, 30, "counters to begin at zero")
     assert cli(world, "rollback")[0] == 0
 
 
@@ -208,16 +207,16 @@ def test_figures_of_what_has_gone_are_not_the_next_ones(world):
         return [next(x["packets"] for x in objects if x["name"] == wanted)
                 for objects, wanted in zip(listed, (policy, name))]
 
-    assert world.clients["client1"].pings(topology.INTERNET["v4"], 3, 5)
-    wait_until(lambda: all(packets("internet", "internet")), 10, "figures")
+    assert world.clients["client1"].pings(topology.INTERNET["v4"], 3)
+    wait_until(lambda: all(packets("internet", "internet")), 30, "figures")
     without, other = copy.deepcopy(world.config), copy.deepcopy(world.config)
     del without["policies"][0], without["exit_nodes"]
     other["exit_nodes"] = {"elsewhere": other["exit_nodes"]["internet"]}
     other["policies"][0].update(name="outwards", to={"exit_nodes": ["elsewhere"]})
     with world.changed(without), world.changed(other):
         assert packets("elsewhere", "outwards") == [0, 0]
-        assert world.clients["client1"].pings(topology.INTERNET["v4"], 1, 5)
-        wait_until(lambda: packets("elsewhere", "outwards") == [1, 1], 10, "the new ones' figures")
+        assert world.clients["client1"].pings(topology.INTERNET["v4"])
+        wait_until(lambda: packets("elsewhere", "outwards") == [1, 1], 30, "the new ones' figures")
     assert goes_out(world)
 
 
@@ -278,8 +277,7 @@ def test_a_peer_chooses_among_exit_nodes(world):
         assert f"Before: exit node internet, as {home['v4']}" in text and "keep the address" in text
         assert seen() == abroad
         # what ran before goes on, from the address that its other end knows
-        result = world.result(stream)
-        assert result["lost"] == 0, result
+        world.whole(stream)
         assert cli(world, "exit-nodes", "select", "abroad", "--as", "client1")[0] == 3
 
         why = json.loads(cli(world, "why", "client1", topology.INTERNET["v4"], "-j")[1])

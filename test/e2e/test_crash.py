@@ -86,14 +86,14 @@ def test_the_data_plane_is_killed(world):
     connections = [world.start_agent("client1", "insist", topology.INTERNET[f], 80, 40,
                                      configs.overlay(1, f))
                    for f in ("v4", "v6")]
-    time.sleep(1.5)  # marks are written once a second
+    time.sleep(3)  # marks are written once a second
     with world.capture("router", "uplink", f"udp src port {PORT}") as asked:
         old = world.gateway.dataplane.kill()
         began = time.monotonic()
         world.gateway.dataplane.restarted(old)
         world.gateway.wait_ready()
         wait_until(lambda: world.clients["client1"].pings(host, 1, 0.2), 30, "forwarding")
-        wait_until(lambda: len(of_kind(asked.packets(), INITIATION)) >= PEERS, 10,
+        wait_until(lambda: len(of_kind(asked.packets(), INITIATION)) >= PEERS, 30,
                    "an initiation to each")
     initiations = [float(p.time) for p in of_kind(asked.packets(), INITIATION)]
     assert sum(t < initiations[0] + 4 for t in initiations) == PEERS, initiations
@@ -124,7 +124,7 @@ def test_the_clock_is_set_back(world):
     client, service = world.clients["client1"], world.gateway.dataplane
     Crowd(world).be(1)
     assert client.pings(topology.INTERNET["v4"], 5)
-    time.sleep(1.5)  # marks are written once a second
+    time.sleep(3)  # marks are written once a second
     service.set_before(f"export LD_PRELOAD={library[0]} FAKETIME=-1h "
                        "FAKETIME_DONT_FAKE_MONOTONIC=1")
     try:

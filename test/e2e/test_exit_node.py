@@ -5,7 +5,7 @@ import json
 import config as configs
 import pytest
 from conftest import WORKERS
-from lablib import topology
+from lablib import internet, topology
 from lablib.netns import wait_until
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
@@ -16,15 +16,12 @@ FAMILIES = ("v4", "v6")
 
 def iperf(client, host, *options):
     def measure():
-        output = client.run("iperf3", "-J", "-c", host, "-t", "1", *options, timeout=40).stdout
-        report = json.loads(output)
-        error = report.get("error", "busy")
-        assert "busy" in error or "Connection reset" in error, error
-        return report["end"]
+        output = client.run("iperf3", "-J", "-c", host, "-t", "1", *options).stdout
+        return None if internet.was_busy(output) else json.loads(output)
 
-    # The server takes one client at a time and may not be done with the one before; the word that
-    # it is busy may be overtaken by the reset with which it closes.
-    return wait_until(measure, 10, "the iperf3 server to be free")
+    report = wait_until(measure, 30, "the iperf3 server to be free", 0.2)
+    assert "error" not in report, report["error"]
+    return report["end"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -37,16 +34,14 @@ def test_each_client_leaves_by_its_own_egress_address(exit_world, name, family):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("place", [topology.INTERNET, topology.FAR], ids=["on-link", "far"])
 def test_ping(exit_world, family, place):
-    output = exit_world.clients["client1"].run(
-        "ping", "-n", "-c", "20", "-i", "0.05", "-W", "2", place[family]).stdout
-    assert "20 received" in output, output
+    exit_world.clients["client1"].pings_all(place[family], 20)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("size", [0, 1, 1200, 1372])
 def test_ping_sizes(exit_world, family, size):
     """Up to a full tunnel packet: 1420 less IP and ICMP headers, in either family."""
-    assert exit_world.clients["client1"].pings(topology.INTERNET[family], 2, 2, "-s", size)
+    assert exit_world.clients["client1"].pings(topology.INTERNET[family], 2, 10, "-s", size)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -59,9 +54,11 @@ def test_tcp(exit_world, family, direction):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_udp(exit_world, family):
-    end = iperf(exit_world.clients["client1"], topology.INTERNET[family], "-u", "-b", "5M",
-                "-l", "1200")
-    assert end["sum"]["packets"] > 100 and end["sum"]["lost_packets"] == 0
+    before = exit_world.lab.kernel_lost()
+    total = iperf(exit_world.clients["client1"], topology.INTERNET[family], "-u", "-b", "5M",
+                  "-l", "1200")["sum"]
+    assert total["packets"] > 100
+    assert total["lost_packets"] <= exit_world.lab.kernel_lost() - before, total
 
 
 def test_http_download_arrives_whole(exit_world):
@@ -77,8 +74,7 @@ def test_both_clients_at_once(exit_world):
     streams = [exit_world.start_stream(name, topology.INTERNET["v4"], 500, 2)
                for name in ("client1", "client2")]
     for child in streams:
-        result = exit_world.result(child)
-        assert result["lost"] == 0 and result["duplicates"] == 0, result
+        exit_world.whole(child)
 
 
 @pytest.mark.parametrize("host", list(topology.LAN_HOST.values()))
@@ -110,7 +106,7 @@ def test_exit_nodes_lead_to_the_internet_only(exit_world, make):
     before = refused()
     with exit_world.capture("internet", "eth0", "icmp or icmp6") as capture:
         exit_world.send_raw("client1", "wg0", make(), make())
-        wait_until(lambda: refused() >= before + 2, 5, "two drops", 0.1)
+        wait_until(lambda: refused() >= before + 2, 30, "two drops", 0.1)
     assert not [p for p in capture.packets() if p.payload.dst == make().dst]
 
 
@@ -120,7 +116,7 @@ def test_mapping_is_endpoint_independent(exit_world):
                for host in (topology.INTERNET["v4"], topology.FAR["v4"])]
     with exit_world.capture("internet", "eth0", "udp dst port 9") as capture:
         exit_world.send_raw("client1", "wg0", *packets)
-        wait_until(lambda: len(capture.packets()) >= 2, 5, "both packets")
+        wait_until(lambda: len(capture.packets()) >= 2, 30, "both packets")
     sources = {(p[IP].src, p[UDP].sport) for p in capture.packets()}
     assert len(sources) == 1
     assert sources.pop()[0] == topology.EGRESS["client1"]["v4"]
@@ -135,10 +131,10 @@ def test_unsolicited_packets_are_dropped(exit_world):
 
 
 def test_three_workers_hand_off(exit_world):
-    exit_world.clients["client1"].pings(topology.INTERNET["v4"], 5, 2)
-    exit_world.clients["client2"].pings(topology.INTERNET["v4"], 5, 2)
+    for client in exit_world.clients.values():
+        assert client.pings(topology.INTERNET["v4"], 5)
     if exit_world.workers > 1:
-        assert exit_world.handoffs() > 0
+        wait_until(lambda: exit_world.handoffs() > 0, 30, "hand-offs", 0.1)
 
 
 @pytest.mark.parametrize("workers", WORKERS)

@@ -112,7 +112,7 @@ class Reader:
                 return differs(seen[0], expected) is None
 
             try:
-                wait_until(done, 10 if ASKS.match(command) else 0, command, 0.2)
+                wait_until(done, 30 if ASKS.match(command) else 0, command, 0.2)
             except LabError as late:
                 pytest.fail(f"{name}.md, on {node}: $ {command}\nlacks: "
                             f"{differs(seen[0], expected)}\nprinted:\n{seen[0]}\n{late}")

@@ -55,11 +55,10 @@ def test_the_first_packet_is_not_kept_waiting(exit_world):
         with exit_world.capture("router", "uplink", f"udp dst port {topology.LISTEN_PORT} "
                                                     "and greater 150") as sealed, \
                 exit_world.capture("internet", "eth0", "icmp[icmptype] == icmp-echo") as opened:
-            client.run("ping", "-n", "-c", PACKETS, "-i", "0.05", "-W", "2",
-                       topology.INTERNET["v4"], timeout=60)
+            client.pings_all(topology.INTERNET["v4"], PACKETS)
         sent = [float(p.time) for p in sealed.packets() if UDP in p]
         seen = [float(p.time) for p in opened.packets() if ICMP in p]
-        assert len(seen) == PACKETS and len(sent) >= PACKETS
+        assert len(seen) >= PACKETS and len(sent) >= len(seen)
         # A handshake or keepalive may stand among the sealed ones: take the last before each.
         return sorted(t - max(s for s in sent if s <= t) for t in seen)
 

@@ -41,13 +41,13 @@ def test_neighbours_stay_alive(make_world):
     world.lab.run("gateway", "sh", "-c", script)
     assert client.pings(topology.INTERNET["v4"], 2)
 
-    def lost_in(seconds):
+    def stream_for(seconds):
         child = world.start_stream("client1", topology.INTERNET["v4"], 20, seconds)
-        return world.result(child)["lost"]
+        world.whole(child)
 
-    assert lost_in(6) == 0
+    stream_for(6)
     world.gateway.control.stop()
-    assert lost_in(6) == 0
+    stream_for(6)
 
 
 def test_twins_carry_the_addresses_and_ports_do_not(exit_world):
@@ -58,7 +58,8 @@ def test_twins_carry_the_addresses_and_ports_do_not(exit_world):
     for port in topology.PORTS:
         assert addresses(port) == set()
         expected = {a.split("/")[0] for a in topology.GATEWAY[port]}
-        wait_until(lambda p=port, e=expected: e <= addresses(f"sp-{p}"), 5, f"addresses of sp-{port}")
+        wait_until(lambda p=port, e=expected: e <= addresses(f"sp-{p}"), 30,
+                   f"addresses of sp-{port}")
 
 
 def test_veth_offloads_stay_at_their_defaults(exit_world):

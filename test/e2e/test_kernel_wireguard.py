@@ -101,7 +101,7 @@ def test_the_kernel_initiates(world, vm):
         assert vm.run(f"wget -qO- http://{where}/").strip() == topology.EGRESS[NAME][family]
     row = row_of(world, NAME)
     assert row["endpoint"].startswith("198.51.100.1:")
-    wait_until(lambda: row_of(world, NAME)["last_handshake"], 5, "the gateway's word for it")
+    wait_until(lambda: row_of(world, NAME)["last_handshake"], 30, "the gateway's word for it")
 
 
 def test_the_gateway_initiates(world, vm):
@@ -126,7 +126,7 @@ def test_preshared_key(world):
     vm, wrong = world.vm, run(["wg", "genpsk"]).stdout.strip()
     with world.capture("router", "uplink", f"udp port {PORT}") as capture:
         vm.up(exported(world).replace(world.preshared, wrong))
-        wait_until(lambda: of_kind(capture.packets(), RESPONSE), 20, "a response")
+        wait_until(lambda: of_kind(capture.packets(), RESPONSE), 30, "a response")
         assert vm.pings(topology.INTERNET["v4"], 1, 1) == 0
     assert vm.handshake() == 0
     vm.run(f"echo {world.preshared} >/tmp/psk; wg set wg0 peer $(wg show wg0 peers) "
@@ -183,7 +183,7 @@ def test_exact_byte_counters(world, outer):
         row = row_of(world, NAME)
         return row["wire_tx_bytes"] - before[0], row["wire_rx_bytes"] - before[1]
 
-    wait_until(lambda: there() == vm.transfer(), 10, f"the same figures, not {there()}", 0.5)
+    wait_until(lambda: there() == vm.transfer(), 30, f"the same figures, not {there()}", 0.5)
     vm.down()
 
 
@@ -236,7 +236,7 @@ def test_roaming_port_and_family(world, vm):
                               r"198\.51\.100\.1:\d+")):
         vm.run(f"wg set wg0 {change}")
         assert all_answer(vm)
-        wait_until(lambda e=expected: re.fullmatch(e, row_of(world, NAME)["endpoint"]), 5,
+        wait_until(lambda e=expected: re.fullmatch(e, row_of(world, NAME)["endpoint"]), 30,
                    f"the endpoint {expected}", 0.2)
     assert vm.handshake() == handshake
 
@@ -251,7 +251,7 @@ def test_a_tunnel_through_the_tunnel(world, vm):
                          "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD": "1"})
     try:
         wait_until(lambda: lab.run("internet", "wg", "show", interface, check=False
-                                   ).returncode == 0, 10, "wireguard-go on the internet host")
+                                   ).returncode == 0, 30, "wireguard-go on the internet host")
         lab.run("internet", "wg", "set", interface, "private-key", far_key, "listen-port", "4444",
                 "peer", near_public, "allowed-ips", "10.99.0.2/32")
         lab.ip_batch("internet", f"link set {interface} mtu 1340 up",
@@ -283,7 +283,7 @@ def test_kept_alive_behind_a_forgetful_nat(world):
         vm.up(re.sub(r"(?m)^PersistentKeepalive = .*$", "PersistentKeepalive = 1", exported(world)))
         assert all_answer(vm)
         with world.capture("router", "uplink", f"udp dst port {PORT}") as capture:
-            wait_until(lambda: len(capture.packets()) >= 4, 20, "keepalives", 0.1)
+            wait_until(lambda: len(capture.packets()) >= 4, 30, "keepalives", 0.1)
         assert {len(payload(p)) for p in capture.packets()} == {32}
         world.lab.run("gateway", "ping", "-n", "-c", "1", "-W", "5", OVERLAY["v4"])
     finally:

@@ -48,7 +48,7 @@ def told(world, name, family, source_port):
     v6, host = family == "v6", topology.INTERNET[family]
     with world.capture("internet", "eth0", f"udp dst port {ECHO_PORT}") as asked:
         world.agent(name, "udp", host, ECHO_PORT, source_port, 0)
-        wait_until(asked.packets, 5, "the datagram")
+        wait_until(asked.packets, 30, "the datagram")
     first = asked.packets()[0]
     ip = IPv6(src=host, dst=first.payload.src) if v6 else IP(src=host, dst=first.payload.src,
                                                              flags="DF")
@@ -61,7 +61,7 @@ def told(world, name, family, source_port):
                          and (v6 or (p[ICMP].type, p[ICMP].code) == (3, 4))), None)
 
         world.send_raw("internet", "eth0", answer)
-        wait_until(error, 5, "an error")
+        wait_until(error, 30, "an error")
     assert error().payload.src == topology.GATEWAY["inet"][FAMILIES.index(family)].split("/")[0]
     return error()[kind].mtu if v6 else error()[kind].nexthopmtu
 
@@ -75,7 +75,7 @@ def test_too_big_says_what_fits(world, family):
 def test_from_peer_to_peer(world, family):
     """Into the narrower tunnel; the wider one is the sender's own."""
     answer = world.clients["client1"].run(
-        "ping", "-n", "-M", "do", "-c", "2", "-i", "0.2", "-W", "2", "-s", "1320",
+        "ping", "-n", "-M", "do", "-c", "2", "-i", "0.2", "-W", "10", "-s", "1320",
         configs.overlay(2, family), check=False)
     assert f"mtu = {MTUS['client2']}" in re.sub(r"mtu[=: ]+", "mtu = ", answer.stdout), \
         answer.stdout
@@ -125,7 +125,7 @@ def tls_world(world):
         world.lab.start(node, "openssl", "s_server", "-accept", TLS_PORT, "-quiet", "-cert",
                         state / "tls.crt", "-key", state / "tls.key",
                         log=world.logs / f"{node}.tls.log")
-        wait_until(lambda: internet.listening(world.lab, node, TLS_PORT), 10, "the TLS server")
+        wait_until(lambda: internet.listening(world.lab, node, TLS_PORT), 30, "the TLS server")
     for name in MTUS:
         world.clients[name].run("ip", "link", "set", "wg0", "mtu", "1420")
     yield world
@@ -149,8 +149,8 @@ def test_a_client_hello_of_two_segments(tls_world, asking, asked, family):
             "openssl", "s_client", "-connect", f"[{host}]:{TLS_PORT}" if family == "v6" else
             f"{host}:{TLS_PORT}", "-alpn", offers, "-brief", "-no_ign_eof", stdin=subprocess.DEVNULL)
         assert "CONNECTION ESTABLISHED" in answer.stderr, answer.stderr
-        wait_until(lambda: len([p for p in capture.packets() if len(p[TCP].payload) > 500]) >= 2, 5,
-                   "two segments")
+        wait_until(lambda: len([p for p in capture.packets() if len(p[TCP].payload) > 500]) >= 2,
+                   30, "two segments")
     longest = max(len(bytes(p[TCP].payload)) for p in capture.packets())
     assert longest <= mtu - (40 if family == "v4" else 60)
 
@@ -171,10 +171,8 @@ def test_fragments_come_in_as_they_are(world, family):
     client, host = world.clients["client1"], topology.INTERNET[family]
     cut = world.drops("packet.cut")
     # In IPv6 the first answer may only teach the path's MTU.
-    wait_until(lambda: client.pings(host, 1, 1, "-s", 4000), 10, "the path's MTU", 0.1)
-    output = client.run("ping", "-n", "-c", "20", "-i", "0.02", "-W", "2", "-s", "4000",
-                        host).stdout
-    assert "20 received" in output, output
+    wait_until(lambda: client.pings(host, 1, 1, "-s", 4000), 30, "the path's MTU", 0.1)
+    client.pings_all(host, 20, "-s", 4000)
     assert world.drops("packet.cut") == cut
 
 
@@ -220,12 +218,9 @@ def test_frames_of_9000_bytes(wide_world, outer):
         for family, host in topology.INTERNET.items():
             size = WIDE_TUNNEL - (48 if family == "v6" else 28)
             with world.capture("router", "uplink", f"udp port {topology.LISTEN_PORT}") as capture:
-                answer = client.run("ping", "-n", "-M", "do", "-c", "3", "-i", "0.2", "-W", "5",
-                                    "-s", size, host).stdout
-                assert "3 received" in answer, answer
-                wait_until(lambda c=capture: len(c.packets()) >= 6, 5, "both ways")
+                client.pings_all(host, 3, "-M", "do", "-s", size)
             full = WIDE_TUNNEL + (80 if outer == "v6" else 60)
-            assert [len(p.payload) for p in capture.packets()].count(full) == 6
+            assert [len(p.payload) for p in capture.packets()].count(full) >= 6
             where = f"[{host}]" if family == "v6" else host
             script = f"curl -sS -m 60 http://{where}/bytes/{4 << 20} | sha256sum"
             inside = client.run("bash", "-o", "pipefail", "-c", script, timeout=70).stdout

@@ -41,7 +41,7 @@ class Names:
             "--pid-file", "--local=/example/", "--cache-size=0",
             log=self.world.logs / "dnsmasq.log")
         wait_until(lambda: self.world.lab.run("internet", "ss", "-Hlun", "sport = :53").stdout
-                   .strip(), 10, "dnsmasq")
+                   .strip(), 30, "dnsmasq")
 
     def stop(self):
         self.process.terminate()
@@ -58,7 +58,7 @@ def office(world, key_file, gateway_key):
                         env={"WG_PROCESS_FOREGROUND": "1",
                              "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD": "1"})
     try:
-        wait_until(lambda: run(["wg", "show", name], check=False).returncode == 0, 10,
+        wait_until(lambda: run(["wg", "show", name], check=False).returncode == 0, 30,
                    "wireguard-go")
         run(["wg", "set", name, "private-key", key_file, "listen-port", PORT, "peer", gateway_key,
              "allowed-ips", "100.64.0.0/24"])
@@ -148,13 +148,13 @@ def test_who_speaks_is_believed_before_the_name(world):
     gateway_key = world.gateway.wg("show", "sp0", "public-key").stdout.strip()
     with office(world, world.keys["office"][0], gateway_key) as handshake:
         wait_until(handshake, 30, "a handshake", 0.2)
-        wait_until(lambda: row(world, "office")["endpoint"] == f"{HERE}:{PORT}", 5,
+        wait_until(lambda: row(world, "office")["endpoint"] == f"{HERE}:{PORT}", 30,
                    "the endpoint", 0.2)
         first = handshake()
         world.names.say(office=[GONE], shop=[ELSEWHERE], six=[SIX])
         resolves(world, "office", f"{GONE}:{PORT}")
         with world.capture("lan-host", "eth0", f"udp dst port {PORT} and dst host {HERE}") as seen:
-            wait_until(lambda: len(seen.packets()) >= 3, 10, "three keepalives", 0.1)
+            wait_until(lambda: len(seen.packets()) >= 3, 30, "three keepalives", 0.1)
         assert handshake() == first
         assert row(world, "office")["endpoint"] == f"{HERE}:{PORT}"
         world.names.stop()

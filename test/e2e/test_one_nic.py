@@ -75,7 +75,7 @@ class OneNicWorld(World):
     def wait_listening(self, node, port):
         """In both families."""
         wait_until(lambda: len(self.lab.run(node, "ss", "-Hltn", f"sport = :{port}")
-                               .stdout.splitlines()) == 2, 10, f"port {port} of {node}")
+                               .stdout.splitlines()) == 2, 30, f"port {port} of {node}")
 
     def start_sshd(self):
         """For one key, whose owner is on the internet."""
@@ -270,17 +270,17 @@ def test_ten_thousand_connections_of_the_host_beside_the_nat(world):
     # Ten thousand connections come at once: what the port's ring or a client without a free core
     # had no room for is lost, and nothing else.
     lost = sum(port["rx_missed"] for port in world.gateway.json("status")["ports"])
-    lost += sum(world.kernel_lost(node) for node in ("client1", "internet"))
+    lost += world.lab.kernel_lost() - stream.lost_before
     assert result["lost"] <= lost and result["duplicates"] == 0, (result, lost)
     assert not world.gateway.drops()
     # The same identifier from both: each hears its own answers.
-    ping = ["ping", "-n", "-q", "-c", "20", "-i", "0.05", "-W", "5", "-e", "20000",
+    ping = ["ping", "-n", "-q", "-c", "10", "-i", "0.2", "-W", "10", "-e", "20000",
             topology.INTERNET["v4"]]
     pings = [world.lab.start(node, *ping, stdout=subprocess.PIPE, text=True)
              for node in ("gateway", "client1")]
     for child in pings:
         output, _ = child.communicate(timeout=60)
-        assert "20 received" in output and "duplicates" not in output, output
+        assert "10 received" in output and "duplicates" not in output, output
     if world.workers > 1:
         assert world.handoffs() > 0
 
@@ -313,7 +313,7 @@ def test_a_lease_is_renewed_while_the_interface_is_a_ports(world):
     def renewals():
         return told.read_text().splitlines().count(f"renew {address}")
 
-    wait_until(lambda: told.exists() and f"bound {address}" in told.read_text(), 20, "a lease")
+    wait_until(lambda: told.exists() and f"bound {address}" in told.read_text(), 30, "a lease")
     world.start_sshd()
     session = Session(world, "v4")
     session.goes_on("with a lease")
@@ -322,7 +322,7 @@ def test_a_lease_is_renewed_while_the_interface_is_a_ports(world):
     for number in (1, 2):
         client.send_signal(signal.SIGUSR1)
         wait_until(lambda n=number: renewals() >= n, 60, "the lease to be renewed", 0.1)
-        wait_until(lambda: not world.addresses("eth0"), 10, "the address to be the twin's")
+        wait_until(lambda: not world.addresses("eth0"), 30, "the address to be the twin's")
         assert address in world.addresses("sp-wan")
         ways = {r["dev"] for r in world.ip_json("-4", "route", "show", "default")}
         assert ways == {"sp-wan"}

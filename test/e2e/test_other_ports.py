@@ -128,7 +128,7 @@ def test_memif_as_client(bare):
     """The other end has to be there first: DPDK's driver tries once."""
     memif = Memif(bare, "client", workers=1)
     child = memif.launch_traffic(5000, 1)
-    wait_until(lambda: all(s.exists() for s in memif.sockets), 10, "the sockets of the other end")
+    wait_until(lambda: all(s.exists() for s in memif.sockets), 30, "the sockets of the other end")
     memif.gateway.start()
     none_lost(memif.result(memif.await_traffic(child), 1), 1000)
 
@@ -185,7 +185,7 @@ def twin_is_up(bare, name):
 
 def wait_generation(gateway, above):
     """Until what the kernel knows has reached the data plane."""
-    wait_until(lambda: gateway.json("status")["dataplane"]["generation"] > above, 10,
+    wait_until(lambda: gateway.json("status")["dataplane"]["generation"] > above, 30,
                f"a generation above {above}", 0.05)
 
 
@@ -211,19 +211,19 @@ def test_pcap_files_in_and_out(bare):
     del first["ports"]["a"], first["policies"]
     gateway = bare.make_gateway(first)
     gateway.start()
-    wait_until(lambda: twin_is_up(bare, "sp-b"), 10, "sp-b to be up")
+    wait_until(lambda: twin_is_up(bare, "sp-b"), 30, "sp-b to be up")
     assert links(bare)["sp-b"]["address"] == PCAP_MAC.format(0)
     before = gateway.json("status")["dataplane"]["generation"]
     bare.lab.ip_batch("gateway", f"neigh replace 10.2.0.2 lladdr {HOST_B} dev sp-b nud permanent")
     wait_generation(gateway, before)
     bare.apply(config)
-    wait_until(lambda: len(written(files["b-out"])) >= PACKETS, 10,
+    wait_until(lambda: len(written(files["b-out"])) >= PACKETS, 30,
                f"{PACKETS} datagrams in {files['b-out']}")
     out = written(files["b-out"])
     assert [(p[UDP].sport, bytes(p[UDP].payload)) for p in out] == \
         [(p[UDP].sport, bytes(p[UDP].payload)) for p in packets]
     assert {(p.dst, p.src, p[IP].ttl) for p in out} == {(HOST_B, PCAP_MAC.format(0), 63)}
-    wait_until(lambda: gateway.drops().get("port.other_mac") == 1, 5, "the other station's frame")
+    wait_until(lambda: gateway.drops().get("port.other_mac") == 1, 30, "the other station's frame")
     assert not written(files["a-out"])
 
 
@@ -232,7 +232,7 @@ def test_a_device_without_an_address_gets_one(bare):
     config = two_networks("net_ring0", "net_null0,no-rx=1", 1)
     gateway = bare.make_gateway(config)
     gateway.start()
-    wait_until(lambda: twin_is_up(bare, "sp-a") and twin_is_up(bare, "sp-b"), 10, "both twins")
+    wait_until(lambda: twin_is_up(bare, "sp-a") and twin_is_up(bare, "sp-b"), 30, "both twins")
     first = int(links(bare)["sp-a"]["address"].split(":")[0], 16)
     assert first & 3 == 2, "a unicast address, locally administered"
     assert {p["name"] for p in gateway.json("status")["ports"]} == {"a", "b"}

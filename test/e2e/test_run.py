@@ -41,7 +41,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, number, moment):
         os.kill(child.pid, number)
         child.communicate(timeout=60)
         assert child.returncode != 0
-        wait_until(lambda: not Lab(prefix).leftovers(), 20, "everything to be gone", 0.1)
+        wait_until(lambda: not Lab(prefix).leftovers(), 30, "everything to be gone", 0.1)
         assert machine_state() == before
     finally:
         child.kill()

@@ -57,7 +57,7 @@ def bare(request):
 
 def assert_forwards(gateway, ports):
     wait_until(lambda: all(p["link_up"] and not p["failed"]
-                           for p in gateway.json("status")["ports"]), 15, "the ports")
+                           for p in gateway.json("status")["ports"]), 30, "the ports")
     assert {p["name"] for p in gateway.json("status")["ports"]} == set(ports)
     assert gateway.cli("plan", check=False).returncode == 0
 
@@ -137,9 +137,9 @@ def test_two_sites_reach_each_other_from_one_file(sites, family):
     # Berlin is behind a home router here: it begins
     wait_until(lambda: berlin.lab.run(
         "client3", "ping", *flag, "-n", "-c", "1", "-W", "1", "-I", BERLIN[family], office,
-        check=False).returncode == 0, 15, "headquarters from Berlin")
+        check=False).returncode == 0, 30, "headquarters from Berlin")
     with sites.capture("lan-host", "eth0", "icmp or icmp6") as capture:
-        sites.lab.run("lan-host", "ping", *flag, "-n", "-c", "2", "-W", "2", BERLIN[family])
+        sites.lab.run("lan-host", "ping", *flag, "-n", "-c", "2", "-W", "10", BERLIN[family])
     layer = IPv6 if family == "v6" else IP
     packets = [Ether(bytes(p)) for p in capture.packets()]
     addresses = {(p[layer].src, p[layer].dst) for p in packets if layer in p}

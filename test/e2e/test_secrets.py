@@ -76,7 +76,7 @@ def test_planted_keys_are_nowhere(make_world, number):
         pid = service.pid()
         service.once()  # it stays down, so that only the dead one's traces are found
         os.kill(pid, number)
-        wait_until(lambda s=service: s.pid() is None, 15, "the program to be gone")
+        wait_until(lambda s=service: s.pid() is None, 30, "the program to be gone")
     needles = forms(gateway_key) + forms(preshared)
     places = [*hugetlbfs_mounts(), "/dev/shm", world.logs, world.gateway.run_dir, cores]
     assert files_with(places, needles) == []

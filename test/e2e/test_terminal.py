@@ -60,7 +60,7 @@ def world(request):
     try:
         world.up().connect()
         world.clients["client1"].wait_handshake()
-        assert world.clients["client1"].pings(INTERNET, 3, 1)
+        assert world.clients["client1"].pings(INTERNET, 3)
         for port in range(40400, 40412):  # nobody answers
             world.agent("client1", "udp", "10.21.0.9", 9999, port, 0)
         world.agent("client1", "udp", "10.21.0.9", 9999, 40400, 0)
@@ -179,7 +179,7 @@ def test_routes_that_nobody_answers_by(world):
     """The network behind has no route back to the overlay: what is needed, and who waits."""
     needed = {"route": OFFICE, "to": "100.64.0.0/24", "via": "10.20.0.1"}
     wait_until(lambda: "SP1109" in {p["code"] for p in world.gateway.json("status")["problems"]},
-               10, "the status to say so")
+               30, "the status to say so")
     route = world.gateway.json("routes")["routes"][0]
     assert route["unanswered"] and route["return_routes"] == [needed]
     assert world.gateway.json("check", world.gateway.config)["return_routes"] == [needed]
@@ -315,8 +315,8 @@ def test_what_ports_lists_is_enough(world, family):
                   input=world.gateway.cli("ports", "--nft").stdout + FRONT)
     try:
         client.up(text)
-        wait_until(lambda: client.pings(INTERNET, 1, 1), 20, "the tunnel")
-        assert client.pings(topology.INTERNET["v6"], 2, 2)
+        wait_until(lambda: client.pings(INTERNET, 1, 1), 30, "the tunnel")
+        assert client.pings(topology.INTERNET["v6"], 2)
         # What is not listed stays out: ssh to the gateway, beside the tunnel.
         world.lab.run("client2", "timeout", "1", "bash", "-c", f"exec 3<>/dev/tcp/{address}/22",
                       check=False)

@@ -86,10 +86,10 @@ def test_hosts_of_both_sites_know_each_other_by_their_own_addresses(request, wor
             assert wait_until(lambda s=site, n=name: seen(s, n), 30, f"an answer to {name}",
                               0.2) == HOST[name]
         for name, site in sites.items():
-            wait_until(lambda gateway=site.gateway: both_counted(gateway), 10, "the counters", 0.2)
+            wait_until(lambda gateway=site.gateway: both_counted(gateway), 30, "the counters", 0.2)
             # Each connection has a home of its own; the first ones may be where they came in.
             if workers > 1:
-                wait_until(lambda s=site, n=name: seen(s, n) and handoffs(s) > 0, 20, "hand-offs",
+                wait_until(lambda s=site, n=name: seen(s, n) and handoffs(s) > 0, 30, "hand-offs",
                            0.2)
             else:
                 assert handoffs(site) == 0

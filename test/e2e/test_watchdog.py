@@ -78,7 +78,7 @@ def test_a_thread_that_hangs_is_not_covered_up(gateway):
     for name in ["rte-worker-2", "sp-handshake", "sp-punt"]:
         with frozen(pid, name):
             wait_until(lambda: "hangs: it has not moved" in gateway.dataplane.log.read_text(),
-                       20, f"{name} to be missed")
+                       30, f"{name} to be missed")
             supervisor.forget()
             # Several times what the supervisor allows, and not a word.
             assert supervisor.hear(2 * WATCHDOG_S) is None, name

@@ -38,9 +38,9 @@ def test_why_agrees_with_packets(make_world):
     assert result["egress"]["addresses"] == [seen]
 
     assert why(world, "client1", internet)["allowed"]
-    assert client.pings(internet, 1, 2)
+    assert client.pings(internet)
     assert why(world, configs.overlay(1), GATEWAY)["route"]["host"]
-    assert why(world, "client1", GATEWAY)["allowed"] and client.pings(GATEWAY, 1, 2)
+    assert why(world, "client1", GATEWAY)["allowed"] and client.pings(GATEWAY)
 
     denied = {
         LAN_HOST: ("flow.exit_closed", "port lan names 10.20.0.0/24"),
@@ -56,7 +56,7 @@ def test_why_agrees_with_packets(make_world):
     begun = int(time.time())
     world.expect_drops("flow.policy_host", tcp_try(world, "client1", GATEWAY, 22))
     last = wait_until(lambda: (found := why(world, "client1", f"{GATEWAY}:22")["last_drop"])[
-        "last"] >= begun and found, 10, "the time of the last drop")
+        "last"] >= begun and found, 30, "the time of the last drop")
     assert last["packets"] > 0 and last["last"] <= time.time()
     shown = world.gateway.cli("why", "client1", f"{GATEWAY}:22", check=False).stdout
     assert "flow.policy_host  " in shown and " times for any flow, last " in shown
@@ -87,11 +87,11 @@ def test_why_agrees_with_packets(make_world):
             return []  # between two processes
         return [user["who"] for user in json.loads(answer.stdout).get("users", [])]
 
-    wait_until(lambda: users() == ["peer client1"], 10, "the port block in the log")
+    wait_until(lambda: users() == ["peer client1"], 30, "the port block in the log")
     old = world.gateway.control.pid()
     world.gateway.control.kill()
     world.gateway.control.restarted(old)
-    wait_until(lambda: users() == ["peer client1"], 20, "the port block after a restart")
+    wait_until(lambda: users() == ["peer client1"], 30, "the port block after a restart")
 
 
 def doctor(world, peer):

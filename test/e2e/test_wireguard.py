@@ -137,7 +137,7 @@ def data_to_gateway(world):
     """A sealed packet of client1 that the gateway has had."""
     with world.capture("router", "uplink", TO_GATEWAY) as capture:
         assert world.clients["client1"].pings(topology.INTERNET["v4"], 1)
-        wait_until(lambda: of_kind(capture.packets(), DATA), 5, "a data packet")
+        wait_until(lambda: of_kind(capture.packets(), DATA), 30, "a data packet")
     return of_kind(capture.packets(), DATA)[0]
 
 
@@ -163,7 +163,7 @@ def roams(world, act, expected):
     assert not re.fullmatch(expected, before), before
     act()
     assert lives(world)
-    wait_until(lambda: re.fullmatch(expected, endpoint_of(world, "client1")), 5,
+    wait_until(lambda: re.fullmatch(expected, endpoint_of(world, "client1")), 30,
                f"the endpoint {expected}, not {endpoint_of(world, 'client1')}", 0.1)
     assert client.handshake() == handshake
 
@@ -228,9 +228,9 @@ def test_it_roams_at_once(world, port, address, expected):
         moves(client, port, address)
         with world.capture("router", "uplink", FROM_GATEWAY) as answers:
             assert all(client.pings(host, 3) for host in topology.INTERNET.values())
-            data = wait_until(lambda: of_kind(answers.packets(), DATA), 5, "answers")
+            data = wait_until(lambda: of_kind(answers.packets(), DATA), 30, "answers")
         assert {(p[UDP].dport, p.payload.src) for p in data} == {(port, address.strip("[]"))}
-    wait_until(lambda: re.fullmatch(expected, endpoint_of(world, "client1")), 5,
+    wait_until(lambda: re.fullmatch(expected, endpoint_of(world, "client1")), 30,
                f"the endpoint {expected}, not {endpoint_of(world, 'client1')}", 0.1)
     assert lives(world)
 
@@ -289,9 +289,9 @@ def test_the_source_goes_away(world, family):
         def last():
             return keepalives.packets()[-1].payload.src if keepalives.packets() else None
 
-        wait_until(lambda: last() == ALSO[family], 10, f"keepalives from {ALSO[family]}", 0.2)
+        wait_until(lambda: last() == ALSO[family], 30, f"keepalives from {ALSO[family]}", 0.2)
         with world.changed(less):
-            wait_until(lambda: last() == topology.WAN[family], 10,
+            wait_until(lambda: last() == topology.WAN[family], 30,
                        f"keepalives from {topology.WAN[family]}", 0.2)
     client.down()
     assert lives(world)
@@ -318,7 +318,7 @@ def test_padding(world, family, head):
     with world.capture("router", "uplink", FROM_GATEWAY) as sealed, \
             world.capture("internet", "eth0", "icmp or icmp6") as opened:
         for size in sizes:
-            assert client.pings(topology.INTERNET[family], 1, 2, "-s", size)
+            assert client.pings(topology.INTERNET[family], 1, 10, "-s", size)
     lengths = [len(payload(p)) for p in of_kind(sealed.packets(), DATA)]
     assert lengths == [min(-(-(size + head) // 16) * 16, MTU) + 32 for size in sizes]
     inner = [len(bytes(p.payload)) for p in opened.packets()
@@ -332,7 +332,7 @@ def test_padding(world, family, head):
 def test_ecn_is_copied_and_dscp_is_not(world, family, inner, outer):
     with world.capture("router", "uplink", FROM_GATEWAY) as sealed, \
             world.capture("internet", "eth0", "icmp or icmp6") as opened:
-        assert world.clients["client1"].pings(topology.INTERNET[family], 3, 2, "-Q", inner)
+        assert world.clients["client1"].pings(topology.INTERNET[family], 3, 10, "-Q", inner)
     answers = [p for p in opened.packets() if p.payload.src == topology.INTERNET[family] and
                p.payload.dst == topology.EGRESS["client1"][family]]
     assert inner in {tos(p) for p in answers}, "the internet host answers in kind"
@@ -349,7 +349,7 @@ def test_congestion_outside_shows_inside(world):
     world.lab.run("router", "nft", "-f", "-", input=rules)
     try:
         with world.capture("internet", "eth0", "icmp[icmptype] == icmp-echo") as opened:
-            assert client.pings(host, 3, 2, "-Q", ECT0)
+            assert client.pings(host, 3, 10, "-Q", ECT0)
         assert {tos(p) for p in opened.packets()} == {CE}
         world.expect_drops("wireguard.bad_ecn", lambda: client.pings(host, 2, 0.5), at_least=2)
     finally:
@@ -441,8 +441,8 @@ def test_unreachable_is_told(world, host):
     translation): by the kernel's codes, from the gateway's address."""
     v6 = ":" in host
     with world.capture("client1", "wg0", "icmp6" if v6 else "icmp") as capture:
-        answer = world.clients["client1"].run("ping", "-n", "-c", "2", "-i", "0.2", "-W", "2", host,
-                                              check=False)
+        answer = world.clients["client1"].run("ping", "-n", "-c", "2", "-i", "0.2", "-W", "10",
+                                              host, check=False)
         assert ("Address unreachable" if v6 else "Destination Host Unreachable") in answer.stdout, \
             answer.stdout
     errors = [p for p in map(as_ip, capture.packets()) if p.dst == configs.overlay(
@@ -455,7 +455,7 @@ def test_unreachable_is_told(world, host):
 @pytest.mark.parametrize("number", [2, 99], ids=["somebody", "nobody"])
 def test_who_is_there_is_not_told(world, number):
     """An address of nobody is refused like that of a peer who may not be reached."""
-    answer = world.clients["client1"].run("ping", "-n", "-c", "1", "-W", "2",
+    answer = world.clients["client1"].run("ping", "-n", "-c", "1", "-W", "10",
                                           configs.overlay(number), check=False)
     assert "Packet filtered" in answer.stdout, answer.stdout
 
@@ -541,16 +541,16 @@ def test_preshared_key(world):
     wrong = run(["wg", "genpsk"]).stdout.strip()
     with world.capture("router", "uplink", FROM_GATEWAY) as capture:
         client.up(re.sub(r"(?m)^(PublicKey.*)$", rf"\1\nPresharedKey = {wrong}", exported))
-        wait_until(lambda: of_kind(capture.packets(), RESPONSE), 10, "a response")
+        wait_until(lambda: of_kind(capture.packets(), RESPONSE), 30, "a response")
         assert not client.pings(topology.INTERNET["v4"], 1, 1)
     assert client.handshake() == 0
     assert row_of(world, "client2")["last_handshake"] in (0, None)
     key = client.folder / "psk"
     key.write_text(world.preshared)
     wg(client, "set", client.interface, "peer", gateway_key(client), "preshared-key", key)
-    client.wait_handshake(15)
+    client.wait_handshake(30)
     assert lives(world, "client2")
-    wait_until(lambda: row_of(world, "client2")["last_handshake"], 5, "the gateway's word for it")
+    wait_until(lambda: row_of(world, "client2")["last_handshake"], 30, "the gateway's word for it")
     client.down()
 
 
@@ -560,12 +560,12 @@ def test_persistent_keepalive_of_the_gateway(world):
     connect_silently(world, client, f"{topology.WAN['v4']}:{PORT}")
     port = port_of(client)
     with world.capture("router", "uplink", f"{FROM_GATEWAY} and dst port {port}") as capture:
-        wait_until(lambda: len(capture.packets()) >= 4, 10, "four keepalives", 0.1)
+        wait_until(lambda: len(capture.packets()) >= 4, 30, "four keepalives", 0.1)
     packets = capture.packets()
     assert {len(payload(p)) for p in packets} == {32}
     times = [float(p.time) for p in packets]
     gaps = [b - a for a, b in zip(times, times[1:])]
-    assert all(0.9 < gap < 2.5 for gap in gaps), gaps
+    assert all(0.9 < gap < 4 for gap in gaps), gaps
     client.down()
 
 
@@ -587,7 +587,7 @@ def test_tunnel_over_ipv6(world):
         for family in ("v4", "v6"):
             assert client.seen_address(topology.INTERNET[family]) == \
                 topology.EGRESS["client1"][family]
-        assert client.pings(topology.INTERNET["v6"], 2, 2, "-s", MTU - 48)
+        assert client.pings(topology.INTERNET["v6"], 2, 10, "-s", MTU - 48)
     packets = [p for p in capture.packets() if p[UDP].dport == port_of(client)]
     assert {p.payload.src for p in packets} == {topology.WAN["v6"]}
     assert len(of_kind(packets, DATA)) > 10
@@ -613,6 +613,6 @@ def test_exact_byte_counters(world, family):
         here = tuple(int(n) for n in wg(client, "show", client.interface, "transfer")[1:])
         return here, tuple(now - then for now, then in zip(there(), start))
 
-    wait_until(lambda: both()[0] == both()[1], 5, f"the same figures, not {both()}", 0.1)
+    wait_until(lambda: both()[0] == both()[1], 30, f"the same figures, not {both()}", 0.1)
     sent_to_us, _ = both()[0]
     assert sent_to_us == SIZES[RESPONSE] + 10 * (96 + 32)

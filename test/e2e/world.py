@@ -4,9 +4,10 @@ import contextlib
 import itertools
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import config as configs
@@ -61,10 +62,7 @@ class World:
         return self
 
     def down(self):
-        self.lab.down()
-        left = self.lab.leftovers()
-        if left:
-            raise LabError(f"left behind: {', '.join(left)}")
+        end(self.lab)
 
     # -- configuration ------------------------------------------------------------------------
 
@@ -93,21 +91,35 @@ class World:
         self.lab.start(node, sys.executable, AGENT, "echo", port,
                        log=self.logs / f"{node}.echo.log")
         wait_until(lambda: self.lab.run(node, "ss", "-Hlun", f"sport = :{port}").stdout.strip(),
-                   10, f"the echo on {node}")
+                   30, f"the echo on {node}")
 
-    def agent(self, node, *args, timeout=30):
+    def agent(self, node, *args, timeout=60):
         return self.lab.run(node, sys.executable, AGENT, *args, timeout=timeout).stdout
 
     def start_agent(self, node, *args):
         """In the background, and returned once its first line is there."""
-        child = self.lab.start(node, sys.executable, AGENT, *args, stdout=subprocess.PIPE,
-                               text=True)
-        child.stdout.readline()
+        log = self.logs / f"{node}.agent.log"
+        child = self.lab.start(node, sys.executable, AGENT, *args, log=log,
+                               stdout=subprocess.PIPE, text=True)
+        if not child.stdout.readline():
+            raise LabError(f"{args} on {node}: ended at once\n{log.read_text()}")
         return child
 
     def start_stream(self, node, host, rate, seconds):
         """A sequence-numbered stream to the echo on the internet host, in the background."""
-        return self.start_agent(node, "stream", host, ECHO_PORT, rate, seconds)
+        lost = self.lab.kernel_lost()
+        child = self.start_agent(node, "stream", host, ECHO_PORT, rate, seconds)
+        child.lost_before = lost
+        return child
+
+    def whole(self, child, timeout=60):
+        """The result of a stream, of which the gateway may have lost nothing. The kernels of the
+        nodes around it may: on a machine that is busy their queues run full."""
+        result = self.result(child, timeout)
+        own = self.lab.kernel_lost() - child.lost_before
+        assert result["lost"] <= own, (result, own, self.gateway.drops())
+        assert result["duplicates"] == result["refused"] == 0, result
+        return result
 
     @staticmethod
     def result(child, timeout=60):
@@ -130,23 +142,27 @@ class World:
     def drops(self, reason):
         return self.gateway.drops().get(reason, 0)
 
-    def expect_drops(self, reason, act, at_least=1, seconds=5):
+    def expect_drops(self, reason, act, at_least=1, seconds=30):
         """Does act() and waits until this reason has counted that many more packets."""
         before = self.drops(reason)
         act()
         wait_until(lambda: self.drops(reason) >= before + at_least, seconds,
                    f"{at_least} more drops '{reason}' (now {self.gateway.drops()})", 0.1)
 
-    def kernel_lost(self, node):
-        """What the node's own kernel lost: its queues of devices and UDP sockets were full."""
-        links = json.loads(self.lab.run(node, "ip", "-j", "-s", "link").stdout)
-        sockets = json.loads(self.lab.run(node, "nstat", "-asj").stdout)["kernel"]
-        return sockets.get("UdpRcvbufErrors", 0) + sum(
-            link["stats64"][way]["dropped"] for link in links for way in ("rx", "tx"))
-
     def handoffs(self):
         """Packets that workers gave to workers; other threads' are counted by the receiver only."""
         return sum(w["handoff_out"] for w in self.gateway.json("status")["workers"])
+
+
+def end(lab):
+    """Ends a lab, which leaves nothing behind and in which nothing had failed unnoticed."""
+    failed = lab.failed()
+    lab.down()
+    left = lab.leftovers()
+    if left:
+        raise LabError(f"left behind: {', '.join(left)}")
+    if failed:
+        raise LabError("ended by themselves: " + "; ".join(failed))
 
 
 class Capture:
@@ -164,19 +180,27 @@ class Capture:
     def __enter__(self):
         self.process = self.world.lab.start(self.node, *self.command, log=self.log)
         wait_until(lambda: "listening on" in self.log.read_text() or self.process.poll() is not None,
-                   10, "tcpdump to listen")
+                   30, "tcpdump to listen")
         if self.process.poll() is not None:
             raise LabError(self.log.read_text())
         return self
 
     def __exit__(self, *_):
         # It drops what it has not yet written, and may be behind on a machine that is busy.
-        end, size = time.monotonic() + 2, -1
-        while size != self.file.stat().st_size and time.monotonic() < end:
-            size = self.file.stat().st_size
-            time.sleep(0.1)
+        if self.process.poll() is None:
+            wait_until(self.is_written, 30, f"tcpdump to write all it got: {self.log.read_text()}")
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(30)
+
+    def is_written(self):
+        """All that has come by so far; tcpdump says so when asked."""
+        asked = self.log.read_text().count("received by filter")
+        self.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: self.log.read_text().count("dropped by kernel") > asked, 30,
+                   "tcpdump's figures")
+        line = self.log.read_text().splitlines()[-1]
+        written, received, dropped = map(int, re.findall(r"(\d+) packet", line))
+        return written + dropped >= received
 
     def packets(self):
         try:
