@@ -285,7 +285,7 @@ static inline __attribute__((always_inline)) void carry_keyed(
 		}
 		if (unlikely(slots[i] == 0 || direction->key.ident != keys[i].ident ||
 			     direction->action.generation != w->generation ||
-			     (direction->action.flags & FLOW_UNRESOLVED) != 0 ||
+			     (direction->action.flags & (FLOW_UNRESOLVED | FLOW_ASKED)) != 0 ||
 			     (packet->flags & (PACKET_FRAGMENT | PACKET_FIRST_FRAGMENT |
 						      PACKET_ICMP_ERROR)) != 0)) {
 			roles[i] = FLOW_TO_SLOW;

@@ -77,6 +77,7 @@ enum flow_flag {
 	FLOW_TTL = 1 << 4,        /* forwarded: the TTL falls */
 	FLOW_UNRESOLVED = 1 << 5, /* no next hop yet: judge anew */
 	FLOW_BOTH = 1 << 6,       /* with FLOW_SNAT: the destination becomes far[] */
+	FLOW_ASKED = 1 << 7,      /* packets came by whom they might have answered, and go on so */
 };
 
 struct flow_action {
@@ -346,11 +347,16 @@ uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf);
 /* Sends a packet of this flow on its way (fast.c); not for the path of known flows. */
 uint8_t flow_carry(struct flow_worker *w, struct rte_mbuf *mbuf, struct flow *flow, unsigned dir);
 
-/* To the home of its flow. */
-uint8_t flow_hand_off(struct rte_mbuf *mbuf, unsigned home);
-
 /* Which worker owns the flow that this key belongs to (home.c). asks: it is an ICMP query. */
 unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool asks);
+
+/* A packet of no flow here: to whom it may answer, and then to its home. True: it goes to
+ * GRAPH_HANDOFF, at most twice; false: it is at home. Of the two only the first: for a flow whose
+ * packets all go that way, so that none overtakes another (FLOW_ASKED). */
+bool flow_hand_to_asker(
+	const struct flow_worker *w, struct rte_mbuf *mbuf, const struct flow_key *key);
+bool flow_hand_on(
+	const struct flow_worker *w, struct rte_mbuf *mbuf, const struct flow_key *key, bool asks);
 
 struct flow_verdict;
 
@@ -426,6 +432,11 @@ static inline bool flow_is_peer(uint32_t ident)
 uint16_t flow_hairpin_turn(struct flow_worker *w, struct rte_mbuf *mbuf);
 bool flow_hairpin_admit(struct flow_worker *w, struct flow *flow, struct rte_mbuf *mbuf);
 bool flow_hairpin_stands(const struct flow_worker *w, const struct flow *flow);
+
+/* May packets of this direction come from that identity too? Of several routing peers each may
+ * carry what belongs to their range, and so may a port by which the kernel would reach the
+ * sender (slow.c). */
+bool flow_may_carry(const struct flow_worker *w, const struct flow_key *key, uint32_t ident);
 
 /* A packet of a known direction from another identity: does the flow move over to it? (slow.c) */
 bool flow_adopt(struct flow_worker *w, struct flow *flow, unsigned dir, struct rte_mbuf *mbuf,

@@ -44,7 +44,8 @@ uint16_t flow_hairpin_turn(struct flow_worker *w, struct rte_mbuf *mbuf)
 	memcpy(&packet->scratch[SCRATCH_ADDR], sender->src, sizeof(sender->src));
 	/* a host on a plain network, or a flow that went between the two nodes: nobody's */
 	packet->ingress = API_IDENT_HAIRPIN | (known ? sender->ident : 0);
-	packet->flags &= (uint16_t) ~(PACKET_AT_HOME | PACKET_TO_MEETING | PACKET_MET);
+	packet->flags &=
+		(uint16_t) ~(PACKET_AT_HOME | PACKET_NO_ANSWER | PACKET_TO_MEETING | PACKET_MET);
 	packet->port_in = 0;
 	packet->adjacency = 0;
 	return packet_parse(mbuf);

@@ -3,9 +3,10 @@
  * Which worker owns a flow. Both directions must give the same answer on every worker:
  *
  *	to an egress address       the owner of the port block
- *	one or two owned addresses the home of the lowest owner. The owner by allowed-IPs counts,
- *not the sending peer: of two routing peers either may answer. none                       a hash of
- *both ends
+ *	one or two owned addresses the home of the lowest owner
+ *	none                       a hash of both ends
+ *
+ * The owner by allowed-IPs counts, not the sending peer: of two routing peers either may answer.
  */
 #include <netinet/in.h>
 
@@ -41,19 +42,10 @@ static int find_block_owner(
 	return nat_port_owner(address, proto, port);
 }
 
-/* The overlay's own address, as which flows to routing peers are masqueraded. */
-static bool is_own_overlay(const struct flow_worker *w, const struct addr *addr)
-{
-	uint16_t port;
-
-	return local_has(w->copy, addr, &port) && port == 0;
-}
-
 /*
  * To the outside of the NAT: by the block of the port, or, where it is forwarded, by the inside;
  * dst becomes that. A peer's packets to an outside address are his flow's, like those to any other
- * destination; from plain networks come answers too, and from routing peers to the overlay's own
- * address.
+ * destination; from plain networks come answers.
  */
 static int find_outside_owner(
 	const struct flow_worker *w, const struct flow_key *key, struct addr *dst, uint16_t *dport)
@@ -62,8 +54,7 @@ static int find_outside_owner(
 	struct addr src;
 
 	if (flow_is_peer(key->ident))
-		return is_own_overlay(w, dst) ? find_block_owner(w, dst, key->proto, key->dport)
-					      : -1;
+		return -1;
 	forward = nat_forward_find(w->copy, dst, key->proto, key->dport);
 	if (forward == NULL)
 		return find_block_owner(w, dst, key->proto, key->dport);
@@ -100,4 +91,54 @@ unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool
 		return view.home;
 	memcpy(inside.dst, dst.bytes, sizeof(inside.dst));
 	return hash_ends(w, &inside);
+}
+
+/*
+ * From behind a routing peer, to an address of ours: an answer to what was masqueraded on its way
+ * there looks like what is to be hairpinned. Only the mapping tells, which its owner alone can
+ * read: that worker, or -1 if the packet can be no answer.
+ */
+static int find_asker(const struct flow_worker *w, const struct flow_key *key)
+{
+	struct addr src, dst;
+	int owner;
+
+	if (!flow_is_peer(key->ident))
+		return -1;
+	flow_key_dst(key, &dst);
+	owner = find_block_owner(w, &dst, key->proto, key->dport);
+	if (owner < 0 || nat_forward_find(w->copy, &dst, key->proto, key->dport) != NULL)
+		return -1;
+	flow_key_src(key, &src);
+	return route_is_masked(w->copy, &src) ? owner : -1;
+}
+
+static bool hand(const struct flow_worker *w, struct rte_mbuf *mbuf, int to, uint16_t flag)
+{
+	struct packet *packet = packet_of(mbuf);
+
+	if (to < 0 || to == (int)w->id)
+		return false;
+	packet->to = (uint8_t)to;
+	packet->next = GRAPH_FORWARD;
+	packet->flags |= flag;
+	return true;
+}
+
+bool flow_hand_to_asker(
+	const struct flow_worker *w, struct rte_mbuf *mbuf, const struct flow_key *key)
+{
+	if ((packet_of(mbuf)->flags & (PACKET_AT_HOME | PACKET_NO_ANSWER)) != 0)
+		return false;
+	return hand(w, mbuf, find_asker(w, key), PACKET_NO_ANSWER);
+}
+
+bool flow_hand_on(
+	const struct flow_worker *w, struct rte_mbuf *mbuf, const struct flow_key *key, bool asks)
+{
+	if (w->workers == 1 || (packet_of(mbuf)->flags & PACKET_AT_HOME) != 0)
+		return false;
+	if (!asks && flow_hand_to_asker(w, mbuf, key))
+		return true;
+	return hand(w, mbuf, (int)flow_home(w, key, asks), PACKET_AT_HOME);
 }

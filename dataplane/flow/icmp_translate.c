@@ -241,17 +241,17 @@ static bool may_report(struct flow_worker *w, struct rte_mbuf *mbuf, const struc
 	return allowed_has(w->copy, key->ident, &src);
 }
 
-/* Does it come from where packets of this direction come from? An error of our own about a
+/* Does it come from where packets of this direction may come from? An error of our own about a
  * hairpinned packet has no peer behind it. */
 static bool is_from(struct flow_worker *w, struct flow *flow, unsigned dir, struct rte_mbuf *mbuf,
 	uint32_t ident)
 {
-	uint32_t known = flow->dir[dir].key.ident;
+	const struct flow_key *key = &flow->dir[dir].key;
 
-	if (known == ident)
+	if (key->ident == ident)
 		return true;
-	if ((known & ident & API_IDENT_HAIRPIN) == 0)
-		return false;
+	if ((key->ident & ident & API_IDENT_HAIRPIN) == 0)
+		return flow_may_carry(w, key, ident);
 	return ident == API_IDENT_HAIRPIN || flow_adopt(w, flow, dir, mbuf, ident);
 }
 
@@ -339,7 +339,6 @@ uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf)
 	struct flow_key key;
 	struct flow *flow;
 	uint32_t slot;
-	unsigned home;
 	uint16_t reason;
 
 	if (!find_quoted(mbuf, &quoted))
@@ -348,9 +347,8 @@ uint8_t flow_icmp_error(struct flow_worker *w, struct rte_mbuf *mbuf)
 	key.hash = flow_hash(&w->table, &key);
 	slot = flow_table_find(&w->table, &key);
 	if (slot == 0) {
-		home = flow_home(w, &key, false);
-		if (home != w->id && (packet->flags & PACKET_AT_HOME) == 0)
-			return flow_hand_off(mbuf, home);
+		if (flow_hand_on(w, mbuf, &key, false))
+			return GRAPH_HANDOFF;
 		return flow_drop(mbuf, DROP(flow, ICMP_ERROR_UNMATCHED));
 	}
 	flow = &w->table.flows[slot >> 1];

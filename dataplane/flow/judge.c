@@ -481,7 +481,8 @@ void flow_set_actions(struct flow_worker *w, struct flow *flow, const struct flo
 								      : verdict->adjacency[i];
 		action->port_out = verdict->port_out[i];
 		action->mtu = verdict->mtu[i];
-		action->flags = (uint8_t)((action->flags & FLOW_WATCH) | verdict->flags[i]);
+		action->flags =
+			(uint8_t)((action->flags & (FLOW_WATCH | FLOW_ASKED)) | verdict->flags[i]);
 	}
 	set_translation(w, flow);
 	for (unsigned i = 0; i < 2; i++) {

@@ -99,38 +99,35 @@ static bool settle_strange(struct rte_mbuf *mbuf, const struct flow_key *key, ui
 	return true;
 }
 
-/*
- * A packet of this direction, but from somebody else. Of several routing peers each may carry
- * what belongs to their range, and so may a port by which the kernel would reach the sender; then
- * the flow moves over. Anything else is forged.
- */
+bool flow_may_carry(const struct flow_worker *w, const struct flow_key *key, uint32_t ident)
+{
+	struct route_hop hop;
+	struct addr src;
+
+	if (((ident | key->ident) & API_IDENT_HAIRPIN) != 0 || ident == API_IDENT_HOST ||
+		key->ident == API_IDENT_HOST ||
+		(ident & API_IDENT_PORT) != (key->ident & API_IDENT_PORT))
+		return false;
+	flow_key_src(key, &src);
+	if ((ident & API_IDENT_PORT) == 0)
+		return allowed_has(w->copy, ident, &src) && allowed_has(w->copy, key->ident, &src);
+	return route_underlay(w->copy, &src, &hop) && hop.next == API_NEXT_PORT &&
+	       hop.port == (ident & FLOW_IDENT_MASK);
+}
+
+/* A packet of this direction, but from somebody else: if he may carry it, the flow moves over.
+ * Anything else is forged. */
 bool flow_adopt(struct flow_worker *w, struct flow *flow, unsigned dir, struct rte_mbuf *mbuf,
 	uint32_t ident)
 {
 	const struct flow_key *key = &flow->dir[dir].key;
-	struct route_hop hop;
-	struct addr src;
+	/* as the first one's, if it is a forward's: asked where it was sent */
+	bool may = (ident & key->ident & API_IDENT_HAIRPIN) != 0
+			   ? dir == 0 || flow_hairpin_admit(w, flow, mbuf)
+			   : flow_may_carry(w, key, ident);
 
-	if ((ident & key->ident & API_IDENT_HAIRPIN) != 0) {
-		/* as the first one's, if it is a forward's: asked where it was sent */
-		if (dir == 1 && !flow_hairpin_admit(w, flow, mbuf))
-			return false;
-		flow_move(w, flow, dir, ident);
-		return true;
-	}
-	if (((ident | key->ident) & API_IDENT_HAIRPIN) != 0)
+	if (!may)
 		return false;
-	if (ident == API_IDENT_HOST || key->ident == API_IDENT_HOST ||
-		(ident & API_IDENT_PORT) != (key->ident & API_IDENT_PORT))
-		return false;
-	flow_key_src(key, &src);
-	if ((ident & API_IDENT_PORT) == 0) {
-		if (!allowed_has(w->copy, ident, &src) || !allowed_has(w->copy, key->ident, &src))
-			return false;
-	} else if (!route_underlay(w->copy, &src, &hop) || hop.next != API_NEXT_PORT ||
-		   hop.port != (ident & FLOW_IDENT_MASK)) {
-		return false;
-	}
 	flow_move(w, flow, dir, ident);
 	return true;
 }
@@ -142,6 +139,8 @@ static uint8_t carry_known(
 	unsigned dir = slot & 1;
 	uint16_t reason;
 
+	if ((flow->dir[dir].action.flags & FLOW_ASKED) != 0 && flow_hand_to_asker(w, mbuf, key))
+		return GRAPH_HANDOFF;
 	if (flow->dir[dir].key.ident != key->ident && !flow_adopt(w, flow, dir, mbuf, key->ident))
 		return flow_drop(mbuf, (key->ident & API_IDENT_HAIRPIN) != 0
 					       ? DROP(flow, HAIRPIN)
@@ -378,6 +377,8 @@ static uint8_t first_packet(
 		flow_table_put(&w->table, flow);
 		return refuse_flow(mbuf, reason);
 	}
+	if ((packet->flags & PACKET_NO_ANSWER) != 0)
+		flow->dir[0].action.flags |= FLOW_ASKED;
 	flow_start(w, flow, mbuf);
 	return flow_carry(w, mbuf, flow, 0);
 }
@@ -423,7 +424,6 @@ uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf)
 	struct packet *packet = packet_of(mbuf);
 	struct flow_key key;
 	uint32_t slot;
-	unsigned home;
 	uint8_t role;
 
 	if (settle_fragment(w, mbuf, &role))
@@ -437,22 +437,11 @@ uint8_t flow_slow(struct flow_worker *w, struct rte_mbuf *mbuf)
 		return carry_known(w, mbuf, slot, &key);
 	if (settle_strange(mbuf, &key, &role))
 		return role;
-	home = flow_home(w, &key, is_icmp(key.proto) && is_query(packet));
-	if (home != w->id && (packet->flags & PACKET_AT_HOME) == 0)
-		return flow_hand_off(mbuf, home);
+	if (flow_hand_on(w, mbuf, &key, is_icmp(key.proto) && is_query(packet)))
+		return GRAPH_HANDOFF;
 	if ((packet->flags & PACKET_FRAGMENT) != 0)
 		return later_fragment(w, mbuf, &key);
 	return first_packet(w, mbuf, &key);
-}
-
-uint8_t flow_hand_off(struct rte_mbuf *mbuf, unsigned home)
-{
-	struct packet *packet = packet_of(mbuf);
-
-	packet->to = (uint8_t)home;
-	packet->next = GRAPH_FORWARD;
-	packet->flags |= PACKET_AT_HOME;
-	return GRAPH_HANDOFF;
 }
 
 enum flow_rejudged flow_rejudge(struct flow_worker *w, struct flow *flow, uint16_t *drop)

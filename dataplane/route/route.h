@@ -36,6 +36,10 @@ enum route_status route_overlay(
 /* True if addr lies in a prefix of the overlay itself (API_ROUTE_OVERLAY), given out or not. */
 bool route_is_overlay(unsigned copy, const struct addr *addr);
 
+/* True if packets to addr are masqueraded, for whichever set, on their way to a peer that owns it:
+ * then what comes from there may be answers to them. */
+bool route_is_masked(unsigned copy, const struct addr *addr);
+
 /* Underlay; false if there is no route. hop->next is API_NEXT_PORT or API_NEXT_HOST. */
 bool route_underlay(unsigned copy, const struct addr *dst, struct route_hop *hop);
 

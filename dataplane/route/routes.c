@@ -167,6 +167,37 @@ bool route_is_overlay(unsigned copy, const struct addr *addr)
 	return false;
 }
 
+/* Entries of one prefix mostly lead to one peer, which is asked about once. */
+static bool masks(unsigned copy, const struct prefix_match *match, const struct addr *addr)
+{
+	uint32_t asked = 0;
+
+	for (const struct prefix_entry *entry = prefix_match_first(match); entry != NULL;
+		entry = prefix_match_next(match, entry)) {
+		const struct route_hop *hop = &entry->hop;
+
+		if (hop->next != API_NEXT_PEER || (hop->flags & API_ROUTE_MASQUERADE) == 0 ||
+			hop->peer == asked)
+			continue;
+		if (allowed_has(copy, hop->peer, addr))
+			return true;
+		asked = hop->peer;
+	}
+	return false;
+}
+
+bool route_is_masked(unsigned copy, const struct addr *addr)
+{
+	struct prefix_match match;
+	bool more = prefix_table_longest(tables[API_TABLE_OVERLAY][copy], addr, &match);
+
+	for (; more; more = prefix_match_shorter(&match)) {
+		if (masks(copy, &match, addr))
+			return true;
+	}
+	return false;
+}
+
 bool route_underlay(unsigned copy, const struct addr *dst, struct route_hop *hop)
 {
 	struct prefix_match match;

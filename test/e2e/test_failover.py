@@ -10,6 +10,8 @@ from pathlib import Path
 import config as configs
 import pytest
 from conftest import WORKERS
+from lablib import topology
+from lablib.internet import start_web
 from lablib.netns import run, wait_until
 from scapy.layers.inet import ICMP
 from scapy.layers.inet6 import ICMPv6EchoRequest
@@ -166,6 +168,51 @@ def test_failover_and_back(office):
         assert session.poll() is None
     assert outside(office, "client2") == known_as
     if office.workers > 1:
+        assert office.handoffs() > 0
+
+
+def from_a_pool(clients, workers=1):
+    """client4 is a user too. To the hall both are known by an address of a pool."""
+    config = configs.two_routers(clients, workers)
+    config["peers"]["client4"]["groups"] = ["users"]
+    config["egress"]["rules"].insert(0, {
+        "from": {"groups": ["users"]}, "to": ["10.40.0.0/24", "fd40::/64"], "use": "of-client1"})
+    return config
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_a_hall_that_knows_a_pool_address(make_world, workers):
+    """What is masqueraded towards a routing peer as an address that peers may also send to
+    themselves: the answers come by the other router, and are known for answers at any worker. Of
+    those who ask one has a lower number than both routers, the other one a higher."""
+    office, pool = make_world(from_a_pool, workers=workers, clients=4), topology.EGRESS["client1"]
+    office.connect("client1", "client4")
+    for name in ROUTERS:  # who carries packets from these addresses has to take them
+        client = office.clients[name]
+        client.up(office.gateway.export(name, client.key_file).replace(
+            "AllowedIPs = ", f"AllowedIPs = {pool['v4']}/32, {pool['v6']}/128, "))
+    build_office(office)
+    office.lab.ip_batch("office", f"route add {pool['v4']} via 10.30.0.3",
+                        f"route add {pool['v6']} via fd30::3")
+    start_web(office.lab, office.logs, "office")
+    for name in ROUTERS:
+        office.clients[name].wait_handshake()
+    for name in ("client1", "client4"):
+        client = office.clients[name]
+        for family, address in HALL.items():
+            with office.capture("office", "br0", "icmp or icmp6") as capture:
+                assert client.pings(address, 3, 3), (name, family)
+                # in fragments, there and back
+                client.run("ping", "-n", "-c", "3", "-W", "3", "-s", "3000", address)
+            frames = [Ether(bytes(p)) for p in capture.packets()]
+            assert {f[1].src for f in frames if is_request(f)} == {pool[family]}
+            for _ in range(4):  # flows of several ports
+                assert client.seen_address(address) == pool[family]
+            # the hall says itself that a port is closed
+            output = client.run("traceroute", f"-{family[1]}", "-n", "-q", "1", "-w", "5", "-m", "5",
+                                address, timeout=40).stdout
+            assert output.splitlines()[-1].split()[1] == address, output
+    if workers > 1:
         assert office.handoffs() > 0
 
 

@@ -69,6 +69,19 @@ bool allowed_has(unsigned copy, uint32_t peer, const struct addr *src)
 	return false;
 }
 
+bool route_is_masked(unsigned copy, const struct addr *addr)
+{
+	for (unsigned i = 0; i < world.overlays; i++) {
+		const struct route_hop *hop = &world.overlay[i].hop;
+
+		if (prefix_contains(&world.overlay[i].prefix, addr) && hop->next == API_NEXT_PEER &&
+			(hop->flags & API_ROUTE_MASQUERADE) != 0 &&
+			allowed_has(copy, hop->peer, addr))
+			return true;
+	}
+	return false;
+}
+
 bool route_is_overlay(unsigned copy, const struct addr *addr)
 {
 	return false;

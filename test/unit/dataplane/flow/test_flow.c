@@ -203,6 +203,18 @@ static void peer_reaches_itself(void **state)
 	assert_int_equal(w->table.live, 0);
 }
 
+/* A closed port, says this address by way of that peer. */
+static void expect_error(
+	uint32_t peer, const char *src, struct rte_mbuf *about, uint8_t role, const char *drop)
+{
+	struct rte_mbuf *mbuf = fake_error(peer, src, "100.64.0.1", 3, 3, about);
+
+	assert_int_equal(fake_forward(w, mbuf), role);
+	if (drop != NULL)
+		assert_string_equal(fake_drop_name(packet_of(mbuf)->drop), drop);
+	rte_pktmbuf_free(mbuf);
+}
+
 /* The same range through two routing peers, by the source's set; answers through either. */
 static void range_through_two_routing_peers(void **state)
 {
@@ -220,6 +232,9 @@ static void range_through_two_routing_peers(void **state)
 	mbuf = fake_packet(&packet);
 	assert_int_equal(fake_forward(w, mbuf), GRAPH_SEAL);
 	assert_int_equal(packet_of(mbuf)->peer, 3);
+	/* an error may come through the other one before any packet has */
+	expect_error(2, "100.64.0.2", mbuf, GRAPH_DROP, "icmp_error_unmatched");
+	expect_error(4, "10.9.0.5", mbuf, GRAPH_SEAL, NULL);
 	rte_pktmbuf_free(mbuf);
 	packet = udp(5, "100.64.0.5", "10.9.0.5");
 	mbuf = fake_packet(&packet);

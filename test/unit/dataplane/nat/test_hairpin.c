@@ -320,57 +320,161 @@ static void strangers_cannot_pretend(void **state)
 	rte_pktmbuf_free(mbuf);
 }
 
-/* Masqueraded towards a routing peer: its answers find the flow wherever they arrive, whichever of
- * the two peers has the lower number. */
-static void masqueraded_to_a_routing_peer(void **state)
+/* A flow to what is behind a routing peer: who asks, who carries it, and as what it is seen. */
+struct routed {
+	uint32_t asks, routes;
+	const char *outside;
+	uint8_t proto;
+	unsigned workers;
+};
+
+static void set_up_routed(const struct routed *c)
 {
-	static const struct {
-		uint32_t asks, routes;
-	} rows[] = {{1, 2}, {2, 1}};
-	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
 	static const uint16_t ids[] = {9};
 
-	for (unsigned i = 0; i < 2 * WORKERS * 3; i++) {
-		uint32_t asks = rows[i % 2].asks, routes = rows[i % 2].routes;
-		uint8_t proto = protos[i / 2 % 3];
-		struct packet_spec spec = {.ingress = asks,
-			.src = asks == 1 ? A : B,
-			.dst = "10.9.0.5",
-			.sport = (uint16_t)(4000 + i),
-			.dport = 80,
-			.proto = proto,
-			.tcp_flags = RTE_TCP_SYN_FLAG,
-			.icmp_type = 8,
-			.payload = 9};
-		struct rte_mbuf *mbuf;
-		struct out out, back;
-
-		setup(state);
-		fake_local("100.64.0.254");
-		fake_egress(9, "100.64.0.254", 16384, 32767);
+	setup(NULL);
+	world.workers = c->workers;
+	world.peer[1].home = (uint16_t)(1 % c->workers);
+	world.peer[2].home = (uint16_t)(2 % c->workers);
+	fake_worker(4096);
+	if (strcmp(c->outside, OUTSIDE) != 0) {
+		fake_local(c->outside);
+		fake_egress(9, c->outside, 16384, 32767);
 		fake_pool(9, ids, 1);
 		fake_egress_rule(1, 0, 9, "10.9.0.0/16");
-		fake_allow(routes, "10.9.0.0/16");
-		fake_route(0, "10.9.0.0/16", API_NEXT_PEER, API_ROUTE_MASQUERADE)->peer = routes;
-		fake_policy(8, 5, 0, "10.9.0.0/16", API_PROTO_ANY, 0, API_ALLOW);
-		mbuf = fake_packet(&spec);
-		out = run_mbuf(i / 6, mbuf);
-		rte_pktmbuf_free(mbuf);
+	}
+	fake_allow(c->routes, "10.9.0.0/16");
+	fake_route(0, "10.9.0.0/16", API_NEXT_PEER, API_ROUTE_MASQUERADE)->peer = c->routes;
+	fake_policy(8, 5, 0, "10.9.0.0/16", API_PROTO_ANY, 0, API_ALLOW);
+}
+
+/* The packet comes to the asking peer, whichever worker it arrives at, by two others at most. */
+static void comes_back(const struct routed *c, unsigned worker, struct rte_mbuf *mbuf)
+{
+	uint64_t handed = fake_handed;
+	struct out out = run_mbuf(worker, mbuf);
+
+	assert_int_equal(out.role, GRAPH_SEAL);
+	assert_int_equal(out.peer, c->asks);
+	assert_string_equal(out.dst, c->asks == 1 ? A : B);
+	assert_true(out.right);
+	assert_in_range(fake_handed - handed, 0, c->workers == 1 ? 0 : 2);
+	rte_pktmbuf_free(mbuf);
+}
+
+static void ask_behind(const struct routed *c)
+{
+	struct packet_spec spec = {.ingress = c->asks,
+		.src = c->asks == 1 ? A : B,
+		.dst = "10.9.0.5",
+		.sport = 4000,
+		.dport = 80,
+		.proto = c->proto,
+		.tcp_flags = RTE_TCP_SYN_FLAG,
+		.icmp_type = 8,
+		.payload = 9};
+
+	set_up_routed(c);
+	for (unsigned worker = 0; worker < c->workers; worker++) {
+		struct rte_mbuf *mbuf = fake_packet(&spec);
+		struct out out = run_mbuf(worker, mbuf);
+		struct packet_spec back = {.ingress = c->routes,
+			.src = "10.9.0.5",
+			.dst = c->outside,
+			.sport = out.seen.dport,
+			.dport = out.seen.sport,
+			.proto = c->proto,
+			.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG};
+
 		assert_int_equal(out.role, GRAPH_SEAL);
-		assert_int_equal(out.peer, routes);
-		assert_string_equal(out.src, "100.64.0.254");
-		spec.ingress = routes;
-		spec.src = out.dst;
-		spec.dst = out.src;
-		spec.sport = out.seen.dport;
-		spec.dport = out.seen.sport;
-		spec.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG;
-		spec.icmp_type = 0;
-		mbuf = fake_packet(&spec);
-		back = run_mbuf(i % WORKERS, mbuf);
+		assert_int_equal(out.peer, c->routes);
+		assert_string_equal(out.src, c->outside);
+		for (unsigned at = 0; at < c->workers; at++) {
+			comes_back(c, at, fake_packet(&back));
+			comes_back(
+				c, at, fake_error(c->routes, "10.9.0.5", c->outside, 3, 1, mbuf));
+		}
 		rte_pktmbuf_free(mbuf);
-		assert_int_equal(back.role, GRAPH_SEAL);
-		assert_int_equal(back.peer, asks);
+	}
+}
+
+/* Masqueraded towards a routing peer, as the overlay's own address or as one of a pool: answers and
+ * errors find the flow wherever they arrive, whichever of the two peers has the lower number. */
+static void masqueraded_to_a_routing_peer(void **state)
+{
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
+	static const char *const outsides[] = {"100.64.0.254", OUTSIDE};
+
+	for (unsigned i = 0; i < 24; i++) {
+		struct routed routed = {
+			.asks = 1 + i % 2,
+			.routes = 2 - i % 2,
+			.outside = outsides[i / 2 % 2],
+			.workers = i / 4 % 2 == 0 ? 1 : WORKERS,
+			.proto = protos[i / 8],
+		};
+
+		ask_behind(&routed);
+	}
+}
+
+/* To the asking peer's outside port; hairpinned, as `seen`. How often it was handed over. */
+static unsigned send_inward(unsigned worker, const char *src, uint16_t port, uint16_t seen)
+{
+	struct packet_spec spec = {.ingress = 2,
+		.src = src,
+		.dst = OUTSIDE,
+		.sport = 4000,
+		.dport = port,
+		.proto = IPPROTO_UDP};
+	struct rte_mbuf *mbuf = fake_packet(&spec);
+	unsigned before = fake_handed;
+	struct out out = run_mbuf(worker, mbuf);
+
+	rte_pktmbuf_free(mbuf);
+	assert_int_equal(out.role, GRAPH_SEAL);
+	assert_int_equal(out.peer, 1);
+	assert_string_equal(out.src, OUTSIDE);
+	assert_int_equal(out.seen.sport, seen);
+	assert_int_equal(out.at, 1);
+	return fake_handed - before;
+}
+
+/* What is no answer is hairpinned at the routing peer's home. From behind that peer all packets
+ * take one way, the first and later ones, so that none overtakes another; his own, which cannot be
+ * answers, are not taken to whom they might answer. */
+static void no_answers_are_hairpinned(void **state)
+{
+	static const struct {
+		const char *src;
+		unsigned handed[WORKERS]; /* by where it arrives; once by hairpinning */
+	} rows[] = {{"10.9.0.5", {3, 2, 3}}, {B, {2, 2, 1}}};
+	struct routed routed = {1, 2, OUTSIDE, IPPROTO_UDP, WORKERS};
+
+	for (unsigned i = 0; i < RTE_DIM(rows) * WORKERS; i++) {
+		const char *src = rows[i / WORKERS].src;
+		struct packet_spec spec = {.ingress = 2,
+			.src = src,
+			.dst = STRANGER,
+			.sport = 4000,
+			.dport = 3478,
+			.proto = IPPROTO_UDP};
+		unsigned at = i % WORKERS;
+		uint16_t port, seen;
+		struct rte_mbuf *mbuf;
+
+		set_up_routed(&routed);
+		allow_between_peers();
+		port = run(1, 4000, "10.9.0.5", 80).seen.sport;
+		mbuf = fake_packet(&spec);
+		seen = run_mbuf(2, mbuf).seen.sport;
+		rte_pktmbuf_free(mbuf);
+		/* the inside sends to the other's outside, and so lets him in there */
+		run(1, 4000, OUTSIDE, seen);
+		for (unsigned n = 0; n < 3; n++)
+			assert_int_equal(
+				send_inward(at, src, port, seen), rows[i / WORKERS].handed[at]);
+		assert_int_equal(flow_worker_get(0)->table.live, 0);
 	}
 }
 
@@ -387,6 +491,7 @@ int main(void)
 		cmocka_unit_test_setup(own_errors_are_hairpinned, setup),
 		cmocka_unit_test_setup(strangers_cannot_pretend, setup),
 		cmocka_unit_test_setup(masqueraded_to_a_routing_peer, setup),
+		cmocka_unit_test_setup(no_answers_are_hairpinned, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,38 @@ static void longest_allowed_prefix_decides_across_peers(void **state)
 	assert_int_equal(allowed_owner(COPY, &lan), 9);
 }
 
+/* Where answers to what was masqueraded may come from. */
+static void masked_is_what_lies_behind_a_masquerading_route(void **state)
+{
+	static const struct {
+		const char *addr;
+		bool masked;
+	} rows[] = {
+		{"10.40.0.5", true}, {"10.50.0.5", false}, /* not masqueraded */
+		{"10.20.0.5", false},                      /* ... on its way to no peer */
+		{"10.40.1.5", false},  /* behind somebody else, to whom the route does not lead */
+		{"100.64.0.3", false}, /* another peer, though the exit's route covers him */
+		{"9.9.9.9", true},     /* behind an exit that is a peer */
+	};
+
+	apply(route("10.40.0.0/16", BERLIN, API_NEXT_PEER, 0, 8));
+	apply(route("10.40.0.0/16", LONDON, API_NEXT_PEER, API_ROUTE_MASQUERADE, 5));
+	apply(route("10.50.0.0/16", 0, API_NEXT_PEER, 0, 5));
+	apply(route("10.20.0.0/16", 0, API_NEXT_PORT, API_ROUTE_MASQUERADE, 0));
+	apply(route("0.0.0.0/1", STAFF, API_NEXT_PEER, API_ROUTE_MASQUERADE | API_ROUTE_EXIT, 7));
+	allow("10.40.0.0/16", 5);
+	allow("10.40.0.0/16", 8);
+	allow("10.50.0.0/16", 5);
+	allow("10.40.1.0/24", 3);
+	allow("100.64.0.3/32", 3);
+	allow("9.0.0.0/8", 7);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addr addr = address(rows[i].addr);
+
+		assert_int_equal(route_is_masked(COPY, &addr), rows[i].masked);
+	}
+}
+
 static void local_add(const char *text, uint16_t port)
 {
 	struct api_local_set set = {.addr = address(text), .port = port};
@@ -238,6 +270,7 @@ int main(void)
 		cmocka_unit_test_setup(exit_is_closed_to_what_others_name, fresh),
 		cmocka_unit_test_setup(the_overlay_is_known_through_longer_prefixes, fresh),
 		cmocka_unit_test_setup(longest_allowed_prefix_decides_across_peers, fresh),
+		cmocka_unit_test_setup(masked_is_what_lies_behind_a_masquerading_route, fresh),
 		cmocka_unit_test_setup(own_addresses_and_which_to_speak_from, fresh),
 		cmocka_unit_test_setup(bad_routes_are_refused, fresh),
 	};
