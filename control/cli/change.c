@@ -124,7 +124,9 @@ static int change(struct cli *cli, const char *path)
 
 int cli_run_apply(struct cli *cli)
 {
-	return change(cli, "/api/config/apply");
+	int code;
+
+	return cli_accept_change(cli, NULL, &code) ? change(cli, "/api/config/apply") : code;
 }
 
 static bool is_version(const char *text)
@@ -135,17 +137,19 @@ static bool is_version(const char *text)
 
 int cli_run_rollback(struct cli *cli)
 {
+	const char *version = cli->n_args > 0 ? cli->args[0] : NULL;
 	char path[64] = "/api/config/rollback";
+	int code;
 
-	if (cli->n_args > 0 && !is_version(cli->args[0])) {
+	if (version != NULL && !is_version(version)) {
 		fprintf(stderr,
 			"sallyport: '%s' is not a version; `sallyport history` lists them\n",
-			cli->args[0]);
+			version);
 		return CLI_USAGE;
 	}
-	if (cli->n_args > 0)
-		snprintf(path, sizeof(path), "/api/config/rollback?version=%s", cli->args[0]);
-	return change(cli, path);
+	if (version != NULL)
+		snprintf(path, sizeof(path), "/api/config/rollback?version=%s", version);
+	return cli_accept_rollback(cli, version, &code) ? change(cli, path) : code;
 }
 
 int cli_run_confirm(struct cli *cli)

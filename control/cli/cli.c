@@ -174,19 +174,25 @@ const struct cli_command cli_commands[] = {
 		"running flows would be cut. With VERSION: of a rollback to it. Exits with 0 if "
 		"nothing differs, 3 if something does, 2 if the files have errors.",
 		cli_run_plan, NULL},
-	{"apply", "", 0, 0, CLI_CONFIRM | CLI_MESSAGE, "bring the daemon's files into force",
+	{"apply", "", 0, 0, CLI_CONFIRM | CLI_MESSAGE | CLI_RISK,
+		"bring the daemon's files into force",
 		"All of it or, if there is any error or a test fails, nothing. Running tunnels and "
 		"flows stay. With --confirm the version before comes back by itself unless "
 		"`sallyport confirm` is typed in time, also if the daemon was down meanwhile. "
-		"Exits with 3 if nothing has changed.",
+		"A change that cuts running flows or ends live tunnels says how many, and is asked "
+		"about on a terminal; elsewhere it is refused (1) unless "
+		"--accept-risk=drop-sessions or --confirm is given. Exits with 3 if nothing has "
+		"changed.",
 		cli_run_apply, NULL},
 	{"confirm", "", 0, 0, 0, "keep what is on trial",
 		"Ends the trial of `apply --confirm`. Exits with 2 if nothing is on trial.",
 		cli_run_confirm, NULL},
-	{"rollback", "[VERSION]", 0, 1, CLI_CONFIRM | CLI_MESSAGE,
+	{"rollback", "[VERSION]", 0, 1, CLI_CONFIRM | CLI_MESSAGE | CLI_RISK,
 		"bring a version of the history into force",
 		"The one before if none is named; during a trial, what would come back. The files "
-		"are written too: an edit in them that was never in force is kept as FILE.old.",
+		"are written too: an edit in them that was never in force is kept as FILE.old. "
+		"Asks "
+		"as `apply` does, but not to end a trial.",
 		cli_run_rollback, NULL},
 	{"history", "", 0, 0, CLI_PAGED | CLI_WATCH, "the versions that were in force",
 		"Who brought them into force, when and by what. At most 100 are kept.",
@@ -230,9 +236,11 @@ const struct cli_command cli_commands[] = {
 		"a key: --public-key. Addresses are the next free ones unless --address names "
 		"them.",
 		cli_run_peer_add, NULL},
-	{"peer remove", "PEER", 1, 1, CLI_MESSAGE, "remove a peer that has a file in peers.d",
-		"Its tunnel and its flows end. Refused while something in the configuration names "
-		"it.",
+	{"peer remove", "PEER", 1, 1, CLI_MESSAGE | CLI_RISK,
+		"remove a peer that has a file in peers.d",
+		"Its tunnel and its flows end: asks as `apply` does if it has any now. Refused "
+		"while "
+		"something in the configuration names it.",
 		cli_run_peer_remove, NULL},
 	{"dataplane-args", "FILE", 1, 1, 0, "options for sallyport-dataplane",
 		"What the section `dataplane` of a configuration means as a command line, and what "
@@ -303,6 +311,7 @@ const struct cli_option_row cli_options[] = {
 		"who is to have it (vfio-pci), or the kernel's driver"},
 	{CLI_BIND, 'f', "force", NULL, "also the card that this machine is reached by"},
 	{CLI_BIND, 'l', "list", NULL, "the network cards, and whose they are"},
+	{CLI_RISK, 'R', "accept-risk", "drop-sessions", "running flows and tunnels may be cut"},
 	{CLI_MESSAGE, '2', "message", "TEXT", "for the history: why"},
 	{CLI_GROUPS, '3', "groups", "GROUP,...", "of the new peer"},
 	{CLI_ADDRESS, '4', "address", "ADDRESS,...", "of the new peer in the overlay"},
@@ -363,6 +372,9 @@ static void take_option(struct cli *cli, int letter, uint64_t mask)
 		break;
 	case 'x':
 		cli->units = CLI_EXACT;
+		break;
+	case 'R':
+		cli->accept_risk = optarg;
 		break;
 	case 'W':
 		cli->interval = optarg == NULL ? "1" : optarg;
@@ -527,6 +539,7 @@ int cli_main(int argc, char **argv)
 		return refuse(command, "too many arguments");
 	if (cli.given & ~command->options)
 		return refuse(command, "an option that this command does not take");
+	cli.command = command->words;
 	cli_set_units(cli.units);
 	cli_set_lines(command->rows, cli.given & CLI_WATCH);
 	if (cli.given & CLI_WATCH)

@@ -61,6 +61,7 @@ enum cli_option {
 	CLI_BIND = 1ll << 32, /* three options: driver, force, list */
 	CLI_ORIGIN = 1ll << 33,
 	CLI_WATCH = 1ll << 34,
+	CLI_RISK = 1ll << 36,
 	CLI_UNITS = 1ll << 35, /* three options: si, iec, exact */
 	CLI_PAGED = 1 << 30,   /* what it prints may be longer than a screen; option: no pager */
 };
@@ -88,6 +89,8 @@ struct cli {
 	const char *exit_node, *egress, *range, *anonymize;
 	const char *driver; /* of bind */
 	bool force, list;
+	const char *accept_risk;
+	const char *command;  /* its words */
 	const char *interval; /* of --watch */
 	bool lines;           /* --jsonl */
 	enum cli_units units;
@@ -276,6 +279,15 @@ int cli_changed(struct cli *cli, int status, char *body);
 /* The same with words of one's own for what has come of it. */
 int cli_changed_as(struct cli *cli, int status, char *body,
 	void (*print)(const struct cli *cli, const json_t *json));
+
+/*
+ * risk.c: false if the user does not want what a change would cut, after saying what that is; *code
+ * to exit with. Of the files as they are, or of a version; of a rollback (NULL: to the version
+ * before); of a peer that goes.
+ */
+bool cli_accept_change(struct cli *cli, const char *version, int *code);
+bool cli_accept_rollback(struct cli *cli, const char *version, int *code);
+bool cli_accept_removal(struct cli *cli, const char *peer, int *code);
 
 /* plan.c: the list of plan_difference(). */
 void cli_print_changes(const json_t *changes);

@@ -4,6 +4,7 @@
  * `sallyport complete`, which finds what could come next in the tables of commands and options
  * and, for names, asks the daemon. What a word stands for follows from its placeholder.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -268,7 +269,7 @@ static void offer_second_words(const struct completion *c, const char *first)
 
 static void offer_placeholder(struct completion *c, const char *placeholder)
 {
-	if (strchr(placeholder, '|') != NULL)
+	if (strchr(placeholder, '|') != NULL || islower((unsigned char)placeholder[0]))
 		offer_choices(c, placeholder);
 	else if (strcmp(placeholder, "FILE") == 0 || strcmp(placeholder, "DIR") == 0)
 		puts(":files");

@@ -95,13 +95,15 @@ out:
 int cli_run_peer_remove(struct cli *cli)
 {
 	char path[128], *full, *body;
-	int status;
+	int status, code;
 
 	if (strlen(cli->args[0]) > 63 || strpbrk(cli->args[0], "/?&#% ") != NULL) {
 		fputs("sallyport: not the name of a peer\n", stderr);
 		return CLI_USAGE;
 	}
 	snprintf(path, sizeof(path), "/api/peers/%s", cli->args[0]);
+	if (!cli_accept_removal(cli, cli->args[0], &code))
+		return code;
 	full = cli_change_path(cli, path);
 	if (full == NULL)
 		return CLI_USAGE;

@@ -2,6 +2,7 @@
 """The life of a configuration: planned, tried, confirmed or taken back; and peers by command."""
 import copy
 import json
+import re
 import time
 
 import config as configs
@@ -9,6 +10,7 @@ import pytest
 from conftest import log_folder, needs_programs
 from lablib import topology
 from lablib.netns import wait_until
+from test_terminal import on_terminal
 from world import World
 
 OLD = "203.0.113.250"
@@ -117,6 +119,27 @@ def test_a_trial_is_kept_or_taken_back(world):
     assert code == 3 and out == "  - policy internet\n"
     assert cli(world, "rollback", str(before))[0] == 0
     assert goes_out(world)
+
+
+def test_what_cuts_flows_is_asked_first(world):
+    """By whoever sits there; a script says so beforehand, and nothing is done if nobody does."""
+    text = (world.lab.state / "gateway.yaml").read_text()
+    assert goes_out(world)
+    write(world, closed(world))
+    answer = world.gateway.cli("apply", check=False, accept=False)
+    assert answer.returncode == 1
+    assert re.search(r"this cuts [1-9]\d* of [1-9]\d* running flows?\. Nothing was changed\. To "
+                     r"go on: --accept-risk=drop-sessions", answer.stderr), answer.stderr
+    assert goes_out(world)
+    said, code = on_terminal(world, "apply", typed=b"n\n")
+    assert code == 1 and "Go on? [y/N]" in said and goes_out(world)
+    said, code = on_terminal(world, "apply", typed=b"y\n")
+    assert code == 0, said
+    assert not goes_out(world)
+    # To open cuts nothing, and asks nothing.
+    answer = world.gateway.cli("rollback", check=False, accept=False)
+    assert answer.returncode == 0, answer.stderr
+    assert goes_out(world) and (world.lab.state / "gateway.yaml").read_text() == text
 
 
 def test_a_trial_ends_while_the_daemon_is_down(world):

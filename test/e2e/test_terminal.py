@@ -69,8 +69,8 @@ def world(request):
         world.down()
 
 
-def on_terminal(world, *args, columns=80, **env):
-    """What a terminal of that width is sent, and the exit status."""
+def on_terminal(world, *args, columns=80, typed=b"", **env):
+    """What a terminal of that width is sent, and the exit status. `typed` is there beforehand."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
@@ -78,6 +78,7 @@ def on_terminal(world, *args, columns=80, **env):
         env={**world.lab.env(), "TERM": "xterm", "PAGER": "cat", "LC_ALL": "C.UTF-8", **env},
         start_new_session=True)
     os.close(slave)
+    os.write(master, typed)
     seen = b""
     try:
         while part := os.read(master, 65536):

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,18 +118,35 @@ static void get_progress(struct http_request *request, void *arg)
 		_exit(1);
 }
 
+/* To version 2 a tunnel ends; to others two flows do. */
 static void get_plan(struct http_request *request, void *arg)
 {
+	const char *version = http_query(request, "version");
+
+	if (version != NULL && strcmp(version, "2") == 0)
+		http_reply(request, 200,
+			json_pack("{s:{s:i, s:i}, s:{s:{s:i, s:[{s:s}, {s:s}]}}}", "flows", "cut",
+				0, "judged", 5, "touched", "tunnels", "count", 2, "peers", "name",
+				"anna", "name", "no"));
+	else
+		http_reply(request, 200,
+			json_pack("{s:[{s:s, s:s, s:s}], s:{s:i, s:i, s:i, s:[]}, s:{}, s:i, s:i}",
+				"changes", "change", "removed", "kind", "peer", "name", "anna",
+				"flows", "running", 9, "judged", 5, "cut", 2, "list", "touched",
+				"sets", 0, "deletions", 1));
+}
+
+static void get_history(struct http_request *request, void *arg)
+{
 	http_reply(request, 200,
-		json_pack("{s:[{s:s, s:s, s:s}], s:{s:i, s:i, s:i, s:[]}, s:{}, s:i, s:i}",
-			"changes", "change", "removed", "kind", "peer", "name", "anna", "flows",
-			"running", 9, "judged", 5, "cut", 2, "list", "touched", "sets", 0,
-			"deletions", 1));
+		json_pack("{s:[{s:i, s:b}, {s:i}, {s:i}]}", "versions", "version", 3, "in_force", 1,
+			"version", 2, "version", 1));
 }
 
 static const struct http_route routes[] = {
 	{"GET", "/api/progress", get_progress},
 	{"GET", "/api/config/plan", get_plan},
+	{"GET", "/api/config/history", get_history},
 	{"GET", "/api/status", get_status},
 	{"GET", "/api/drops", get_drops},
 	{"GET", "/api/peers", get_peers},
@@ -314,7 +332,7 @@ static void test_exit_codes(void **state)
 {
 	json_t *json;
 
-	assert_int_equal(run("apply", NULL), CLI_USAGE);
+	assert_int_equal(run("apply", "--accept-risk=drop-sessions", NULL), CLI_USAGE);
 	assert_shows("x.yaml:1:1: error[SP0201]: text");
 	assert_int_equal(run("forwards", NULL), CLI_USAGE); /* a path the server does not know */
 	assert_int_equal(run("nonsense", NULL), CLI_USAGE);
@@ -553,6 +571,7 @@ static void test_completion(void **state)
 		{{"drops", "--al"}, "--all\talso what has counted nothing\n"},
 		{{"status", "--al"}, ""}, /* not an option of this command */
 		{{"status", "-o", "y"}, "yaml\t\n"},
+		{{"apply", "--accept-risk", ""}, "drop-sessions\t\n"},
 		{{"drops", "--wa"}, "--watch\tagain and again, until Ctrl-C (1; 0.2 to 3600)\n"},
 		{{"drops", "--watch", "--al"}, "--all\talso what has counted nothing\n"},
 		{{"flows", "--peer=a"}, "--peer=anna\tlive\n"},
@@ -660,6 +679,79 @@ static void test_plan(void **state)
 	assert_shows("  - peer anna\n");
 	assert_shows("2 of 5 running flows would be cut:\n  and 2 more\n");
 	assert_shows("Cut short: 5 of 9 running flows were judged");
+}
+
+/* What cuts something says how much, and is not done unless somebody has said yes to it. */
+static void test_risk(void **state)
+{
+	static const struct {
+		const char *words[4], *shown; /* NULL: it is tried, and the server refuses it */
+	} cases[] = {
+		{{"apply"}, "sallyport: this cuts 2 of 5 running flows. Nothing was changed."},
+		{{"rollback"}, "this ends 1 live tunnel (anna). Nothing was changed."}, /* to 2 */
+		{{"rollback", "1"}, "this cuts 2 of 5 running flows."},
+		{{"peer", "remove", "anna"}, "this ends 1 live tunnel (anna)."},
+		{{"peer", "remove", "no"}, NULL}, /* has none */
+		{{"apply", "--confirm", "5m"}, NULL},
+		{{"apply", "--accept-risk", "drop-sessions"}, NULL},
+		{{"rollback", "--accept-risk", "drop-sessions"}, NULL},
+		{{"peer", "remove", "anna", "--accept-risk=drop-sessions"}, NULL},
+	};
+	json_t *json;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *const *words = cases[i].words;
+		int code = run(words[0], words[1], words[2], words[3], NULL);
+
+		assert_int_equal(strstr(output, "this ") != NULL, cases[i].shown != NULL);
+		if (cases[i].shown == NULL) {
+			assert_int_not_equal(code, CLI_OK);
+			continue;
+		}
+		assert_int_equal(code, CLI_FAILED);
+		assert_shows(cases[i].shown);
+		assert_shows("--accept-risk=drop-sessions");
+	}
+	assert_int_equal(run("apply", "--accept-risk=everything", NULL), CLI_USAGE);
+	assert_shows("--accept-risk is drop-sessions, not 'everything'");
+	assert_int_equal(run("apply", "--jsonl", NULL), CLI_FAILED);
+	json = json_loads(strchr(output, '{'), JSON_DISABLE_EOF_CHECK, NULL);
+	assert_string_equal(cli_text(json, "refused"), "drop-sessions");
+	assert_int_equal(cli_int(json, "flows_cut"), 2);
+	json_decref(json);
+}
+
+/* On a terminal: the question, and what comes of the answer. */
+static int answer_on_terminal(const char *typed)
+{
+	char *argv[] = {
+		(char *)"sallyport", (char *)"--socket", socket_path, (char *)"apply", NULL};
+	size_t size = 0;
+	int master, code;
+	ssize_t n;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = forkpty(&master, NULL, NULL, NULL);
+	if (pid == 0)
+		exit(cli_main(4, argv));
+	assert_int_equal(write(master, typed, strlen(typed)), strlen(typed));
+	while ((n = read(master, output + size, sizeof(output) - 1 - size)) > 0)
+		size += (size_t)n;
+	output[size] = '\0';
+	code = end_of(pid);
+	close(master);
+	return code;
+}
+
+static void test_risk_on_a_terminal(void **state)
+{
+	assert_int_equal(answer_on_terminal("\n"), CLI_FAILED);
+	assert_shows("This cuts 2 of 5 running flows.\r\nGo on? [y/N] ");
+	assert_shows("Nothing was changed.");
+	assert_int_equal(answer_on_terminal("n\n"), CLI_FAILED);
+	assert_int_equal(answer_on_terminal("y\n"), CLI_USAGE);
+	assert_shows("error[SP0201]"); /* it was tried */
 }
 
 static struct progress seen[8];
@@ -831,6 +923,8 @@ int main(void)
 		cmocka_unit_test(test_completion_in_bash),
 		cmocka_unit_test(test_schema),
 		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_risk),
+		cmocka_unit_test(test_risk_on_a_terminal),
 		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_every_command_is_documented),
