@@ -47,8 +47,18 @@ void compile_reach(struct builder *b);
 void compile_forwards(struct builder *b);
 bool compile_forward_leads(const struct model *m, const struct model_forward *forward);
 
-/* rules.c */
+/* Of a rule; within a band rules keep the order of the file. */
+static inline uint32_t compile_priority(unsigned band, size_t order)
+{
+	return ((uint32_t)band << 20) | (uint32_t)order;
+}
+
+/* egress.c */
 void compile_egress(struct builder *b);
+
+/* flows.c */
 void compile_timeouts(struct builder *b);
 void compile_limits(struct builder *b);
+
+/* rules.c */
 void compile_policies(struct builder *b);
