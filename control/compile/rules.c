@@ -83,6 +83,13 @@ static void emit_to_peer(
 	}
 }
 
+/* What a policy leads to among peers and routes; asked for each of its sources. */
+struct targets {
+	const struct model_peer **peers;
+	const struct model_route **routes;
+	size_t n_peers, n_routes;
+};
+
 static bool shares_group(const struct model_refs *a, const struct model_refs *b)
 {
 	for (size_t i = 0; i < a->n; i++) {
@@ -102,6 +109,20 @@ static bool is_target(const struct model_target *to, const struct model_route *r
 			return true;
 	}
 	return shares_group(&route->acl_groups, &to->groups);
+}
+
+/* In the room that `out` has. */
+static void find_targets(const struct model *m, const struct model_target *to, struct targets *out)
+{
+	out->n_peers = out->n_routes = 0;
+	for (size_t i = 0; to->groups.n > 0 && i < m->tables[MODEL_PEER].n; i++) {
+		if (model_peer_in_groups(model_peer_at(m, i), &to->groups))
+			out->peers[out->n_peers++] = model_peer_at(m, i);
+	}
+	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
+		if (is_target(to, model_route_at(m, i)))
+			out->routes[out->n_routes++] = model_route_at(m, i);
+	}
 }
 
 static void emit_to_route(
@@ -139,7 +160,8 @@ static void emit_to_forward(
 
 /* All destinations of a policy for one source; set NULL = any identity (by source prefix). */
 static void emit_targets(struct builder *b, struct rule_seed seed,
-	const struct model_policy *policy, const struct compile_set *set)
+	const struct model_policy *policy, const struct targets *found,
+	const struct compile_set *set)
 {
 	const struct model_target *to = &policy->to;
 	const struct model *m = b->model;
@@ -153,14 +175,10 @@ static void emit_targets(struct builder *b, struct rule_seed seed,
 	}
 	for (size_t i = 0; i < to->peers.n; i++)
 		emit_to_peer(b, &seed, model_peer_at(m, to->peers.index[i]));
-	for (size_t i = 0; to->groups.n > 0 && i < m->tables[MODEL_PEER].n; i++) {
-		if (model_peer_in_groups(model_peer_at(m, i), &to->groups))
-			emit_to_peer(b, &seed, model_peer_at(m, i));
-	}
-	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
-		if (is_target(to, model_route_at(m, i)))
-			emit_to_route(b, &seed, model_route_at(m, i));
-	}
+	for (size_t i = 0; i < found->n_peers; i++)
+		emit_to_peer(b, &seed, found->peers[i]);
+	for (size_t i = 0; i < found->n_routes; i++)
+		emit_to_route(b, &seed, found->routes[i]);
 	for (size_t i = 0; i < to->prefixes.n; i++)
 		emit_rules(b, &seed, &to->prefixes.items[i]);
 	for (size_t i = 0; i < to->forwards.n; i++)
@@ -173,20 +191,20 @@ static void emit_targets(struct builder *b, struct rule_seed seed,
 
 /* A source of prefixes alone is any identity; beside groups or a port they narrow it. */
 static void emit_source(struct builder *b, struct rule_seed seed, const struct model_policy *policy,
-	const struct compile_set *set)
+	const struct targets *found, const struct compile_set *set)
 {
 	const struct model_prefixes *prefixes = &policy->from.prefixes;
 
 	seed.src_set = set == NULL ? 0 : set->id;
 	if (prefixes->n == 0)
-		emit_targets(b, seed, policy, set);
+		emit_targets(b, seed, policy, found, set);
 	for (size_t i = 0; i < prefixes->n; i++) {
 		seed.src = &prefixes->items[i];
-		emit_targets(b, seed, policy, set);
+		emit_targets(b, seed, policy, found, set);
 	}
 }
 
-static void emit_policy(struct builder *b, const struct model_policy *policy)
+static void emit_policy(struct builder *b, const struct model_policy *policy, struct targets *found)
 {
 	const struct model_source *from = &policy->from;
 	struct rule_seed seed = {
@@ -197,13 +215,14 @@ static void emit_policy(struct builder *b, const struct model_policy *policy)
 		.ports = policy->ports,
 	};
 
+	find_targets(b->model, &policy->to, found);
 	if (!from->any && from->groups.n + from->peers.n + from->port.n == 0) {
-		emit_source(b, seed, policy, NULL);
+		emit_source(b, seed, policy, found, NULL);
 		return;
 	}
 	for (size_t i = 0; i < b->c->n_sets; i++) {
 		if (compile_set_matches(b->model, b->c->sets[i], from))
-			emit_source(b, seed, policy, b->c->sets[i]);
+			emit_source(b, seed, policy, found, b->c->sets[i]);
 	}
 }
 
@@ -289,11 +308,19 @@ static void emit_open_routes(struct builder *b)
 
 void compile_policies(struct builder *b)
 {
+	const struct model *m = b->model;
+	struct pool *pool = pool_create(); /* for the time of this work */
+	struct targets found = {
+		.peers = pool_alloc(pool, (m->tables[MODEL_PEER].n + 1) * sizeof(*found.peers)),
+		.routes = pool_alloc(pool, (m->tables[MODEL_ROUTE].n + 1) * sizeof(*found.routes)),
+	};
+
 	emit_host_defaults(b);
-	for (size_t i = 0; i < b->model->tables[MODEL_POLICY].n; i++) {
-		if (model_policy_at(b->model, i)->enabled)
-			emit_policy(b, model_policy_at(b->model, i));
+	for (size_t i = 0; i < m->tables[MODEL_POLICY].n; i++) {
+		if (model_policy_at(m, i)->enabled)
+			emit_policy(b, model_policy_at(m, i), &found);
 	}
-	if (b->model->routes_without_acl_groups_allow)
+	if (m->routes_without_acl_groups_allow)
 		emit_open_routes(b);
+	pool_destroy(&pool);
 }
