@@ -66,26 +66,49 @@ static bool set_in_groups(const struct compile_set *set, const struct model_refs
 	return false;
 }
 
-/* Does an enabled policy that allows anything lead from the set to the route or its routing peer,
- * or from that peer to the set? */
-static bool connects(const struct model *m, const struct model_policy *policy,
-	const struct compile_set *set, const struct model_route *route,
+/* A policy that allows something to the members of a set, or to others towards them. */
+struct relation {
+	const struct model_policy *policy;
+	bool from_set, to_set;
+};
+
+/* All of one set: found once, for they are asked for each route that it may receive. */
+struct relations {
+	struct relation *items; /* room for all policies */
+	size_t n;
+};
+
+static void find_relations(
+	const struct model *m, const struct compile_set *set, struct relations *out)
+{
+	out->n = 0;
+	for (size_t i = 0; i < m->tables[MODEL_POLICY].n; i++) {
+		const struct model_policy *policy = model_policy_at(m, i);
+		struct relation relation = {
+			.policy = policy,
+			.from_set = compile_set_matches(m, set, &policy->from),
+			.to_set = set_in_groups(set, &policy->to.groups),
+		};
+
+		if (policy->enabled && policy->allow && (relation.from_set || relation.to_set))
+			out->items[out->n++] = relation;
+	}
+}
+
+/* Does it lead from the set to the route or its routing peer, or from that peer to the set? */
+static bool connects(const struct relation *relation, const struct model_route *route,
 	const struct model_peer *peer)
 {
-	const struct model_target *to = &policy->to;
+	const struct model_source *from = &relation->policy->from;
+	const struct model_target *to = &relation->policy->to;
 
-	if (!policy->enabled || !policy->allow)
-		return false;
-	if (compile_set_matches(m, set, &policy->from)) {
-		if (refs_hold(&to->routes, route->object.index) ||
-			refs_hold(&to->peers, peer->object.index) ||
-			model_peer_in_groups(peer, &to->groups) ||
-			refs_meet(&route->acl_groups, &to->groups))
-			return true;
-	}
-	return set_in_groups(set, &to->groups) &&
-	       (policy->from.any || refs_hold(&policy->from.peers, peer->object.index) ||
-		       model_peer_in_groups(peer, &policy->from.groups));
+	if (relation->from_set && (refs_hold(&to->routes, route->object.index) ||
+					  refs_hold(&to->peers, peer->object.index) ||
+					  model_peer_in_groups(peer, &to->groups) ||
+					  refs_meet(&route->acl_groups, &to->groups)))
+		return true;
+	return relation->to_set && (from->any || refs_hold(&from->peers, peer->object.index) ||
+					   model_peer_in_groups(peer, &from->groups));
 }
 
 static bool receives(const struct compile_set *set, const struct model_route *route)
@@ -95,26 +118,28 @@ static bool receives(const struct compile_set *set, const struct model_route *ro
 	return set_in_groups(set, &route->distribute_to);
 }
 
-static bool is_connected(const struct model *m, const struct compile_set *set,
-	const struct model_route *route, const struct model_peer *peer)
+static bool is_connected(const struct relations *relations, const struct model_route *route,
+	const struct model_peer *peer)
 {
-	for (size_t i = 0; i < m->tables[MODEL_POLICY].n; i++) {
-		if (connects(m, model_policy_at(m, i), set, route, peer))
+	for (size_t i = 0; i < relations->n; i++) {
+		if (connects(&relations->items[i], route, peer))
 			return true;
 	}
 	return false;
 }
 
-/* The routing peer of this set (NULL: of anybody): the first one that is up, else the first. */
-static const struct model_peer *routing_peer(const struct builder *b, const struct compile_set *set,
-	const struct model_route *route, const struct model_peer **preferred)
+/* The routing peer of the set with these relations (NULL: of anybody): the first one that is up,
+ * else the first. */
+static const struct model_peer *routing_peer(const struct builder *b,
+	const struct relations *relations, const struct model_route *route,
+	const struct model_peer **preferred)
 {
 	*preferred = NULL;
 	for (size_t i = 0; i < route->via_peers.n; i++) {
 		uint32_t index = route->via_peers.index[i];
 		const struct model_peer *peer = model_peer_at(b->model, index);
 
-		if (!peer->enabled || (set != NULL && !is_connected(b->model, set, route, peer)))
+		if (!peer->enabled || (relations != NULL && !is_connected(relations, route, peer)))
 			continue;
 		if (*preferred == NULL)
 			*preferred = peer;
@@ -126,13 +151,14 @@ static const struct model_peer *routing_peer(const struct builder *b, const stru
 
 /* Fills in who carries it. */
 static bool holds_route(const struct builder *b, const struct compile_set *set,
-	const struct model_route *route, struct compile_route *held)
+	const struct relations *relations, const struct model_route *route,
+	struct compile_route *held)
 {
 	if (!route->enabled || !receives(set, route))
 		return false;
 	if (route->via_port.n > 0)
 		return true; /* the gateway itself routes */
-	held->peer = routing_peer(b, set, route, &held->preferred);
+	held->peer = routing_peer(b, relations, route, &held->preferred);
 	return held->peer != NULL;
 }
 
@@ -220,15 +246,16 @@ static void choose_routes(const struct builder *b, struct compile_set *set)
 	set->n_routes = n;
 }
 
-static void collect_reach(struct builder *b, struct compile_set *set)
+static void collect_reach(struct builder *b, struct compile_set *set, struct relations *relations)
 {
 	const struct model *m = b->model;
 
+	find_relations(m, set, relations);
 	for (size_t i = 0; i < m->tables[MODEL_ROUTE].n; i++) {
 		const struct model_route *route = model_route_at(m, i);
 		struct compile_route held = {.route = route};
 
-		if (!holds_route(b, set, route, &held))
+		if (!holds_route(b, set, relations, route, &held))
 			continue;
 		for (size_t k = 0; k < route->prefixes.n; k++)
 			add_route(b, set, &route->prefixes.items[k], &held);
@@ -434,9 +461,12 @@ static void emit_all_closed(struct builder *b)
 void compile_reach(struct builder *b)
 {
 	const struct model *m = b->model;
+	size_t n_policies = m->tables[MODEL_POLICY].n;
+	struct relations relations = {
+		.items = pool_alloc(b->pool, (n_policies + 1) * sizeof(*relations.items))};
 
 	for (size_t i = 0; i < b->c->n_sets; i++)
-		collect_reach(b, b->c->sets[i]);
+		collect_reach(b, b->c->sets[i], &relations);
 	/* Of two entries with one key the first stays: a peer before a closed network. */
 	for (size_t i = 0; i < m->tables[MODEL_PEER].n; i++) {
 		if (model_peer_at(m, i)->enabled)
