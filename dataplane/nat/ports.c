@@ -227,7 +227,8 @@ static bool claim_block(struct nat_ports *ports, uint32_t index)
 	struct nat_address *address = user->address;
 	uint32_t first = RTE_MAX(address->port_first, user->low ? 0 : LOW_PORTS) / NAT_BLOCK_PORTS;
 	uint32_t last = RTE_MIN(address->port_last, user->low ? LOW_PORTS - 1 : UINT16_MAX);
-	uint32_t count = last / NAT_BLOCK_PORTS - first + 1;
+	/* a share that is being changed, or has none of the range, may end before it begins */
+	uint32_t end = last / NAT_BLOCK_PORTS + 1, count = end > first ? end - first : 0;
 	uint32_t start = (uint32_t)((uint64_t)draw(ports) * count >> 32);
 	uint8_t *owner = address->owner[user->class];
 

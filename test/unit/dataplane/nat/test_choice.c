@@ -99,6 +99,26 @@ static void u3a_no_low_ports_in_a_share(void **state)
 	assert_in_range(run(&packet).seen.sport, 1024, 65535);
 }
 
+/* A share may lie below 1024 altogether: it has nothing for sources above, nor for queries. */
+static void u3a_nothing_but_low_ports_in_a_share(void **state)
+{
+	static const uint16_t ids[] = {9};
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
+
+	fake_egress(9, "198.51.100.9", 200, 299);
+	fake_pool(1, ids, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		struct packet_spec packet = from_peer(protos[i], 4000, REMOTE, 443);
+
+		assert_string_equal(run(&packet).drop, "ports_exhausted");
+		packet.sport = 500;
+		if (protos[i] == IPPROTO_ICMP)
+			assert_string_equal(run(&packet).drop, "ports_exhausted");
+		else
+			assert_in_range(run(&packet).seen.sport, 200, 299);
+	}
+}
+
 /* C13: when the blocks are all somebody's, what is left in them is given to others, to the last
  * port: twice as many users as blocks, each with half a block. */
 static void c13_all_ports_are_used(void **state)
@@ -306,6 +326,7 @@ int main(void)
 		cmocka_unit_test_setup(u3_u4_no_overloading_and_parity_kept, setup),
 		cmocka_unit_test_setup(u3a_port_class_is_kept, setup),
 		cmocka_unit_test_setup(u3a_no_low_ports_in_a_share, setup),
+		cmocka_unit_test_setup(u3a_nothing_but_low_ports_in_a_share, setup),
 		cmocka_unit_test_setup(c13_all_ports_are_used, setup),
 		cmocka_unit_test_setup(b11_ports_are_random, setup),
 		cmocka_unit_test_setup(c11_exhaustion_evicts_nobody, setup),
