@@ -34,11 +34,19 @@ struct counted {
 static struct counted *tables[FLOW_COUNTED];
 static uint32_t *since[FLOW_COUNTED]; /* main thread writes, workers read */
 static uint32_t sizes[FLOW_COUNTED];
-static bool changed; /* in the transaction under way */
+static uint32_t bounds[FLOW_COUNTED]; /* ids from here on have never been named */
+static bool naming = true;            /* by the control process, which may be an older one */
+static bool changed;                  /* in the transaction under way */
+static bool names;                    /* likewise, a full one */
 
 uint32_t flow_counted_since(enum flow_counted kind, uint32_t id)
 {
 	return __atomic_load_n(&since[kind][id], __ATOMIC_RELAXED);
+}
+
+uint32_t flow_counted_rows(enum flow_counted kind)
+{
+	return naming ? bounds[kind] : sizes[kind];
 }
 
 static const struct flow_pair_count *pairs_of(const struct flow_worker *w, enum flow_counted kind)
@@ -147,6 +155,8 @@ static void apply_set(const void *message, unsigned copy, enum handler_pass pass
 	if (row == NULL || pass != HANDLER_SHADOW)
 		return;
 	row->named = true;
+	naming = names = true;
+	bounds[kind] = RTE_MAX(bounds[kind], set->id + 1);
 	if (row->owner == set->owner)
 		return;
 	end_owner(row);
@@ -172,9 +182,22 @@ static void begin(unsigned copy, enum handler_pass pass, bool full)
 	(void)copy;
 	if (!full || pass != HANDLER_SHADOW)
 		return;
+	names = false;
 	for (unsigned kind = 0; kind < FLOW_COUNTED; kind++) {
-		for (uint32_t id = 0; id < sizes[kind]; id++)
+		for (uint32_t id = 0; id < bounds[kind]; id++)
 			tables[kind][id].named = false;
+	}
+}
+
+/* Whom a full transaction did not name is gone. */
+static void end_unnamed(void)
+{
+	naming = names;
+	for (unsigned kind = 0; kind < FLOW_COUNTED; kind++) {
+		for (uint32_t id = 0; id < bounds[kind]; id++) {
+			if (!tables[kind][id].named)
+				end_owner(&tables[kind][id]);
+		}
 	}
 }
 
@@ -182,12 +205,8 @@ static void end(unsigned copy, enum handler_pass pass, bool full)
 {
 	(void)copy;
 	if (pass == HANDLER_SHADOW) {
-		for (unsigned kind = 0; full && kind < FLOW_COUNTED; kind++) {
-			for (uint32_t id = 0; id < sizes[kind]; id++) {
-				if (!tables[kind][id].named)
-					end_owner(&tables[kind][id]);
-			}
-		}
+		if (full)
+			end_unnamed();
 		return;
 	}
 	if (!changed)

@@ -490,6 +490,9 @@ void flow_touch(struct flow_worker *w, struct flow *flow, unsigned dir);
 int flow_counted_init(void) __attribute__((warn_unused_result)); /* main thread, in init */
 uint32_t flow_counted_since(enum flow_counted kind, uint32_t id);
 struct flow_pair_count flow_counted_sum(enum flow_counted kind, uint32_t id);
+/* Ids from there on have no figures: nobody has had one. All may have some where the control
+ * process does not say whose they are. Main thread. */
+uint32_t flow_counted_rows(enum flow_counted kind);
 
 /* Counters and the dump (stats.c, dump.c). Main thread, in init. */
 int flow_stats_init(void);

@@ -68,49 +68,37 @@ static uint32_t fill_peers(void *rows, uint32_t max)
 	return n;
 }
 
-static void fill_pair(struct api_count_pair *row, const struct flow_pair_count *sum)
+static uint32_t fill_pairs(enum flow_counted kind, struct api_count_pair *rows, uint32_t max)
 {
-	row->packets = sum->packets[0];
-	row->bytes = sum->bytes[0];
-	row->reply_packets = sum->packets[1];
-	row->reply_bytes = sum->bytes[1];
-	row->flows = sum->flows;
+	uint32_t n = RTE_MIN(max, flow_counted_rows(kind));
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct flow_pair_count sum = flow_counted_sum(kind, i);
+
+		rows[i] = (struct api_count_pair){
+			.packets = sum.packets[0],
+			.bytes = sum.bytes[0],
+			.reply_packets = sum.packets[1],
+			.reply_bytes = sum.bytes[1],
+			.flows = sum.flows,
+		};
+	}
+	return n;
 }
 
 static uint32_t fill_rules(void *rows, uint32_t max)
 {
-	uint32_t n = RTE_MIN(max, dp_config()->max_rules);
-
-	for (uint32_t i = 0; i < n; i++) {
-		const struct flow_pair_count sum = flow_counted_sum(FLOW_COUNTED_RULES, i);
-
-		fill_pair((struct api_count_pair *)rows + i, &sum);
-	}
-	return n;
+	return fill_pairs(FLOW_COUNTED_RULES, rows, max);
 }
 
 static uint32_t fill_routes(void *rows, uint32_t max)
 {
-	uint32_t n = RTE_MIN(max, dp_config()->max_routes);
-
-	for (uint32_t i = 0; i < n; i++) {
-		const struct flow_pair_count sum = flow_counted_sum(FLOW_COUNTED_ROUTES, i);
-
-		fill_pair((struct api_count_pair *)rows + i, &sum);
-	}
-	return n;
+	return fill_pairs(FLOW_COUNTED_ROUTES, rows, max);
 }
 
 static uint32_t fill_forwards(void *rows, uint32_t max)
 {
-	uint32_t n = RTE_MIN(max, (uint32_t)API_FORWARD_MAX);
-
-	for (uint32_t i = 0; i < n; i++) {
-		const struct flow_pair_count sum = flow_counted_sum(FLOW_COUNTED_FORWARDS, i);
-
-		fill_pair((struct api_count_pair *)rows + i, &sum);
-	}
-	return n;
+	return fill_pairs(FLOW_COUNTED_FORWARDS, rows, max);
 }
 
 static uint32_t fill_egress(void *rows, uint32_t max)

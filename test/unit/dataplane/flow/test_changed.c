@@ -66,6 +66,7 @@ static void ids_change_hands(void **state)
 
 		setup(state);
 		assert_int_equal(own(rows[i].section, rows[i].id, 77), 0);
+		assert_int_equal(flow_counted_rows(rows[i].kind), rows[i].id + 1);
 		expect(&packet, GRAPH_SEND, NULL);
 		expect(&packet, GRAPH_SEND, NULL);
 		flow_collect_all(w);
@@ -97,6 +98,9 @@ static void ids_change_hands(void **state)
 	}
 	assert_int_not_equal(own(API_SECTION_DROPS, 1, 7), 0);
 	assert_int_equal(own(API_SECTION_RULES, 1 << 20, 7), 0); /* not counted here */
+	assert_int_equal(flow_counted_rows(FLOW_COUNTED_RULES), 6);
+	fake_clear(); /* of a control process that names nobody: all may have figures */
+	assert_int_equal(flow_counted_rows(FLOW_COUNTED_RULES), dp_config()->max_rules);
 }
 
 /* What a removed peer's flows had not told yet is not the next one's under its id. */
