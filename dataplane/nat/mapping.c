@@ -212,6 +212,16 @@ static void enter(
 	__atomic_add_fetch(&mapping->address->mappings, 1, __ATOMIC_RELAXED);
 }
 
+/* Is its port still the NAT's, or now the host's, or a forward's? */
+static bool has_its_port(const struct nat_mapping *mapping)
+{
+	uint64_t reserved = nat_reserved(
+		mapping->address, nat_class(mapping->proto), mapping->port / NAT_BLOCK_PORTS);
+
+	return nat_port_in_share(mapping->address, mapping->port) &&
+	       (reserved >> mapping->port % NAT_BLOCK_PORTS & 1) == 0;
+}
+
 void nat_count_refused(struct nat_address *address)
 {
 	__atomic_add_fetch(&address->refused, 1, __ATOMIC_RELAXED);
@@ -226,7 +236,8 @@ uint32_t nat_map(struct nat_worker *nat, const struct nat_wanted *wanted, uint16
 
 	fill_probe(&probe, wanted);
 	index = find(nat, &probe, &chain);
-	if (index != 0) {
+	/* one whose flows are yet to be cut is left to them, and found behind the new one */
+	if (index != 0 && has_its_port(&nat->mappings[index])) {
 		nat->resting -= nat->mappings[index].refs++ == 0;
 	} else {
 		index = take_record(nat);
@@ -367,8 +378,8 @@ bool nat_find_inside(struct nat_worker *nat, const struct nat_address *address, 
 
 		if (mapping->address != address || mapping->proto != proto || mapping->port != port)
 			continue;
-		if (mapping->refs == 0)
-			return false; /* rests */
+		if (mapping->refs == 0 || !has_its_port(mapping))
+			return false; /* rests, or is about to end */
 		*inside = (struct nat_inside){
 			.mapping = index,
 			.addr.family = mapping->family,
@@ -404,11 +415,7 @@ struct nat_address *nat_mapping_address(const struct nat_worker *nat, uint32_t m
 bool nat_mapping_valid(const struct nat_worker *nat, unsigned copy, uint32_t mapping)
 {
 	const struct nat_mapping *record = &nat->mappings[mapping];
-	const struct nat_address *address = record->address;
-	uint64_t reserved =
-		nat_reserved(address, nat_class(record->proto), record->port / NAT_BLOCK_PORTS);
 
-	return nat_address_find(copy, &address->addr) == address &&
-	       nat_port_in_share(address, record->port) &&
-	       (reserved >> record->port % NAT_BLOCK_PORTS & 1) == 0;
+	return nat_address_find(copy, &record->address->addr) == record->address &&
+	       has_its_port(record);
 }

@@ -220,6 +220,13 @@ static uint64_t share_of(const struct nat_address *address, uint32_t number)
 	return bits;
 }
 
+/* Those that may be given out now: since the block was claimed the share may have become smaller,
+ * and forwards may have come. */
+static uint64_t usable(const struct nat_address *address, int class, uint32_t number)
+{
+	return share_of(address, number) & ~nat_reserved(address, class, number);
+}
+
 /* Claims a free block for a user; false if the address has none left. */
 static bool claim_block(struct nat_ports *ports, uint32_t index)
 {
@@ -235,8 +242,7 @@ static bool claim_block(struct nat_ports *ports, uint32_t index)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t number = first + (start + i < count ? start + i : start + i - count);
 		struct nat_block *block = &address->block[user->class][number];
-		uint64_t bits =
-			share_of(address, number) & ~nat_reserved(address, user->class, number);
+		uint64_t bits = usable(address, user->class, number);
 		uint8_t nobody = 0;
 
 		if (bits == 0 || __atomic_load_n(&owner[number], __ATOMIC_RELAXED) != 0 ||
@@ -259,8 +265,7 @@ static uint16_t take_from(struct nat_ports *ports, struct nat_address *address, 
 	uint16_t number, uint64_t wanted)
 {
 	struct nat_block *block = &address->block[class][number];
-	/* a forward may have come since the block was claimed */
-	uint64_t bits = block->free & wanted & ~nat_reserved(address, class, number);
+	uint64_t bits = block->free & wanted & usable(address, class, number);
 	unsigned bit;
 
 	if (bits == 0)
@@ -408,8 +413,7 @@ static uint16_t sweep_shared(
 		return 0;
 	number = ports->shared[place];
 	bit = (ports->sweep + round) % NAT_BLOCK_PORTS;
-	if (((address->block[class][number].all & ~nat_reserved(address, class, number)) >> bit &
-		    1) == 0)
+	if (((address->block[class][number].all & usable(address, class, number)) >> bit & 1) == 0)
 		return 0;
 	return (uint16_t)(number * NAT_BLOCK_PORTS + bit);
 }
@@ -440,7 +444,7 @@ uint16_t nat_port_offer(
 	if (attempt >= NAT_ATTEMPTS)
 		return sweep_shared(ports, address, class, attempt - NAT_ATTEMPTS);
 	number = ports->shared[(uint64_t)draw(ports) * ports->shared_count >> 32];
-	bits = address->block[class][number].all & ~nat_reserved(address, class, number);
+	bits = address->block[class][number].all & usable(address, class, number);
 	return bits == 0 ? 0 : (uint16_t)(number * NAT_BLOCK_PORTS + draw_bit(ports, bits));
 }
 

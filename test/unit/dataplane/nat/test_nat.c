@@ -224,6 +224,28 @@ static void smaller_share_cuts_its_flows(void **state)
 	assert_in_range(out.seen.sport, 16384, 32767);
 }
 
+/* Also what is left of blocks that were claimed before, and mappings that other flows still have.
+ */
+static void smaller_share_gives_no_other_ports(void **state)
+{
+	static const uint16_t ids[] = {9};
+	struct packet_spec first = from_peer(IPPROTO_UDP, 4000, REMOTE, 3478);
+	struct packet_spec second = from_peer(IPPROTO_UDP, 4001, REMOTE, 3478);
+
+	fake_egress(9, "198.51.100.9", 39936, 39999);
+	fake_pool(1, ids, 1);
+	assert_in_range(run(&first).seen.sport, 39936, 39999);
+	assert_in_range(run(&second).seen.sport, 39936, 39999);
+	fake_egress(9, "198.51.100.9", 16384, 32767);
+	assert_string_equal(run(&first).drop, "revoked");
+	assert_in_range(run(&first).seen.sport, 16384, 32767);
+	second.dst = OTHER;
+	assert_in_range(run(&second).seen.sport, 16384, 32767);
+	second.dst = REMOTE;
+	assert_string_equal(run(&second).drop, "revoked");
+	assert_in_range(run(&second).seen.sport, 16384, 32767);
+}
+
 static void other_protocols_are_refused(void **state)
 {
 	struct packet_spec packet = from_peer(IPPROTO_GRE, 4000, REMOTE, 3478);
@@ -266,6 +288,7 @@ int main(void)
 		cmocka_unit_test_setup(masquerade_withdrawn_cuts_the_flow, setup),
 		cmocka_unit_test_setup(deleted_address_cuts_its_flows, setup),
 		cmocka_unit_test_setup(smaller_share_cuts_its_flows, setup),
+		cmocka_unit_test_setup(smaller_share_gives_no_other_ports, setup),
 		cmocka_unit_test_setup(other_protocols_are_refused, setup),
 		cmocka_unit_test_setup(bad_messages_are_refused, setup),
 	};
