@@ -12,10 +12,12 @@ struct state {
 	struct avx512_mac mac;
 };
 
+/* What the kernels are compiled for. */
 static bool is_supported(void)
 {
 	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512ifma");
+	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512ifma") &&
+	       __builtin_cpu_supports("bmi2");
 }
 
 static void *create(int *error)

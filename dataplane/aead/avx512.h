@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The AVX-512 kernels, for dataplane/aead and its tests only. Call none of these unless the CPU
- * has AVX-512 F, BW, VL and IFMA.
+ * has AVX-512 F, BW, VL and IFMA, and BMI2.
  */
 #pragma once
 

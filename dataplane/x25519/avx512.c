@@ -34,9 +34,11 @@ struct work {
 	struct point doubled, other;
 };
 
+/* What this file is compiled for. */
 static bool is_supported(void)
 {
-	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512ifma");
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512ifma") &&
+	       __builtin_cpu_supports("bmi2");
 }
 
 /* The keys' 64-bit words in columns; lanes without a job repeat the last one's. */
