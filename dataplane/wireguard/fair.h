@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "common/base/addr.h"
+#include "dataplane/wireguard/mix.h"
 
 enum { FAIR_SET_BITS = 9, FAIR_WAYS = 8 };
 
@@ -29,16 +30,12 @@ struct fair {
 	struct fair_seen sets[1 << FAIR_SET_BITS][FAIR_WAYS] __attribute__((aligned(64)));
 };
 
-/* The finaliser of MurmurHash3, keyed. */
 static inline uint64_t fair_mix(const struct fair *fair, const struct addr *source)
 {
 	uint64_t x = 0;
 
 	memcpy(&x, source->bytes, source->family == ADDR_V4 ? 4 : 8);
-	x ^= fair->secret;
-	x = (x ^ x >> 33) * UINT64_C(0xff51afd7ed558ccd);
-	x ^= fair->secret << 32 | fair->secret >> 32;
-	return (x ^ x >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+	return mix_keyed(x, fair->secret);
 }
 
 /* True for the first message of the source during this visit, which is above zero. */

@@ -13,22 +13,18 @@
 
 #include <stdint.h>
 
+#include "dataplane/wireguard/mix.h"
+
 enum {
 	INDEX_OWNER_BITS = 5,
 	INDEX_OWNERS = 1 << INDEX_OWNER_BITS, /* workers that can own sessions */
 	INDEX_OWNER_MASK = INDEX_OWNERS - 1,
 };
 
-/* Two rounds of multiply and fold (the finaliser of MurmurHash3, keyed): each of the 27 bits
- * reaches each of the five. */
+/* Each of the 27 bits reaches each of the five that come out. */
 static inline uint32_t index_mix(uint32_t index, uint64_t secret)
 {
-	uint64_t x = (uint64_t)(index >> INDEX_OWNER_BITS) ^ secret;
-
-	x = (x ^ x >> 33) * UINT64_C(0xff51afd7ed558ccd);
-	x ^= secret << 32 | secret >> 32;
-	x = (x ^ x >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
-	return (uint32_t)(x >> (64 - INDEX_OWNER_BITS));
+	return (uint32_t)(mix_keyed(index >> INDEX_OWNER_BITS, secret) >> (64 - INDEX_OWNER_BITS));
 }
 
 /* owner < INDEX_OWNERS; random: 32 fresh random bits, of which 27 are used. */
