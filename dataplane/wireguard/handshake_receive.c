@@ -16,6 +16,7 @@
  * two initiations of a peer in a burst the second is a replay or comes too soon; of two copies of a
  * response the second finds nothing pending in the last pass.
  */
+#include <errno.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -151,12 +152,12 @@ static enum handshake_result conclude(const struct burst *burst, struct passing 
 	const struct wg_response *response = passing->message->bytes;
 	struct handshake_peer *peer = passing->peer;
 	struct noise_keys keys;
+	int rc = noise_conclude_finish(
+		&passing->step, &peer->pending, &peer->noise, response, &keys);
 
-	/* Another copy of it may have been there first. */
-	if (!peer->pending.pending || peer->pending.local_index != le32toh(response->receiver))
+	if (rc == -EPROTO) /* another copy of it was there first */
 		return HANDSHAKE_UNKNOWN_INDEX;
-	if (noise_conclude_finish(&passing->step, &peer->pending, &peer->noise, response, &keys) <
-		0)
+	if (rc < 0)
 		return HANDSHAKE_BAD_RESPONSE;
 	note_authentic(burst, passing);
 	timers_session_derived(&peer->timers, burst->now_ms);
