@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import config as configs
@@ -187,20 +188,25 @@ class Capture:
 
     def __exit__(self, *_):
         # It drops what it has not yet written, and may be behind on a machine that is busy.
-        if self.process.poll() is None:
-            wait_until(self.is_written, 30, f"tcpdump to write all it got: {self.log.read_text()}")
+        # What came before its filter was there it has thrown away: such a rest stays the same.
+        rests = []
+        while self.process.poll() is None and len(rests) < 200:
+            rests.append(self.unwritten())
+            if rests[-1] == 0 or rests[-3:] == rests[-1:] * 3:
+                break
+            time.sleep(0.05)
         self.process.terminate()
         self.process.wait(30)
 
-    def is_written(self):
-        """All that has come by so far; tcpdump says so when asked."""
-        asked = self.log.read_text().count("received by filter")
+    def unwritten(self):
+        """How many of the packets that have come by tcpdump has not written; it tells when asked."""
+        told = self.log.read_text().count("dropped by kernel")
         self.process.send_signal(signal.SIGUSR1)
-        wait_until(lambda: self.log.read_text().count("dropped by kernel") > asked, 30,
+        wait_until(lambda: self.log.read_text().count("dropped by kernel") > told, 30,
                    "tcpdump's figures")
-        line = self.log.read_text().splitlines()[-1]
-        written, received, dropped = map(int, re.findall(r"(\d+) packet", line))
-        return written + dropped >= received
+        written, received, dropped = map(int, re.findall(
+            r"(\d+) packets? (?:captured|received|dropped)", self.log.read_text())[-3:])
+        return received - written - dropped
 
     def packets(self):
         try:
