@@ -6,7 +6,8 @@
  *   memif_traffic ROLE SOCKET_A SOCKET_B QUEUES RATE SECONDS
  *
  * Host a is 10.1.0.2 behind the gateway's 10.1.0.1, host b 10.2.0.2 behind 10.2.0.1. Prints
- * "started" when the first datagram came through, and at the end one line of JSON.
+ * "started" when the first datagram came through, and at the end, or when it is terminated before,
+ * one line of JSON.
  *
  * Packets count as sent when the ring has taken them. At most WINDOW are under way: where this
  * program or the gateway gets no CPU for a while the stream slows down, and no ring runs over, so
@@ -20,6 +21,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +29,13 @@
 #include "test/e2e/tools/memif_host.h"
 
 enum {
-	WINDOW = 2048,
+	WINDOW = 1000, /* fits a hand-off ring, so that a worker may be late */
 	FLOWS = 64,
 	PAYLOAD = 100,
 	FIRST_PORT = 20000,
 	DISCARD_PORT = 9,
-	DRAIN_S = 3,
-	START_S = 20,
+	DRAIN_S = 30,
+	START_S = 60,
 	PROBE_NS = 100 * 1000 * 1000,
 };
 
@@ -44,6 +46,8 @@ static struct {
 	uint64_t total;
 	uint8_t *seen; /* one bit per sequence number */
 } traffic;
+
+static volatile sig_atomic_t enough;
 
 struct frame {
 	struct memif_headers headers;
@@ -169,11 +173,16 @@ static void send_due(uint64_t start, uint64_t rate)
 	}
 }
 
+static void stop_early(int number)
+{
+	enough = 1;
+}
+
 static void run(uint64_t rate, uint64_t seconds)
 {
 	uint64_t start = memif_now_ns(), end = start + seconds * 1000000000, done = 0;
 
-	while (memif_now_ns() < end) {
+	while (!enough && memif_now_ns() < end) {
 		send_due(start, rate);
 		poll_host(&traffic.a);
 		if (poll_host(&traffic.b) == 0)
@@ -215,6 +224,7 @@ int main(int argc, char **argv)
 		memif_die("memory", ENOMEM);
 	memif_open_both(&traffic.a, &traffic.b, (uint16_t)strtoul(argv[4], NULL, 10));
 	start_up();
+	signal(SIGTERM, stop_early);
 	run(rate, seconds);
 	rte_eal_cleanup();
 	return 0;
