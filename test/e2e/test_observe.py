@@ -266,7 +266,7 @@ def trace(world, count, act, *args):
     child = start_cli(world, "trace", "--peer", "client1", "-n", str(count), "-j", *args,
                       stdout=subprocess.PIPE)
     wait_until(lambda: (act(), child.poll() is not None)[1], 30, f"{count} packets to be followed")
-    output, errors = child.communicate(timeout=10)
+    output, errors = child.communicate(timeout=60)
     assert child.returncode == 0, errors
     return [json.loads(line) for line in output.splitlines()]
 
