@@ -3,40 +3,16 @@
  * One address for the gateway's kernel and the NAT: 16384 to 32767 are the NAT's, ports as well as
  * identifiers of queries; the others are the kernel's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <netinet/in.h>
-
-#include <cmocka.h>
-
-#include <rte_tcp.h>
-
 #include "common/api/flow.h"
 #include "common/api/policy.h"
-#include "test/unit/dataplane/flow/fakes.h"
+#include "test/unit/dataplane/nat/exchange.h"
 
-#define WAN     (API_IDENT_PORT | PORT_WAN)
 #define TWIN    (API_IDENT_HOST | PORT_WAN)
-#define V4      "198.51.100.1"
-#define V6      "2001:db8::1"
-#define REMOTE  "203.0.113.9"
 #define REMOTE6 "2001:db8:9::9"
 
 enum { FIRST = 16384, LAST = 32767 };
 
-static struct flow_worker *w;
-
-struct out {
-	uint8_t role;
-	struct packet_spec seen;
-	char src[46], dst[46];
-	bool right;
-};
-
-static int setup(void **state)
+static int setup_shared(void **state)
 {
 	fake_exit_node();
 	fake_egress(1, V4, FIRST, LAST);
@@ -45,17 +21,6 @@ static int setup(void **state)
 	fake_local(V6);
 	w = fake_worker(16384);
 	return 0;
-}
-
-static struct out run(const struct packet_spec *spec)
-{
-	struct rte_mbuf *mbuf = fake_packet(spec);
-	struct out out = {.role = fake_forward(w, mbuf)};
-
-	fake_read(mbuf, &out.seen, out.src, out.dst);
-	out.right = fake_checksums_right(mbuf);
-	rte_pktmbuf_free(mbuf);
-	return out;
 }
 
 static struct packet_spec packet_of_kernel(uint8_t proto, uint16_t sport)
@@ -71,19 +36,6 @@ static struct packet_spec packet_of_kernel(uint8_t proto, uint16_t sport)
 		.payload = 21,
 		.tcp_flags = RTE_TCP_SYN_FLAG,
 		.icmp_type = v6 ? 128 : 8};
-}
-
-static struct packet_spec answer_to(const struct out *out)
-{
-	return (struct packet_spec){.ingress = WAN,
-		.src = out->dst,
-		.dst = out->src,
-		.sport = out->seen.dport,
-		.dport = out->seen.sport,
-		.proto = out->seen.proto,
-		.payload = 33,
-		.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG,
-		.icmp_type = out->seen.proto == IPPROTO_ICMPV6 ? 129 : 0};
 }
 
 static bool is_in_share(uint16_t port)
@@ -212,11 +164,11 @@ static void mapped_flows_survive_a_change(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(the_kernels_own_ports_stay, setup),
-		cmocka_unit_test_setup(the_nats_ports_are_given_out, setup),
-		cmocka_unit_test_setup(identifiers_never_meet, setup),
-		cmocka_unit_test_setup(home_stays_when_blocks_change, setup),
-		cmocka_unit_test_setup(mapped_flows_survive_a_change, setup),
+		cmocka_unit_test_setup(the_kernels_own_ports_stay, setup_shared),
+		cmocka_unit_test_setup(the_nats_ports_are_given_out, setup_shared),
+		cmocka_unit_test_setup(identifiers_never_meet, setup_shared),
+		cmocka_unit_test_setup(home_stays_when_blocks_change, setup_shared),
+		cmocka_unit_test_setup(mapped_flows_survive_a_change, setup_shared),
 	};
 
 	fake_start();

@@ -3,61 +3,11 @@
  * What an egress rule can say about its mappings: who may send to them, whether ports are shared,
  * parity. Names start with the requirement's number in docs/conformance/nat.md.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <netinet/in.h>
-
-#include <cmocka.h>
-
-#include <rte_tcp.h>
-
-#include "common/api/egress.h"
 #include "common/api/flow.h"
 #include "common/api/policy.h"
-#include "test/unit/dataplane/flow/fakes.h"
-
-#define WAN    (API_IDENT_PORT | PORT_WAN)
-#define V4     "198.51.100.1"
-#define REMOTE "203.0.113.9"
-#define OTHER  "203.0.113.10"
+#include "test/unit/dataplane/nat/exchange.h"
 
 enum { REST_MS = 120 * 1000, UDP_MS = 302 * 1000 };
-
-static struct flow_worker *w;
-
-struct out {
-	uint8_t role;
-	struct packet_spec seen;
-	char src[46], dst[46];
-	bool right;
-	uint32_t peer;
-	const char *drop;
-};
-
-static int setup(void **state)
-{
-	fake_exit_node();
-	w = fake_worker(16384);
-	return 0;
-}
-
-static struct out run(const struct packet_spec *spec)
-{
-	struct rte_mbuf *mbuf = fake_packet(spec);
-	struct out out = {0};
-	unsigned at;
-
-	out.role = fake_deliver(0, mbuf, &at);
-	fake_read(mbuf, &out.seen, out.src, out.dst);
-	out.right = fake_checksums_right(mbuf);
-	out.peer = packet_of(mbuf)->peer;
-	out.drop = fake_drop_name(packet_of(mbuf)->drop);
-	rte_pktmbuf_free(mbuf);
-	return out;
-}
 
 static struct out let_out(
 	uint8_t proto, uint32_t peer, uint16_t sport, const char *dst, uint16_t dport)
@@ -88,13 +38,6 @@ static struct out let_in(
 		.tcp_flags = tcp_flags};
 
 	return run(&spec);
-}
-
-static void pass_time(uint32_t ms)
-{
-	w->now_ms += ms;
-	while (flow_tend(w))
-		;
 }
 
 /* C7, T3: anyone may send to a mapping, and is answered from it; with it ends all of that. */
