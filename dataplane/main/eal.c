@@ -119,11 +119,12 @@ int eal_build_args(const struct args *args, bool huge, struct eal_args *eal)
 		add(eal, "--no-pci");
 		return 0;
 	}
-	/* EAL would take every card that is bound to a driver of DPDK's, whoever it is for. With a
+	/*
+	 * EAL would take every card that is bound to a driver of DPDK's, whoever it is for. With a
 	 * list of those allowed it takes only these, here none; a port's is added when the port is
-	 * set. */
-	/* Nor can it be said here by which addresses cards reach memory: with an IOMMU virtual
-	 * ones, under uio_pci_generic physical ones. EAL looks. */
+	 * set. By which addresses cards reach memory is left to EAL, too, which looks: with an
+	 * IOMMU by virtual ones, under uio_pci_generic by physical ones.
+	 */
 	add(eal, "--allow");
 	add(eal, NO_CARD);
 	return 0;

@@ -63,7 +63,8 @@ void reader_online(unsigned reader);  /* after blocking, before touching a share
 /* The copy that readers other than workers use until their next quiescent state. */
 unsigned tables_active(void);
 
-/* Main thread: start a grace period; poll until every reader has been quiescent or offline. */
+/* Start a grace period; poll until every reader has been quiescent or offline. The main thread, and
+ * EAL's interrupt thread (port/memif_guard.c): none that is a reader. */
 uint64_t grace_start(void);
 int grace_over(uint64_t token);
 
