@@ -44,7 +44,8 @@ enum {
 	DNS_PORT = 53,
 };
 
-static uint32_t *peer_epochs; /* by peer id; written by the main thread */
+static uint32_t *peer_epochs; /* by peer id; written by the main thread, as the next one */
+static uint32_t *peer_since;  /* flows judged under an older generation are of one before */
 static uint32_t peer_epochs_count;
 static uint32_t sweep_token; /* written by the main thread */
 
@@ -60,6 +61,7 @@ void flow_peer_gone(uint32_t peer)
 	if (peer >= peer_epochs_count)
 		return;
 	__atomic_add_fetch(&peer_epochs[peer], 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&peer_since[peer], judge_generation() + 1, __ATOMIC_RELEASE);
 	__atomic_add_fetch(&sweep_token, 1, __ATOMIC_RELEASE);
 	judge_generation_bump();
 }
@@ -70,7 +72,8 @@ int flow_life_init(void)
 		return 0;
 	peer_epochs_count = dp_config()->max_peers;
 	peer_epochs = calloc(peer_epochs_count, sizeof(*peer_epochs));
-	return peer_epochs != NULL ? 0 : -ENOMEM;
+	peer_since = calloc(peer_epochs_count, sizeof(*peer_since));
+	return peer_epochs != NULL && peer_since != NULL ? 0 : -ENOMEM;
 }
 
 static void wheel_put(struct flow_worker *w, struct flow *flow, uint32_t in_ms)
@@ -249,22 +252,25 @@ struct lot {
 	uint64_t packets, bytes;
 };
 
-/* The id may be another's since the flow was judged. */
+/* Ids may be another's since the flow was judged: what it has counted is of who had them then. */
+static bool is_of(const struct lot *lot, uint32_t since)
+{
+	return (int32_t)(lot->generation - since) >= 0;
+}
+
 static void add_pair(
 	struct flow_pair_count *counts, enum flow_counted kind, uint32_t id, const struct lot *lot)
 {
-	if ((int32_t)(lot->generation - flow_counted_since(kind, id)) < 0)
+	if (!is_of(lot, flow_counted_since(kind, id)))
 		return;
 	counts[id].packets[lot->dir] += lot->packets;
 	counts[id].bytes[lot->dir] += lot->bytes;
 }
 
-/* Is this peer, on that side of the flow, the one for whom it was made? */
-static bool is_peers_own(
-	const struct flow_worker *w, const struct flow *flow, unsigned side, uint32_t peer)
+static bool is_of_peer(const struct flow_worker *w, const struct lot *lot, uint32_t peer)
 {
-	return peer < w->peers_max && (peer != flow->dir[side].key.ident ||
-					      flow->cold.epoch[side] == flow_peer_epoch(peer));
+	return peer < w->peers_max &&
+	       is_of(lot, __atomic_load_n(&peer_since[peer], __ATOMIC_RELAXED));
 }
 
 /* The peer for whom a direction's packets are sealed, who need not be the one that sent last: of
@@ -292,11 +298,11 @@ static void collect(struct flow_worker *w, struct flow *flow, unsigned dir)
 	action->bytes = 0;
 	flow->packets[dir] += lot.packets;
 	flow->bytes[dir] += lot.bytes;
-	if (is_peers_own(w, flow, dir, from)) {
+	if (is_of_peer(w, &lot, from)) {
 		w->peers[from].rx_packets += lot.packets;
 		w->peers[from].rx_bytes += lot.bytes;
 	}
-	if (is_peers_own(w, flow, 1 - dir, to)) {
+	if (is_of_peer(w, &lot, to)) {
 		w->peers[to].tx_packets += lot.packets;
 		w->peers[to].tx_bytes += lot.bytes;
 	}

@@ -163,6 +163,13 @@ static void counts_where_another_peer_answers(void **state)
 	assert_int_equal(w->peers[3].rx_packets, 1);
 	assert_int_equal(w->peers[3].tx_packets, 0);
 	assert_int_equal(flow_leads_to(&w->table.flows[1]), 2);
+	/* nor is it that of the next one under its id, if it is not counted yet */
+	expect(&packet, GRAPH_SEAL, NULL);
+	flow_peer_gone(2);
+	expect(&packet, GRAPH_SEAL, NULL);
+	flow_collect_all(w);
+	assert_int_equal(w->peers[1].rx_packets, 4);
+	assert_int_equal(w->peers[2].tx_packets, 3);
 }
 
 /* Masquerading that begins or ends would change the connection's address: it is cut. */
