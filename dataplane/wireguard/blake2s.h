@@ -5,8 +5,9 @@
  * which a library's objects cost as much again; so they are made here, and what is the same for
  * many calls, the block of a key, is made once.
  *
- * Threads: plain functions of their arguments. What they leave on the stack is wiped where it comes
- * of a key. Memory: arguments are the caller's; an output may be an input.
+ * Threads: plain functions of their arguments. They wipe their own copies of what comes of a key;
+ * what a compression spills below them is wiped after each step of a handshake (noise.c). Memory:
+ * arguments are the caller's; an output may be an input.
  */
 #pragma once
 

@@ -21,6 +21,8 @@
 static const char construction[] = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
 static const char identifier[] = "WireGuard v1 zx2c4 Jason@zx2c4.com";
 
+enum { SPILLED_BYTES = 4096 };
+
 /* The transcript being worked on, and the key that its last mixing gave. */
 struct transcript {
 	uint8_t chaining_key[WG_HASH_SIZE];
@@ -85,6 +87,13 @@ static int open_sealed(struct transcript *t, void *out, const uint8_t *sealed, s
 		return -EBADMSG;
 	mix_hash(t, sealed, size + WG_TAG_SIZE);
 	return 0;
+}
+
+/* What hashes and ciphers spilled lies below the frame of the step that called them. */
+static void end(struct transcript *t)
+{
+	sodium_memzero(t, sizeof(*t));
+	sodium_stackzero(SPILLED_BYTES);
 }
 
 static void begin(struct transcript *t, const struct noise_identity *identity,
@@ -215,7 +224,7 @@ int noise_initiate_finish(const struct noise_step *step, struct noise_handshake 
 out:
 	if (rc < 0)
 		sodium_memzero(message, sizeof(*message));
-	sodium_memzero(&t, sizeof(t));
+	end(&t);
 	return rc;
 }
 
@@ -250,7 +259,7 @@ int noise_open_finish(const struct noise_step *step, struct noise_opening *openi
 out:
 	if (rc < 0)
 		noise_opening_wipe(opening);
-	sodium_memzero(&t, sizeof(t));
+	end(&t);
 	return rc;
 }
 
@@ -274,7 +283,7 @@ int noise_read(struct noise_opening *opening, const struct noise_peer *peer,
 		goto out;
 	save(&t, opening->chaining_key, opening->hash);
 out:
-	sodium_memzero(&t, sizeof(t));
+	end(&t);
 	return rc;
 }
 
@@ -318,7 +327,7 @@ int noise_respond_finish(const struct noise_step *step, const struct noise_openi
 out:
 	if (rc < 0)
 		sodium_memzero(answer, sizeof(*answer));
-	sodium_memzero(&t, sizeof(t));
+	end(&t);
 	return rc;
 }
 
@@ -366,7 +375,7 @@ int noise_conclude_finish(const struct noise_step *step, struct noise_handshake 
 out:
 	if (rc < 0)
 		noise_keys_wipe(keys);
-	sodium_memzero(&t, sizeof(t));
+	end(&t);
 	return rc;
 }
 

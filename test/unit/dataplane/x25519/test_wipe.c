@@ -11,23 +11,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ucontext.h>
 
 #include "dataplane/x25519/x25519.h"
+#include "test/unit/dataplane/own_stack.h"
 
-enum { JOBS = 33, STACK_BYTES = 256 << 10 };
+enum { JOBS = 33 };
 
 static struct key scalars[JOBS], points[JOBS], products[JOBS];
 static struct x25519_job jobs[JOBS];
 static unsigned n_jobs;
-static ucontext_t test, other;
 
 static void multiply(void)
 {
 	x25519_burst(jobs, n_jobs);
 }
 
-/* *stack is filled alike before each run. */
 static void run_on(uint8_t *stack, uint8_t pattern)
 {
 	for (unsigned i = 0; i < n_jobs; i++) {
@@ -36,19 +34,13 @@ static void run_on(uint8_t *stack, uint8_t pattern)
 		jobs[i] = (struct x25519_job){
 			.scalar = &scalars[i], .point = &points[i], .product = &products[i]};
 	}
-	memset(stack, 0x5a, STACK_BYTES);
-	assert_int_equal(getcontext(&other), 0);
-	other.uc_stack.ss_sp = stack;
-	other.uc_stack.ss_size = STACK_BYTES;
-	other.uc_link = &test;
-	makecontext(&other, multiply, 0);
-	assert_int_equal(swapcontext(&test, &other), 0);
+	own_stack_run(stack, multiply);
 }
 
 static void stack_keeps_no_secret(void **state)
 {
 	static const unsigned counts[] = {1, 8, 32, JOBS};
-	uint8_t *stack = aligned_alloc(4096, STACK_BYTES), *copy = malloc(STACK_BYTES);
+	uint8_t *stack = aligned_alloc(4096, OWN_STACK_BYTES), *copy = malloc(OWN_STACK_BYTES);
 
 	assert_non_null(stack);
 	assert_non_null(copy);
@@ -62,11 +54,11 @@ static void stack_keeps_no_secret(void **state)
 
 		n_jobs = counts[i];
 		run_on(stack, 0x11);
-		memcpy(copy, stack, STACK_BYTES);
+		memcpy(copy, stack, OWN_STACK_BYTES);
 		first = products[0];
 		run_on(stack, 0x83);
 		assert_memory_not_equal(&first, &products[0], KEY_SIZE);
-		assert_memory_equal(stack, copy, STACK_BYTES);
+		assert_memory_equal(stack, copy, OWN_STACK_BYTES);
 	}
 	free(copy);
 	free(stack);
