@@ -168,6 +168,26 @@ static json_t *workers_json(struct api *api)
 	return list;
 }
 
+/* What packets go through, as the data plane names it. */
+static json_t *nodes_json(struct api *api)
+{
+	json_t *list = json_array();
+	uint32_t n;
+	struct api_count_node *rows = api_read_rows(api, API_SECTION_NODES, sizeof(*rows), &n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct api_count_node *row = &rows[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s%, s:I, s:I, s:I}", "name", row->name,
+				      strnlen(row->name, sizeof(row->name)), "calls",
+				      (json_int_t)row->calls, "packets", (json_int_t)row->packets,
+				      "cycles", (json_int_t)row->cycles));
+	}
+	free(rows);
+	return list;
+}
+
 static json_t *port_json(struct api *api, const struct compiled *c, const struct model_port *port,
 	const struct api_count_port *rows, uint32_t n)
 {
@@ -279,6 +299,7 @@ void api_get_status(struct http_request *request, void *arg)
 		json_object_set_new(json, "ports", ports_json(api, c));
 	}
 	json_object_set_new(json, "workers", workers_json(api));
+	json_object_set_new(json, "nodes", nodes_json(api));
 	json_object_set_new(json, "drops", api_json_count(drops_total(api)));
 	problems = api_problems(api, c, json_object_get(json, "ports"));
 	json_object_set_new(json, "state",

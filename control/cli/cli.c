@@ -139,10 +139,12 @@ const struct cli_command cli_commands[] = {
 		cli_run_trace, NULL},
 	{"top", "", 0, 0, CLI_BATCH | CLI_COUNT | CLI_UNITS,
 		"what is busy now, refreshed each second",
-		"Workers, ports, peers by rate, drops by reason and the use of egress ports, all "
-		"from "
-		"counters. Keys: r by bytes received, t sent, n by name, f by flows, q to quit. "
-		"--batch prints text instead, --count times.",
+		"Overview, cores (how busy, and cycles a packet at each stage), peers, egress "
+		"addresses, drops by reason, and flows, each on a page of its own. All but the "
+		"first 500 flows, which are asked for while they are shown, comes from counters. "
+		"Keys: 1 to 6, Tab and arrows for pages and lines, s to sort by the next column, r "
+		"to reverse, / to filter by a text, p to freeze, w to write all pages into a file "
+		"here, q to quit. --batch prints all pages as text instead, --count times.",
 		cli_run_top, NULL},
 	{"traffic", "", 0, 0,
 		CLI_PEER | CLI_EXIT_NODE | CLI_EGRESS | CLI_RANGE | CLI_CSV | CLI_PAGED |

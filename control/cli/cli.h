@@ -152,6 +152,7 @@ void cli_watch(struct cli *cli, int fd, bool changes);
 /* progress.c: what takes long (control/progress) is told on stderr from now on. */
 void cli_progress_start(void);
 bool cli_progress_is_shown(void); /* on a terminal */
+void cli_progress_stop(void);     /* the terminal is somebody else's from now on */
 
 /* True if somebody listens on the socket. */
 bool cli_is_reachable(const struct cli *cli);

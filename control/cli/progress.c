@@ -176,3 +176,9 @@ bool cli_progress_is_shown(void)
 {
 	return own.columns != 0;
 }
+
+void cli_progress_stop(void)
+{
+	progress_listen(NULL, NULL);
+	own.columns = 0;
+}

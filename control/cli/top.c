@@ -1,371 +1,272 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What is busy now. Once a second the figures are asked of the daemon, which has them from the
- * counters memory; rates are the difference to the answer before. The screen is made of lines of
- * text, which --batch prints as they are; ncurses only shows them and reads keys.
+ * counters memory; rates are the difference to the answer before. Pages are lines of text, which
+ * --batch prints and `w` writes as they are; ncurses only shows them and reads keys.
  */
 #include <curses.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "control/cli/cli.h"
+#include "control/cli/top.h"
 
 enum {
-	LINES_MAX = 64,
-	LINE_TEXT = 96,
-	SHOWN_DROPS = 8,  /* at most */
-	SMALL_LINES = 30, /* below it each part but the peers' is cut to a few rows */
 	BATCH_LINES = 24,
+	ANSWER_S = 5, /* that a screen waits for the daemon */
+	EVERY_MS = 1000,
+	AROUND = 2, /* lines of the screen that are not the page's */
+	ESCAPE = 27,
+	REDRAW = '\f', /* Ctrl-L */
 };
 
-enum order {
-	BY_RX,
-	BY_TX,
-	BY_NAME,
-	BY_FLOWS,
+static const char keys_help[] =
+	"1-6 Tab  s sort  r reverse  / filter  p freeze  w write  arrows  q quit";
+
+struct screen {
+	struct top top;
+	bool typing;       /* the filter */
+	int first;         /* line of the page at the top of the screen */
+	char note[128];    /* of the last key */
+	char trouble[128]; /* of the last question */
+	double next;       /* when to ask again */
 };
 
-struct sample {
-	json_t *status, *peers, *drops, *egress;
-	double time; /* monotonic seconds */
-};
-
-struct top {
-	struct cli *cli;
-	enum order order;
-	struct sample now, before;
-	char lines[LINES_MAX][LINE_TEXT];
-	unsigned n_lines;
-	unsigned shown; /* rows of workers, ports, drops, egress addresses */
-	int code;
-};
-
-struct row {
-	const char *name;
-	double rx, tx;
-	json_int_t flows;
-	const char *note;
-};
-
-static void line(struct top *top, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void line(struct top *top, const char *format, ...)
-{
-	va_list args;
-
-	if (top->n_lines == LINES_MAX)
-		return;
-	va_start(args, format);
-	vsnprintf(top->lines[top->n_lines++], LINE_TEXT, format, args);
-	va_end(args);
-}
-
-static void forget(struct sample *sample)
-{
-	json_decref(sample->status);
-	json_decref(sample->peers);
-	json_decref(sample->drops);
-	json_decref(sample->egress);
-	*sample = (struct sample){0};
-}
-
-static bool ask(struct top *top)
+static double now_s(void)
 {
 	struct timespec now;
-	struct sample *sample = &top->now;
 
-	forget(&top->before);
-	top->before = top->now;
-	*sample = (struct sample){0};
-	sample->status = cli_get(top->cli, "/api/status", &top->code);
-	if (sample->status != NULL)
-		sample->peers = cli_get(top->cli, "/api/peers", &top->code);
-	if (sample->peers != NULL)
-		sample->drops = cli_get(top->cli, "/api/drops", &top->code);
-	if (sample->drops != NULL)
-		sample->egress = cli_get(top->cli, "/api/egress", &top->code);
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	sample->time = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-	return sample->egress != NULL;
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Per second, of a counter in both; a restart makes it fall, which is no rate. */
-static double rate(const struct top *top, const json_t *now, const json_t *before, const char *key)
+static void print_pages(struct top *top, FILE *out, unsigned room)
 {
-	double passed = top->now.time - top->before.time;
-	json_int_t rise = cli_int(now, key) - cli_int(before, key);
+	enum top_tab shown = top->tab;
 
-	return before == NULL || passed <= 0 || rise < 0 ? 0 : (double)rise / passed;
-}
-
-/* The object of that name in the list of the sample before. */
-static const json_t *same(const json_t *list, size_t hint, const char *key, const char *name)
-{
-	const json_t *item = json_array_get(list, hint);
-	size_t i;
-
-	if (item != NULL && strcmp(cli_text(item, key), name) == 0)
-		return item;
-	json_array_foreach((json_t *)list, i, item)
-	{
-		if (strcmp(cli_text(item, key), name) == 0)
-			return item;
+	for (top->tab = 0; top->tab < TOP_TABS; top->tab++) {
+		fprintf(out, "-- %s --\n", top_tab_name(top->tab));
+		top_compose(top, room);
+		for (size_t i = 0; i < top->n_lines; i++)
+			fprintf(out, "%s\n", top->lines[i].text);
 	}
-	return NULL;
+	top->tab = shown;
 }
 
-static void add_head(struct top *top)
+static int fail(int code, char *trouble)
 {
-	const json_t *status = top->now.status, *peers = json_object_get(status, "peers");
-	char age[16], clock[16] = "";
-	time_t now = time(NULL);
-	struct tm local;
-
-	if (localtime_r(&now, &local) != NULL)
-		strftime(clock, sizeof(clock), "%H:%M:%S", &local);
-	line(top, "sallyport %s %s  %s  up %s  %s", cli_text(status, "version"),
-		cli_text(status, "gateway"), cli_text(status, "state"),
-		cli_age(cli_int(json_object_get(status, "dataplane"), "started"), age), clock);
-	line(top, "peers %lld: %lld live, %lld idle, %lld never   drops %lld",
-		(long long)cli_int(peers, "total"), (long long)cli_int(peers, "live"),
-		(long long)cli_int(peers, "idle"), (long long)cli_int(peers, "never"),
-		(long long)cli_int(status, "drops"));
+	fputs(trouble == NULL ? "sallyport: out of memory\n" : trouble, stderr);
+	free(trouble);
+	return code;
 }
 
-static void add_workers(struct top *top)
+static void print_sample(const struct top *top)
 {
-	const json_t *list = json_object_get(top->now.status, "workers");
-	const json_t *before = json_object_get(top->before.status, "workers"), *worker;
-	size_t i;
+	const json_t *flows = json_object_get(top->now.flows, "flows");
 
-	line(top, "%-8s %4s %6s %9s %9s %9s %9s", "WORKER", "CPU", "BUSY", "SLEEPS/s", "TO/s",
-		"FROM/s", "FLOWS");
-	json_array_foreach((json_t *)list, i, worker)
-	{
-		const json_t *old = json_array_get(before, i);
-		double busy = rate(top, worker, old, "busy_cycles");
-		double total = rate(top, worker, old, "total_cycles");
-
-		if (i == top->shown)
-			break;
-		line(top, "%-8lld %4lld %5.0f%% %9.0f %9.0f %9.0f %9lld",
-			(long long)cli_int(worker, "worker"), (long long)cli_int(worker, "cpu"),
-			total > 0 ? 100 * busy / total : 0, rate(top, worker, old, "sleeps"),
-			rate(top, worker, old, "handoff_out"), rate(top, worker, old, "handoff_in"),
-			(long long)cli_int(worker, "flows"));
-	}
-}
-
-static void add_ports(struct top *top)
-{
-	const json_t *list = json_object_get(top->now.status, "ports");
-	const json_t *before = json_object_get(top->before.status, "ports"), *port;
-	char rx[CLI_UNITS_TEXT], tx[CLI_UNITS_TEXT];
-	size_t i;
-
-	line(top, "%-12s %-5s %12s %9s %12s %9s %8s", "PORT", "LINK", "RECEIVED", "PACKETS/s",
-		"SENT", "PACKETS/s", "MISSED/s");
-	json_array_foreach((json_t *)list, i, port)
-	{
-		const json_t *old = same(before, i, "name", cli_text(port, "name"));
-
-		if (i == top->shown)
-			break;
-		line(top, "%-12.12s %-5s %12s %9.0f %12s %9.0f %8.0f", cli_text(port, "name"),
-			json_is_true(json_object_get(port, "link_up")) ? "up" : "down",
-			cli_rate(rate(top, port, old, "rx_bytes"), rx),
-			rate(top, port, old, "rx_packets"),
-			cli_rate(rate(top, port, old, "tx_bytes"), tx),
-			rate(top, port, old, "tx_packets"), rate(top, port, old, "rx_missed"));
-	}
-}
-
-static void add_drops(struct top *top)
-{
-	const json_t *list = json_object_get(top->now.drops, "drops");
-	const json_t *before = json_object_get(top->before.drops, "drops"), *drop;
-	const json_t *best[SHOWN_DROPS] = {NULL};
-	double rates[SHOWN_DROPS] = {0};
-	size_t i;
-
-	json_array_foreach((json_t *)list, i, drop)
-	{
-		const json_t *old = same(before, i, "name", cli_text(drop, "name"));
-		double r = rate(top, drop, old, "packets");
-		size_t at = SHOWN_DROPS;
-
-		if (cli_int(drop, "packets") == 0)
-			continue;
-		/* By rate, then by what was ever counted. */
-		while (at > 0 &&
-			(best[at - 1] == NULL || r > rates[at - 1] ||
-				(r == rates[at - 1] && cli_int(drop, "packets") >
-							       cli_int(best[at - 1], "packets"))))
-			at--;
-		for (size_t k = SHOWN_DROPS - 1; k > at; k--) {
-			best[k] = best[k - 1];
-			rates[k] = rates[k - 1];
-		}
-		if (at < SHOWN_DROPS) {
-			best[at] = drop;
-			rates[at] = r;
-		}
-	}
-	line(top, "%-28s %9s %12s", "DROPS", "PACKETS/s", "TOTAL");
-	for (i = 0; i < SHOWN_DROPS && i < top->shown && best[i] != NULL; i++)
-		line(top, "%-28.28s %9.0f %12lld", cli_text(best[i], "name"), rates[i],
-			(long long)cli_int(best[i], "packets"));
-}
-
-static void add_egress(struct top *top)
-{
-	const json_t *pools = json_object_get(top->now.egress, "pools"), *pool, *address;
-	unsigned shown = 0;
-	size_t i, k;
-
-	line(top, "%-16s %-24s %9s %12s %8s", "EGRESS", "ADDRESS", "MAPPINGS", "BLOCKS", "REFUSED");
-	json_array_foreach((json_t *)pools, i, pool)
-	{
-		json_array_foreach(json_object_get(pool, "addresses"), k, address)
-		{
-			char blocks[32];
-
-			if (shown++ >= top->shown)
-				break;
-			snprintf(blocks, sizeof(blocks), "%lld/%lld",
-				(long long)cli_int(address, "blocks_used"),
-				(long long)cli_int(address, "blocks_total"));
-			line(top, "%-16.16s %-24.24s %9lld %12s %8lld", cli_text(pool, "name"),
-				cli_text(address, "address"),
-				(long long)cli_int(address, "mappings"), blocks,
-				(long long)cli_int(address, "refused"));
-		}
-	}
-}
-
-static enum order sort_order; /* qsort() has no argument for it */
-
-static int compare_rows(const void *a, const void *b)
-{
-	const struct row *x = a, *y = b;
-	double difference = sort_order == BY_RX      ? y->rx - x->rx
-			    : sort_order == BY_TX    ? y->tx - x->tx
-			    : sort_order == BY_FLOWS ? (double)(y->flows - x->flows)
-						     : 0;
-
-	if (difference != 0)
-		return difference > 0 ? 1 : -1;
-	return strcmp(x->name, y->name);
-}
-
-/* The rest of the screen is the peers'. */
-static void add_peers(struct top *top, unsigned room)
-{
-	const json_t *list = json_object_get(top->now.peers, "peers");
-	const json_t *before = json_object_get(top->before.peers, "peers"), *peer;
-	struct row *rows = calloc(json_array_size(list) + 1, sizeof(*rows));
-	char rx[CLI_UNITS_TEXT], tx[CLI_UNITS_TEXT];
-	size_t i, n = 0;
-
-	json_array_foreach((json_t *)list, i, peer)
-	{
-		const json_t *old = same(before, i, "name", cli_text(peer, "name"));
-
-		if (rows != NULL)
-			rows[n++] = (struct row){cli_text(peer, "name"),
-				rate(top, peer, old, "rx_bytes"), rate(top, peer, old, "tx_bytes"),
-				cli_int(peer, "flows"), cli_text(peer, "state")};
-	}
-	sort_order = top->order;
-	if (n > 1)
-		qsort(rows, n, sizeof(*rows), compare_rows);
-	line(top, "%-24s %-8s %13s %13s %9s", "PEER", "STATE", "FROM", "TO", "FLOWS");
-	for (i = 0; i < n && top->n_lines < room; i++)
-		line(top, "%-24.24s %-8.8s %13s %13s %9lld", rows[i].name, rows[i].note,
-			cli_rate(rows[i].rx, rx), cli_rate(rows[i].tx, tx),
-			(long long)rows[i].flows);
-	free(rows);
-}
-
-static void compose(struct top *top, unsigned room)
-{
-	top->n_lines = 0;
-	top->shown = room < SMALL_LINES ? 3 : 8;
-	add_head(top);
-	add_workers(top);
-	add_ports(top);
-	add_drops(top);
-	add_egress(top);
-	add_peers(top, room < LINES_MAX ? room : LINES_MAX);
+	cli_print_json_new(json_pack("{s:O, s:O, s:O, s:O, s:O*}", "status", top->now.status,
+		"peers", json_object_get(top->now.peers, "peers"), "drops",
+		json_object_get(top->now.drops, "drops"), "egress",
+		json_object_get(top->now.egress, "pools"), "flows", flows));
 }
 
 static int run_batch(struct top *top, unsigned long count)
 {
-	for (unsigned long i = 0; i < count; i++) {
-		/* The first figures need a second look to become rates. */
-		if ((i == 0 && !ask(top)) || sleep(1) != 0 || !ask(top))
-			return top->code;
-		if (top->cli->json) {
-			json_t *all = json_pack("{s:O, s:O, s:O, s:O}", "status", top->now.status,
-				"peers", json_object_get(top->now.peers, "peers"), "drops",
-				json_object_get(top->now.drops, "drops"), "egress",
-				json_object_get(top->now.egress, "pools"));
+	char *trouble;
+	int code;
 
-			cli_print_json(all);
-			json_decref(all);
-			continue;
-		}
-		compose(top, LINES_MAX);
-		for (unsigned k = 0; k < top->n_lines; k++)
-			puts(top->lines[k]);
+	/* The first figures need a second look to become rates. */
+	if (!top_ask(top, true, &code, &trouble))
+		return fail(code, trouble);
+	free(trouble);
+	for (unsigned long i = 0; i < count; i++) {
+		if (sleep(1) != 0)
+			return CLI_OK;
+		if (!top_ask(top, true, &code, &trouble))
+			return fail(code, trouble);
+		free(trouble);
+		if (top->cli->json)
+			print_sample(top);
+		else
+			print_pages(top, stdout, BATCH_LINES);
 		fflush(stdout);
 	}
 	return CLI_OK;
 }
 
-static bool take_key(struct top *top, int key)
+/* All pages as they are now, into a file of this moment's name. */
+static void write_snapshot(struct screen *s)
 {
-	switch (key) {
-	case 'r':
-		top->order = BY_RX;
-		break;
-	case 't':
-		top->order = BY_TX;
-		break;
-	case 'n':
-		top->order = BY_NAME;
-		break;
-	case 'f':
-		top->order = BY_FLOWS;
-		break;
-	case 'q':
-		return false;
-	default:
-		break;
+	time_t now = time(NULL);
+	char name[64] = "", folder[60];
+	struct tm local;
+	FILE *out;
+	int fd;
+
+	if (localtime_r(&now, &local) != NULL)
+		strftime(name, sizeof(name), "sallyport-top-%Y%m%d-%H%M%S.txt", &local);
+	fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (out == NULL) {
+		snprintf(s->note, sizeof(s->note), "%s: %s", name, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return;
 	}
-	return true;
+	print_pages(&s->top, out, BATCH_LINES);
+	if (getcwd(folder, sizeof(folder)) == NULL)
+		snprintf(folder, sizeof(folder), ".");
+	if (fclose(out) == 0)
+		snprintf(s->note, sizeof(s->note), "written: %s in %s", name, folder);
+	else
+		snprintf(s->note, sizeof(s->note), "%s: %s", name, strerror(errno));
 }
 
-static void show(struct top *top)
+static void ask(struct screen *s)
 {
-	static const char keys[] = "keys: r received  t sent  n name  f flows  q quit";
+	char *trouble;
+	int code;
 
-	compose(top, LINES > 2 ? (unsigned)LINES - 1 : BATCH_LINES);
+	if (top_ask(&s->top, s->top.tab == TOP_FLOWS, &code, &trouble))
+		s->trouble[0] = '\0';
+	else
+		snprintf(s->trouble, sizeof(s->trouble), "%.*s; waiting for it",
+			(int)strcspn(trouble == NULL ? "" : trouble, "\n"),
+			trouble == NULL ? "" : trouble);
+	free(trouble);
+	s->next = now_s() + EVERY_MS / 1000.0;
+}
+
+static void show_tabs(const struct screen *s)
+{
+	const struct top *top = &s->top;
+
+	move(0, 0);
+	for (int i = 0; i < TOP_TABS; i++)
+		printw((int)top->tab == i ? "[%d %s]" : " %d %s ", i + 1, top_tab_name(i));
+	printw("  %s%s", top->frozen ? "FROZEN " : "", s->typing ? "filter: " : "");
+	if (!s->typing && top->filter[0] != '\0')
+		printw("filter: ");
+	printw("%s%s", top->filter, s->typing ? "_" : "");
+}
+
+/* On row i of the screen; the first one stays the header of what is below it. */
+static const struct top_line *line_at(const struct screen *s, int i)
+{
+	int head = s->first + i;
+
+	while (i == 0 && head > 0 && !s->top.lines[head].is_head)
+		head--;
+	return &s->top.lines[head];
+}
+
+static void show(struct screen *s)
+{
+	struct top *top = &s->top;
+	int room = LINES - AROUND, last;
+
+	top_compose(top, room > 0 ? (unsigned)room : 1);
+	last = (int)top->n_lines - room;
+	s->first = s->first > last ? last : s->first;
+	s->first = s->first < 0 ? 0 : s->first;
 	erase();
-	for (unsigned i = 0; i < top->n_lines && (int)i < LINES - 1; i++) {
-		bool head = top->lines[i][0] >= 'A' && top->lines[i][0] <= 'Z';
+	show_tabs(s);
+	for (int i = 0; i < room && s->first + i < (int)top->n_lines; i++) {
+		const struct top_line *line = line_at(s, i);
 
-		if (head)
+		if (line->is_head)
 			attron(A_REVERSE);
-		mvaddnstr((int)i, 0, top->lines[i], COLS);
-		if (head)
+		mvaddnstr(i + 1, 0, line->text, COLS);
+		if (line->is_head)
 			attroff(A_REVERSE);
 	}
-	mvaddnstr(LINES - 1, 0, keys, COLS);
+	mvaddnstr(LINES - 1, 0,
+		s->note[0] != '\0'      ? s->note
+		: s->trouble[0] != '\0' ? s->trouble
+					: keys_help,
+		COLS - 1);
 	refresh();
+}
+
+static void go_to(struct screen *s, int tab)
+{
+	s->top.tab = (enum top_tab)((tab + TOP_TABS) % TOP_TABS);
+	s->first = 0;
+	/* Flows are asked for when they are looked at. */
+	if (s->top.tab == TOP_FLOWS && !s->top.frozen)
+		ask(s);
+}
+
+static void take_filter_key(struct screen *s, int key)
+{
+	char *filter = s->top.filter;
+	size_t length = strlen(filter);
+
+	if (key == '\n' || key == '\r' || key == KEY_ENTER || key == ESCAPE) {
+		s->typing = false;
+		if (key == ESCAPE)
+			filter[0] = '\0';
+	} else if (key == KEY_BACKSPACE || key == 127 || key == '\b') {
+		if (length > 0)
+			filter[length - 1] = '\0';
+	} else if (key >= ' ' && key < 127 && length + 1 < sizeof(s->top.filter)) {
+		filter[length] = (char)key;
+		filter[length + 1] = '\0';
+	}
+}
+
+static void scroll_by_key(struct screen *s, int key)
+{
+	int page = LINES - AROUND;
+
+	s->first += key == KEY_UP      ? -1
+		    : key == KEY_DOWN  ? 1
+		    : key == KEY_PPAGE ? -page
+		    : key == KEY_NPAGE ? page
+				       : 0;
+	if (key == KEY_HOME)
+		s->first = 0;
+}
+
+/* False to end. */
+static bool take_key(struct screen *s, int key)
+{
+	struct top *top = &s->top;
+
+	if (key == REDRAW) {
+		clearok(curscr, TRUE); /* whatever else has written there */
+		return true;
+	}
+	s->note[0] = '\0';
+	if (s->typing) {
+		take_filter_key(s, key);
+		return true;
+	}
+	if (key >= '1' && key < '1' + TOP_TABS)
+		go_to(s, key - '1');
+	else if (key == '\t' || key == KEY_RIGHT)
+		go_to(s, (int)top->tab + 1);
+	else if (key == KEY_BTAB || key == KEY_LEFT)
+		go_to(s, (int)top->tab - 1);
+	else if (key == 's')
+		top_sort_next(top);
+	else if (key == 'r')
+		top->reversed = !top->reversed;
+	else if (key == 'p' || key == ' ')
+		top->frozen = !top->frozen;
+	else if (key == '/')
+		s->typing = true;
+	else if (key == 'w')
+		write_snapshot(s);
+	else
+		scroll_by_key(s, key);
+	if (key == 's')
+		snprintf(s->note, sizeof(s->note), "sorted by %s", top_sort_name(top));
+	return key != 'q';
 }
 
 static volatile sig_atomic_t interrupted;
@@ -375,42 +276,58 @@ static void on_signal(int number)
 	interrupted = 1;
 }
 
-static int run_screen(struct top *top, unsigned long count)
+static void run_screen_loop(struct screen *s, unsigned long count)
 {
-	bool go_on = true;
+	unsigned long asked = 0;
 
-	if (!ask(top))
-		return top->code;
-	signal(SIGINT, on_signal);
-	signal(SIGTERM, on_signal);
+	while (!interrupted && (count == 0 || asked < count)) {
+		double left = s->next - now_s();
+		int key;
+
+		show(s);
+		timeout(left > 0 ? (int)(left * 1000) + 1 : 0);
+		key = getch();
+		if (key != ERR && key != KEY_RESIZE && !take_key(s, key))
+			return;
+		if (now_s() < s->next)
+			continue;
+		asked++;
+		if (s->top.frozen)
+			s->next = now_s() + EVERY_MS / 1000.0;
+		else
+			ask(s);
+	}
+}
+
+static int run_screen(struct screen *s, unsigned long count)
+{
+	const struct sigaction action = {.sa_handler = on_signal};
+	char *trouble;
+	int code;
+
+	s->top.cli->timeout_s = ANSWER_S;
+	cli_progress_stop();
+	if (!top_ask(&s->top, false, &code, &trouble))
+		return fail(code, trouble);
+	free(trouble);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 	if (initscr() == NULL)
 		return CLI_FAILED;
 	cbreak();
 	noecho();
+	keypad(stdscr, TRUE);
+	set_escdelay(100);
 	curs_set(0);
-	timeout(1000);
-	for (unsigned long i = 0; go_on && !interrupted && (count == 0 || i < count);) {
-		int key;
-
-		show(top);
-		key = getch();
-		if (key != ERR && key != KEY_RESIZE) {
-			go_on = take_key(top, key);
-			continue;
-		}
-		i++;
-		if (!ask(top)) {
-			endwin();
-			return top->code;
-		}
-	}
+	s->next = now_s() + EVERY_MS / 1000.0;
+	run_screen_loop(s, count);
 	endwin();
 	return CLI_OK;
 }
 
 int cli_run_top(struct cli *cli)
 {
-	struct top top = {.cli = cli};
+	struct screen s = {.top = {.cli = cli}};
 	bool batch = cli->json || (cli->given & CLI_BATCH);
 	unsigned long count;
 	int code;
@@ -421,8 +338,8 @@ int cli_run_top(struct cli *cli)
 		fputs("sallyport: this is no terminal; try: sallyport top --batch\n", stderr);
 		return CLI_USAGE;
 	}
-	code = batch ? run_batch(&top, count) : run_screen(&top, count);
-	forget(&top.now);
-	forget(&top.before);
+	code = batch ? run_batch(&s.top, count) : run_screen(&s, count);
+	top_forget(&s.top);
+	free(s.top.lines);
 	return code;
 }

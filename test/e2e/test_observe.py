@@ -303,35 +303,81 @@ def test_status_names_the_cipher(world):
 # -- top ----------------------------------------------------------------------------------------
 
 
+PAGES = ("Overview", "Cores", "Peers", "Egress", "Drops", "Flows")
+
+
 def test_top_in_batch_mode(world):
+    assert world.clients["client1"].pings(INTERNET, 1, 1)  # or there may be no flow
     text = world.gateway.cli("top", "-b", "-n", "1").stdout
     assert max(map(len, text.splitlines())) <= 80 and text.isascii()
-    for word in ("WORKER", "PORT", "wan", "DROPS", "EGRESS", "PEER", "client1",
+    assert re.findall(r"^-- (\w+) --$", text, re.M) == list(PAGES)
+    for word in ("WORKER", "PORT", "wan", "DROPS", "EGRESS", "PEER", "client1", "CYCLES/PACKET",
                  topology.EGRESS["client1"]["v4"]):
         assert word in text, text
+    assert f" {INTERNET}" in text.split("-- Flows --")[1]
     figures = world.gateway.json("top", "-n", "1")
     assert len(figures["status"]["workers"]) == 2 and len(figures["peers"]) == 2
+    assert figures["flows"] and {"name", "calls", "packets", "cycles"} == set(
+        figures["status"]["nodes"][0])
 
 
-def test_top_on_a_terminal(world):
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.environ.update(TERM="xterm", LINES="24", COLUMNS="80")
-        os.execv(*[str(world.gateway.cli_command()[0]),
-                   list(map(str, world.gateway.cli_command("top")))])
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    seen, end = b"", time.monotonic() + 30
-    while b"q quit" not in seen and time.monotonic() < end:
-        if select.select([fd], [], [], 1)[0]:
-            seen += os.read(fd, 65536)
-    os.write(fd, b"nfq")
+class Screen:
+    """A program on a terminal of 80 x 24, without colours."""
+
+    def __init__(self, command, folder):
+        self.seen = b""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(folder)
+            os.environ.update(TERM="vt100", LINES="24", COLUMNS="80")
+            os.execv(str(command[0]), list(map(str, command)))
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+
+    def type(self, keys, *shows):
+        """Types, has all of it drawn again (Ctrl-L), and waits until each of these stands there."""
+        self.seen, end = b"", time.monotonic() + 30
+        os.write(self.fd, keys + b"\x0c")
+        while not all(text in self.seen for text in shows):
+            assert time.monotonic() < end, (keys, shows, self.seen)
+            if select.select([self.fd], [], [], 1)[0]:
+                self.seen += os.read(self.fd, 65536)
+
+    def end(self, keys):
+        os.write(self.fd, keys)
+        try:
+            while os.read(self.fd, 65536):
+                pass
+        except OSError:
+            pass  # the other end has closed
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_top_on_a_terminal(world, tmp_path):
+    screen = Screen(world.gateway.cli_command("top"), tmp_path)
     try:
-        while os.read(fd, 65536):
-            pass
-    except OSError:
-        pass  # the other end has closed
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert re.search(rb"PEER.*client1.*client2.*q quit", seen, re.S)
+        screen.type(b"", b"[1 Overview]", b"client1", b"client2", b"q quit")
+        screen.type(b"2", b"[2 Cores]", b"CYCLES/PACKET")
+        screen.type(b"\t", b"[3 Peers]", b"*FROM")
+        screen.type(b"s", b"sorted by TO", b"*TO")
+        screen.type(b"/nobody\r", b"filter: ", b"nobody")
+        screen.type(b"/" + b"\x7f" * 6 + b"\r1", b"[1 Overview]")
+        screen.type(b"4", b"[4 Egress]", topology.EGRESS["client1"]["v4"].encode())
+        screen.type(b"5", b"[5 Drops]", b"MEANING")
+        screen.type(b"6", b"[6 Flows]", b"DESTINATION")
+        screen.type(b"p", b"FROZEN")
+        screen.type(b"w", b"FROZEN", b"written: sallyport-top-")
+    except BaseException:
+        os.kill(screen.pid, signal.SIGKILL)
+        raise
+    finally:
+        code = screen.end(b"q")
+    assert code == 0
+    snapshot, = tmp_path.iterdir()
+    assert re.fullmatch(r"sallyport-top-\d{8}-\d{6}\.txt", snapshot.name)
+    assert snapshot.stat().st_mode & 0o777 == 0o600
+    text = snapshot.read_text()
+    assert re.findall(r"^-- (\w+) --$", text, re.M) == list(PAGES)
 
 
 # -- statistics ---------------------------------------------------------------------------------
