@@ -228,23 +228,50 @@ static void test_berlin_london(void **state)
 	store_close(&store);
 }
 
+/* Either way, and to whatever stands for the route: anna's leads by r1, bob's by r2. */
 static void test_route_needs_policy(void **state)
 {
-	struct store *store = open_store();
-	struct fixture f = compile_text(store, base,
-		"policies:\n"
-		"  - {name: ping, from: {groups: [berlin]}, to: {groups: [routers]},\n"
-		"     protocol: icmp, action: allow}\n"
-		"  - {name: not-now, from: {groups: [london]}, to: {groups: [routers]}, action: "
-		"allow,\n"
-		"     enabled: false}\n"
-		"policy: {routes_without_acl_groups: deny}\n");
+	static const struct {
+		const char *policy; /* all of it but the action */
+		bool deny, anna, bob;
+	} cases[] = {
+		{"from: {groups: [berlin]}, to: {groups: [routers]}", false, true, false},
+		{"from: {groups: [berlin]}, to: {groups: [routers]}, protocol: icmp", false, true,
+			false},
+		{"from: {groups: [berlin]}, to: {groups: [routers]}", true, false, false},
+		{"from: {groups: [london]}, to: {groups: [routers]}, enabled: false", false, false,
+			false},
+		{"from: any, to: {groups: [routers]}", false, true, true},
+		{"from: any, to: {routes: [office-l]}", false, false, true},
+		{"from: any, to: {peers: [r1]}", false, true, false},
+		{"from: any, to: {groups: [berlin]}", false, true, false},
+		{"from: {groups: [routers]}, to: {groups: [berlin, london]}", false, true, true},
+		{"from: {peers: [r2]}, to: {groups: [berlin, london]}", false, false, true},
+		{"from: {peers: [r2]}, to: {groups: [berlin]}", false, false, false},
+		{"from: {groups: [routers]}, to: {groups: [london]}", true, false, false},
+		{"from: {groups: [berlin]}, to: {groups: [london]}", false, false, false},
+	};
 
-	assert_non_null(find_route(&f, set_of(&f, "anna"), "10.30.1.1")); /* ICMP is enough */
-	assert_null(find_route(&f, set_of(&f, "bob"), "10.30.1.1"));
-	assert_null(f.compiled->set_of_peer[index_of(&f, "anna")]->exit_node);
-	release(&f);
-	store_close(&store);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct store *store = open_store();
+		struct fixture f;
+		char *text;
+
+		print_message("%s%s\n", cases[i].policy, cases[i].deny ? ", denied" : "");
+		assert_true(asprintf(&text,
+				    "policies: [{name: a, %s, action: %s}]\n"
+				    "policy: {routes_without_acl_groups: deny}\n",
+				    cases[i].policy, cases[i].deny ? "deny" : "allow") > 0);
+		f = compile_text(store, base, text);
+		assert_int_equal(
+			find_route(&f, set_of(&f, "anna"), "10.30.1.1") != NULL, cases[i].anna);
+		assert_int_equal(
+			find_route(&f, set_of(&f, "bob"), "10.30.1.1") != NULL, cases[i].bob);
+		assert_null(f.compiled->set_of_peer[index_of(&f, "anna")]->exit_node);
+		release(&f);
+		store_close(&store);
+		free(text);
+	}
 }
 
 static void test_exit(void **state)
