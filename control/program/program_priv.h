@@ -59,6 +59,11 @@ void snapshot_put(struct snapshot **snapshot);
 struct compiled *snapshot_compile(struct program *program, struct store *store,
 	const struct model *model, char *text, size_t size) __attribute__((warn_unused_result));
 
+/* What the data plane is to have: what is compiled, what the kernel has, what names say. In the
+ * pool, but for the messages of `compiled`. */
+struct desired snapshot_desired(
+	const struct program *program, const struct compiled *compiled, struct pool *pool);
+
 /* A whole wanted list. */
 struct state {
 	struct pool *pool;

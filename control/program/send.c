@@ -23,13 +23,10 @@ struct state *state_make(const struct program *program)
 	struct snapshot *snapshot = program->current;
 	struct pool *pool = pool_create();
 	struct state *state = pool_alloc(pool, sizeof(*state));
-	struct desired kernel = mirror_list(&program->mirror, pool);
-	struct desired named = names_list(program->resolve, snapshot->compiled, pool);
 
 	state->pool = pool;
 	state->snapshot = snapshot_get(snapshot);
-	state->desired = desired_merge(pool, &snapshot->compiled->desired, &kernel);
-	state->desired = desired_merge(pool, &named, &state->desired);
+	state->desired = snapshot_desired(program, snapshot->compiled, pool);
 	memcpy(state->digest, state->desired.digest, sizeof(state->digest));
 	sodium_add(state->digest, snapshot->compiled->secrets_digest, sizeof(state->digest));
 	return state;

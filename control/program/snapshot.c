@@ -68,6 +68,16 @@ struct compiled *snapshot_compile(
 	return compiled;
 }
 
+struct desired snapshot_desired(
+	const struct program *p, const struct compiled *compiled, struct pool *pool)
+{
+	struct desired kernel = mirror_list(&p->mirror, pool);
+	struct desired named = names_list(p->resolve, compiled, pool);
+	struct desired all = desired_merge(pool, &compiled->desired, &kernel);
+
+	return desired_merge(pool, &named, &all);
+}
+
 struct program_preview *program_preview(
 	struct program *p, struct model *model, char *text, size_t size)
 {
@@ -75,7 +85,6 @@ struct program_preview *program_preview(
 	struct program_preview *preview = check(calloc(1, sizeof(*preview)));
 	struct snapshot *snapshot = check(calloc(1, sizeof(*snapshot)));
 	struct compile_steps steps;
-	struct desired kernel;
 	struct store *ids;
 	int error;
 
@@ -97,8 +106,7 @@ struct program_preview *program_preview(
 		program_preview_destroy(&preview);
 		return NULL;
 	}
-	kernel = mirror_list(&p->mirror, preview->pool);
-	preview->desired = desired_merge(preview->pool, &preview->compiled->desired, &kernel);
+	preview->desired = snapshot_desired(p, preview->compiled, preview->pool);
 	steps = desired_diff(preview->pool, now, &preview->desired, NULL, NULL);
 	preview->sets = steps.sets;
 	preview->deletions = steps.deletions;

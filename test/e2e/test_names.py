@@ -2,6 +2,7 @@
 """Endpoints by name: looked up by the control process, again and again, at a DNS server on the
 internet host. The peers are on the LAN, where nothing stands between."""
 import contextlib
+import json
 import os
 
 import config as configs
@@ -126,6 +127,8 @@ def test_both_families(world):
     initiations_to(world, GONE)
     initiations_to(world, SIX)
     assert row(world, "shop")["endpoint_name"] == f"shop.example:{PORT}"
+    plan = json.loads(world.gateway.cli("plan", "-j", check=False).stdout)
+    assert (plan["sets"], plan["deletions"]) == (0, 0)  # what names say is no change
 
 
 def test_a_name_that_is_none(world):
