@@ -284,8 +284,12 @@ void api_post_peer(struct http_request *request, void *arg)
 	text = peer_text(name, json_string_value(json_object_get(json, "public_key")), addresses,
 		json_object_get(json, "groups"),
 		json_string_value(json_object_get(json, "description")));
+	if (text == NULL) {
+		http_reply_problem(request, 503, "out of memory", NULL);
+		goto out;
+	}
 	changing = read_request(request, api, &asked);
-	if (changing == NULL || text == NULL)
+	if (changing == NULL)
 		goto out;
 	snprintf(changing->peer, sizeof(changing->peer), "%s", name);
 	revision_peer_add(api->revision, name, text, &asked, answer, changing);
