@@ -216,14 +216,26 @@ static void book(struct traffic *t, unsigned part, unsigned parts)
 	free(booking);
 }
 
+static bool is_behind(const struct traffic *t)
+{
+	return clerk_pending(t->clerk) >= PENDING_MAX;
+}
+
 static void tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct traffic *t = arg;
 
-	if (clerk_pending(t->clerk) >= PENDING_MAX)
+	if (is_behind(t))
 		return;
 	book(t, t->part, PARTS);
 	t->part = (t->part + 1) % PARTS;
+}
+
+/* Before an answer; many who ask at once get what was booked for the first ones. */
+static void book_for_answer(struct traffic *t)
+{
+	if (!is_behind(t))
+		book(t, 0, 1);
 }
 
 static void before_loss(void *arg)
@@ -308,7 +320,7 @@ void traffic_points(struct traffic *t, enum traffic_kind kind, const char *name,
 {
 	struct pointing *pointing = check(calloc(1, sizeof(*pointing) + strlen(name) + 1));
 
-	book(t, 0, 1);
+	book_for_answer(t);
 	pointing->errand = (struct errand){.run = run_pointing, .done = end_pointing};
 	pointing->kind = kind;
 	pointing->range = range;
@@ -375,7 +387,7 @@ void traffic_sums(struct traffic *t, enum traffic_range range, traffic_format *f
 {
 	struct summing *summing = check(calloc(1, sizeof(*summing)));
 
-	book(t, 0, 1);
+	book_for_answer(t);
 	summing->errand = (struct errand){
 		.run = run_summing, .done = end_summing, .release = release_summing};
 	summing->range = range;
