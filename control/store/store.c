@@ -160,6 +160,8 @@ void store_close(struct store **store)
 		}
 		free(space->taken);
 	}
+	sqlite3_finalize((*store)->marks_get);
+	sqlite3_finalize((*store)->marks_set);
 	sqlite3_close((*store)->db);
 	free(*store);
 	*store = NULL;
@@ -275,6 +277,14 @@ int store_save(struct store *store)
 	return rc;
 }
 
+bool store_get_blob(sqlite3_stmt *stmt, int column, void *out, size_t size)
+{
+	if ((size_t)sqlite3_column_bytes(stmt, column) != size)
+		return false;
+	memcpy(out, sqlite3_column_blob(stmt, column), size);
+	return true;
+}
+
 int store_finish(struct store *store, sqlite3_stmt *stmt, const char *what)
 {
 	int rc = stmt != NULL && sqlite3_step(stmt) == SQLITE_DONE ? 0 : store_report(store, what);
@@ -297,15 +307,6 @@ int store_commit_set(struct store *store, const struct store_commit *commit)
 	return store_finish(store, stmt, "writing the commit");
 }
 
-/* Copies a blob of exactly this size; false otherwise. */
-static bool get_blob(sqlite3_stmt *stmt, int column, void *out, size_t size)
-{
-	if ((size_t)sqlite3_column_bytes(stmt, column) != size)
-		return false;
-	memcpy(out, sqlite3_column_blob(stmt, column), size);
-	return true;
-}
-
 bool store_commit_get(struct store *store, struct store_commit *commit)
 {
 	sqlite3_stmt *stmt =
@@ -315,48 +316,7 @@ bool store_commit_get(struct store *store, struct store_commit *commit)
 	if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW) {
 		commit->instance = (uint64_t)sqlite3_column_int64(stmt, 0);
 		commit->generation = (uint64_t)sqlite3_column_int64(stmt, 1);
-		found = get_blob(stmt, 2, commit->digest, STORE_DIGEST_SIZE);
-	}
-	sqlite3_finalize(stmt);
-	return found;
-}
-
-int store_marks_set(struct store *store, const char *key, const struct store_marks *marks)
-{
-	sqlite3_stmt *stmt = store_prepare(store,
-		"INSERT OR REPLACE INTO marks (key, endpoint, last_handshake, received, sent) "
-		"VALUES (?1, ?2, ?3, ?4, ?5)");
-	char text[ENDPOINT_TEXT_MAX] = "";
-
-	if (marks->endpoint.addr.family != ADDR_NONE)
-		endpoint_format(&marks->endpoint, text);
-	if (stmt != NULL) {
-		sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
-		sqlite3_bind_text(stmt, 2, text, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(stmt, 3, (sqlite3_int64)marks->last_handshake_s);
-		sqlite3_bind_blob(stmt, 4, marks->tai64n_received, API_TAI64N_SIZE, SQLITE_STATIC);
-		sqlite3_bind_blob(stmt, 5, marks->tai64n_sent, API_TAI64N_SIZE, SQLITE_STATIC);
-	}
-	return store_finish(store, stmt, "writing marks");
-}
-
-bool store_marks_get(struct store *store, const char *key, struct store_marks *marks)
-{
-	sqlite3_stmt *stmt = store_prepare(
-		store, "SELECT endpoint, last_handshake, received, sent FROM marks WHERE key = ?1");
-	bool found = false;
-
-	memset(marks, 0, sizeof(*marks));
-	if (stmt != NULL)
-		sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
-	if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW) {
-		const char *text = (const char *)sqlite3_column_text(stmt, 0);
-
-		if (endpoint_parse(text, &marks->endpoint) < 0)
-			memset(&marks->endpoint, 0, sizeof(marks->endpoint));
-		marks->last_handshake_s = (uint64_t)sqlite3_column_int64(stmt, 1);
-		found = get_blob(stmt, 2, marks->tai64n_received, API_TAI64N_SIZE) &&
-			get_blob(stmt, 3, marks->tai64n_sent, API_TAI64N_SIZE);
+		found = store_get_blob(stmt, 2, commit->digest, STORE_DIGEST_SIZE);
 	}
 	sqlite3_finalize(stmt);
 	return found;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What store.c (ids, marks, peers), selections.c and versions.c (configurations) share. */
+/* What store.c (ids, peers), marks.c, selections.c and versions.c (configurations) share. */
 #pragma once
 
 #include <sqlite3.h>
@@ -24,6 +24,7 @@ struct id_space {
 
 struct store {
 	sqlite3 *db;
+	sqlite3_stmt *marks_get, *marks_set; /* marks.c; NULL = not asked for yet */
 	struct id_space spaces[STORE_KINDS];
 };
 
@@ -45,6 +46,9 @@ int store_report(const struct store *store, const char *what);
 
 /* NULL after a report. */
 sqlite3_stmt *store_prepare(struct store *store, const char *sql);
+
+/* Copies a blob of exactly this size; false otherwise. */
+bool store_get_blob(sqlite3_stmt *stmt, int column, void *out, size_t size);
 
 /* Runs a statement that returns nothing, and ends it; NULL is a failure. 0 or -EIO. */
 int store_finish(struct store *store, sqlite3_stmt *stmt, const char *what);
