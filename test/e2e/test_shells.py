@@ -109,7 +109,7 @@ def shell(request, gateway):
 def test_commands_and_options(shell):
     shell.complete("sallyport expl", r"ain ")
     shell.complete("sallyport peer exp", r"ort ")
-    shell.complete("sallyport peers --jso", r"n ")
+    shell.complete("sallyport peers --no-p", r"ager ")
     shell.complete("sallyport peer export --priv", r"ate-key-file ")
     text = shell.complete("sallyport ", r"why", tabs=2)
     assert "status" in text and len(re.findall(r"\begress {2,}\S", text)) == 1
