@@ -74,12 +74,14 @@ def exit_world(request):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """The ends of the programs' logs and their counters go below a failure."""
+    """The ends of the programs' logs, their counters and those that have ended go below a failure."""
     report = (yield).get_result()
     if not report.failed:
         return
     worlds = getattr(item, "worlds", []) or getattr(item.getparent(pytest.Module), "worlds", [])
     for world in worlds[-1:]:
+        if failed := world.lab.failed():
+            report.sections.append(("ended by themselves", "\n".join(failed)))
         if world.gateway:
             report.sections.append(("logs", world.gateway.log_tails()))
             answer = world.gateway.cli("drops", check=False)

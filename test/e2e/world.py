@@ -118,6 +118,7 @@ class World:
         nodes around it may: on a machine that is busy their queues run full."""
         result = self.result(child, timeout)
         own = self.lab.kernel_lost() - child.lost_before
+        print(result, own)
         assert result["lost"] <= own, (result, own, self.gateway.drops())
         assert result["duplicates"] == result["refused"] == 0, result
         return result
