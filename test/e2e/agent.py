@@ -3,7 +3,8 @@
 """Small senders and receivers that the tests run inside a namespace.
 
   agent.py echo PORT                          UDP, answers every datagram
-  agent.py stream HOST PORT RATE SECONDS      sequence-numbered datagrams to an echo; prints JSON
+  agent.py stream HOST PORT RATE SECONDS      sequence-numbered datagrams to an echo, fewer if it is
+                                              terminated; prints JSON
   agent.py raw INTERFACE HEX...               IP packets (or frames) straight onto an interface
   agent.py flood INTERFACE FILE RATE          the same, from a file with one a line, so many a second
   agent.py insist HOST PORT SECONDS SOURCE    TCP, a byte now and then; tells how it ends
@@ -20,6 +21,7 @@ import json
 import os
 import resource
 import select
+import signal
 import socket
 import struct
 import sys
@@ -57,9 +59,13 @@ def stream(host, port, rate, seconds):
     start = time.monotonic()
     end = start + seconds + DRAIN_S
     last, longest = start, 0.0
+    enough = []
+    signal.signal(signal.SIGTERM, lambda *_: enough.append(True))
     print("started", flush=True)
     while (sent < total or len(seen) < total) and time.monotonic() < end:
         now = time.monotonic()
+        if enough and sent < total:
+            total, end = sent, now + DRAIN_S
         while sent < total and start + sent / rate <= now:
             try:
                 sock.send(struct.pack("!Q", sent) + bytes(120))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Configurations for the tests, as dictionaries; JSON is YAML, so json.dumps writes them."""
+import base64
+import hashlib
 import json
 
 from lablib import topology
@@ -15,6 +17,18 @@ def overlay(number, family="v4"):
 def peer(number, public_key, groups):
     return {"public_key": public_key, "groups": groups,
             "addresses": [overlay(number, "v4"), overlay(number, "v6")]}
+
+
+def crowd(count, both=False):
+    """Peers by the thousand, whose private keys nobody has; with addresses of both families, or of
+    IPv4 only."""
+    def addresses(number):
+        v4 = f"100.64.{1 + number // 250}.{1 + number % 250}"
+        return [v4, f"fd64::1:{number:x}"] if both else [v4]
+
+    return {f"extra{number}": {
+        "public_key": base64.b64encode(hashlib.sha256(b"%d" % number).digest()).decode(),
+        "groups": ["everyone"], "addresses": addresses(number)} for number in range(count)}
 
 
 def ports(queues=1):

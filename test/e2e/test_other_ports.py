@@ -5,11 +5,12 @@ import json
 import subprocess
 import time
 
+import config as configs
 import pytest
 from bare import Bare
 from conftest import log_folder, needs_programs
 from lablib.gateway import programs
-from lablib.netns import run, wait_until
+from lablib.netns import wait_until
 from scapy.error import Scapy_Exception
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -136,13 +137,7 @@ def test_memif_as_client(bare):
 
 def with_a_thousand_peers(config):
     config = copy.deepcopy(config)
-    config["peers"] = {}
-    for number in range(1000):
-        private = run(["wg", "genkey"]).stdout
-        public = run(["wg", "pubkey"], input=private).stdout.strip()
-        config["peers"][f"extra{number}"] = {
-            "public_key": public, "groups": ["everyone"],
-            "addresses": [f"100.64.{1 + number // 250}.{1 + number % 250}"]}
+    config["peers"] = configs.crowd(1000)
     return config
 
 

@@ -333,9 +333,7 @@ def test_the_supervisor_hears_how_far_it_is(world):
     old = world.gateway.control.pid()
     config = json.loads(world.gateway.config.read_text())
     good = world.gateway.config.read_text()
-    config["peers"] |= {f"p{n}": {
-        "public_key": base64.b64encode(hashlib.sha256(b"%d" % n).digest()).decode(),
-        "addresses": [f"100.64.{1 + n // 250}.{1 + n % 250}"]} for n in range(1200)}
+    config["peers"] |= configs.crowd(1200)
     config["wireguard"]["addresses"][0] = "100.64.0.1/16"
     try:
         world.gateway.control.set_before(supervisor.environment())

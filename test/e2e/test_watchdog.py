@@ -10,7 +10,7 @@ from conftest import log_folder, needs_programs
 from freeze import frozen
 from lablib.netns import wait_until
 
-WATCHDOG_S = 2  # as WatchdogSec= would have it; pings come twice as often
+WATCHDOG_S = 1  # as WatchdogSec= would have it; pings come twice as often
 
 
 class Supervisor:
