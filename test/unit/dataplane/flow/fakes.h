@@ -67,6 +67,9 @@ void fake_reset(void);
  * 192.0.2.1 on the WAN masqueraded as 198.51.100.1 and 2001:db8::1; everything is allowed. */
 void fake_exit_node(void);
 
+/* NULL is no address. */
+struct addr fake_addr(const char *text);
+
 void fake_peer(uint32_t id, uint32_t set, const char *v4, const char *v6);
 void fake_allow(uint32_t peer, const char *prefix);
 struct route_hop *fake_route(uint32_t set, const char *prefix, uint8_t next, uint16_t flags);
