@@ -16,6 +16,8 @@ enum {
 	LINE_MAX_BYTES = 4096,
 	PORT_DEFAULT = 51820,
 	SECRETS_MAX = 1 << 17,
+	KEY_LIKE = 40, /* characters of base64 in a row: a key, perhaps with a slip in it */
+	KEY_NAME_MAX = 24,
 };
 
 enum section { SECTION_NONE, SECTION_INTERFACE, SECTION_PEER };
@@ -32,6 +34,25 @@ struct reader {
 	bool fresh;          /* the peer has no key yet: a comment may still name it */
 };
 
+static bool is_base64(char c)
+{
+	return isalnum((unsigned char)c) || c == '+' || c == '/';
+}
+
+/* What looks like a key, wherever it stands. */
+static void mask_keys(char *line, const char *stop)
+{
+	while (line < stop) {
+		char *begin = line;
+
+		while (line < stop && is_base64(*line))
+			line++;
+		if (line - begin >= KEY_LIKE)
+			memset(begin, '*', (size_t)(line - begin));
+		line += line < stop;
+	}
+}
+
 static void report(struct reader *r, enum diag_code code, uint32_t column, size_t length,
 	const char *hint, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
@@ -45,6 +66,7 @@ static void report(struct reader *r, enum diag_code code, uint32_t column, size_
 	va_start(args, format);
 	text = pool_vprintf(r->file->pool, format, args);
 	va_end(args);
+	mask_keys(text, text + strlen(text));
 	diag_add(r->diag, code, mark, NULL, hint, "%s", text);
 }
 
@@ -277,12 +299,20 @@ static const char *const peer_keys[] = {
 static void refuse_key(
 	struct reader *r, const char *key, uint32_t column, const char *const *keys, size_t n)
 {
-	const char *near = diag_suggest(key, keys, n);
-	const char *hint =
-		near == NULL ? NULL : pool_printf(r->file->pool, "did you mean '%s'?", near);
+	const char *near = diag_suggest(key, keys, n), *hint = NULL;
+	int word = (int)strcspn(key, " \t");
 
-	report(r, DIAG_WGQUICK_LINE, column, strlen(key), hint, "'%.40s' is no key of this section",
-		key);
+	if (near != NULL)
+		hint = pool_printf(r->file->pool, "did you mean '%s'?", near);
+	else if (key[word] != '\0' && word <= KEY_NAME_MAX)
+		hint = pool_printf(r->file->pool, "write %.*s = VALUE", word, key);
+	/* One that is longer than any may be a secret that has lost its line. */
+	if (word > KEY_NAME_MAX)
+		report(r, DIAG_WGQUICK_LINE, column, strlen(key), hint,
+			"this is no key of this section");
+	else
+		report(r, DIAG_WGQUICK_LINE, column, strlen(key), hint,
+			"'%.*s' is no key of this section", word, key);
 }
 
 static void read_interface(struct reader *r, const char *key, char *value, uint32_t column)
@@ -391,23 +421,38 @@ static void read_line(struct reader *r, char *line)
 	r->fresh = false;
 }
 
+static bool begins_with(const char *line, const char *stop, const char *word)
+{
+	size_t n = strlen(word);
+
+	return (size_t)(stop - line) >= n && strncasecmp(line, word, n) == 0;
+}
+
 void wgquick_redact(char *text, size_t size)
 {
 	char *end = text + size;
 
 	while (text < end) {
-		char *line = text, *stop = memchr(text, '\n', (size_t)(end - text)), *value;
+		char *line = text, *stop = memchr(text, '\n', (size_t)(end - text));
+		size_t secret = 0;
 
 		text = stop == NULL ? end : stop + 1;
 		stop = stop == NULL ? end : stop;
-		while (line < stop && strchr(" \t", *line) != NULL)
+		while (line < stop && strchr("# \t", *line) != NULL)
 			line++;
-		if (stop - line < 12 || (strncasecmp(line, "PrivateKey", 10) != 0 &&
-						strncasecmp(line, "PresharedKey", 12) != 0))
+		if (begins_with(line, stop, "PrivateKey"))
+			secret = strlen("PrivateKey");
+		else if (begins_with(line, stop, "PresharedKey"))
+			secret = strlen("PresharedKey");
+		else if (!begins_with(line, stop, "PublicKey"))
+			mask_keys(line, stop);
+		if (secret == 0)
 			continue;
-		value = memchr(line, '=', (size_t)(stop - line));
-		if (value != NULL)
-			memset(value + 1, '*', (size_t)(stop - value - 1));
+		/* Also where the '=' between them is missing. */
+		line += secret;
+		while (line < stop && strchr("= \t", *line) != NULL)
+			line++;
+		memset(line, '*', (size_t)(stop - line));
 	}
 }
 
