@@ -121,6 +121,27 @@ const struct compiled *api_need_config(struct api *api, struct http_request *req
 	return compiled;
 }
 
+bool api_read_number(struct http_request *request, const char *key, unsigned long min,
+	unsigned long max, unsigned long *out)
+{
+	const char *text = http_query(request, key);
+	unsigned long number;
+	char wrong[96], *end;
+
+	if (text == NULL)
+		return true;
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && number >= min &&
+		number <= max) {
+		*out = number;
+		return true;
+	}
+	snprintf(wrong, sizeof(wrong), "%s is a number from %lu to %lu", key, min, max);
+	http_reply_problem(request, 400, wrong, NULL);
+	return false;
+}
+
 static json_t *dataplane_json(struct api *api)
 {
 	struct link *link = program_link(api->program);

@@ -46,6 +46,11 @@ json_t *api_free_addresses(const struct model *model);
 /* The configuration in force; answers 503 and returns NULL if there is none. */
 const struct compiled *api_need_config(struct api *api, struct http_request *request);
 
+/* A decimal number of the query; *out stays as it is if it is not there. False after answering 400.
+ */
+bool api_read_number(struct http_request *request, const char *key, unsigned long min,
+	unsigned long max, unsigned long *out);
+
 /* What `status` shows first: [{code, severity, message, next}]. ports: as the status has them. */
 json_t *api_problems(struct api *api, const struct compiled *c, const json_t *ports);
 bool api_has_error(const json_t *problems);

@@ -405,8 +405,8 @@ void api_get_trace(struct http_request *request, void *arg)
 {
 	struct api *api = arg;
 	const struct compiled *c = api_need_config(api, request);
-	const char *peer = http_query(request, "peer"), *count = http_query(request, "count");
-	unsigned long n = count == NULL ? 1 : strtoul(count, NULL, 10);
+	const char *peer = http_query(request, "peer");
+	unsigned long n = 1;
 	uint32_t id = 0;
 	struct api_stream *stream;
 	struct capture_handler handler = {
@@ -419,10 +419,8 @@ void api_get_trace(struct http_request *request, void *arg)
 		http_reply_problem(request, 404, "there is no such peer", NULL);
 		return;
 	}
-	if (n < 1 || n > API_TRACE_COUNT_MAX) {
-		http_reply_problem(request, 400, "count is a number from 1 to 1000", NULL);
+	if (!api_read_number(request, "count", 1, API_TRACE_COUNT_MAX, &n))
 		return;
-	}
 	if (api->tracing != NULL) {
 		http_reply_problem(request, 409, "somebody else is tracing", NULL);
 		return;

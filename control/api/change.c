@@ -108,32 +108,15 @@ static struct changing *begin(struct http_request *request, struct api *api)
 	return changing;
 }
 
-/* False after answering. */
-static bool read_number(
-	struct http_request *request, const char *key, unsigned long max, unsigned long *out)
-{
-	const char *text = http_query(request, key);
-	char *end;
-
-	*out = 0;
-	if (text == NULL)
-		return true;
-	*out = strtoul(text, &end, 10);
-	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && *out <= max)
-		return true;
-	http_reply_problem(request, 400, "not a number in range", NULL);
-	return false;
-}
-
 /* Who asks, why, and for how long on trial. NULL after answering. */
 static struct changing *read_request(
 	struct http_request *request, struct api *api, struct revision_request *out)
 {
 	const char *message = http_query(request, "message");
 	struct changing *changing;
-	unsigned long seconds;
+	unsigned long seconds = 0;
 
-	if (!read_number(request, "confirm", REVISION_CONFIRM_MAX_S, &seconds))
+	if (!api_read_number(request, "confirm", 0, REVISION_CONFIRM_MAX_S, &seconds))
 		return NULL;
 	if (seconds != 0 && seconds < REVISION_CONFIRM_MIN_S) {
 		http_reply_problem(request, 400, "a trial lasts 10 s to 24 h", NULL);
@@ -176,9 +159,9 @@ void api_post_rollback(struct http_request *request, void *arg)
 	struct api *api = arg;
 	struct revision_request asked;
 	struct changing *changing;
-	unsigned long version;
+	unsigned long version = 0;
 
-	if (!read_number(request, "version", LONG_MAX, &version))
+	if (!api_read_number(request, "version", 0, LONG_MAX, &version))
 		return;
 	changing = read_request(request, api, &asked);
 	if (changing != NULL)

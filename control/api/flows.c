@@ -130,7 +130,8 @@ void api_get_flows(struct http_request *request, void *arg)
 {
 	struct api *api = arg;
 	const struct compiled *c = api_need_config(api, request);
-	const char *max = http_query(request, "max"), *peer = http_query(request, "peer");
+	const char *peer = http_query(request, "peer");
+	unsigned long max = API_FLOWS_DEFAULT;
 	struct api_flow_dump dump;
 	struct link_question question = {
 		.message = &dump,
@@ -142,17 +143,13 @@ void api_get_flows(struct http_request *request, void *arg)
 	if (c == NULL)
 		return;
 	api_message_init(&dump, API_FLOW_DUMP, sizeof(dump));
-	dump.max = API_FLOWS_DEFAULT;
 	if (peer != NULL && (dump.peer = peer_id(c, peer)) == 0) {
 		http_reply_problem(request, 404, "there is no such peer", NULL);
 		return;
 	}
-	if (max != NULL)
-		dump.max = (uint32_t)strtoul(max, NULL, 10);
-	if (dump.max == 0 || dump.max > API_FLOWS_MAX) {
-		http_reply_problem(request, 400, "max is a number from 1 to 100000", NULL);
+	if (!api_read_number(request, "max", 1, API_FLOWS_MAX, &max))
 		return;
-	}
+	dump.max = (uint32_t)max;
 	dumping = calloc(1, sizeof(*dumping));
 	if (dumping == NULL) {
 		http_reply_problem(request, 503, "out of memory", NULL);

@@ -295,6 +295,15 @@ def test_trace(world):
     assert world.clients["client1"].pings(INTERNET, 3)
 
 
+def test_a_number_in_a_question_is_one(world):
+    """Not the part of it that can be read, nor what is left of it in 32 bits."""
+    for path, key, most in (("/api/flows", "max", 100000), ("/api/trace", "count", 1000)):
+        for number in ("0", "5x", "", "+5", str(most + 1), str((1 << 32) + 5), str(1 << 70)):
+            status, _, text = fetch(world, f"{path}?{key}={number.replace('+', '%2B')}")
+            assert (status, json.loads(text)["detail"]) == (
+                400, f"{key} is a number from 1 to {most}"), number
+
+
 def test_status_names_the_cipher(world):
     assert world.gateway.json("status")["dataplane"]["aead"] == "sodium"  # not what it would choose
     assert "cipher sodium" in world.gateway.cli("status").stdout
