@@ -97,7 +97,7 @@ class Service:
         os.kill(pid, number)
         return pid
 
-    def restarted(self, old, seconds=15):
+    def restarted(self, old, seconds=30):
         """Waits for another process than `old` and returns its id."""
         return wait_until(lambda: self.pid() if self.pid() != old else None, seconds,
                           f"another {self.name}")
@@ -144,7 +144,7 @@ class Gateway:
         dataplane = status.get("dataplane", {})
         return bool(dataplane.get("connected") and dataplane.get("generation"))
 
-    def wait_ready(self, seconds=30):
+    def wait_ready(self, seconds=60):
         try:
             wait_until(self.ready, seconds, "sallyport to be ready", 0.1)
         except LabError as late:

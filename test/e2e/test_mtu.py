@@ -104,7 +104,7 @@ def test_tracepath_finds_the_narrower_tunnel(world, family):
     """What the first client sends fits its own tunnel, and not the other one's."""
     gateway, other = {"v4": "100.64.0.1", "v6": "fd64::1"}[family], configs.overlay(2, family)
     output = world.clients["client1"].run("tracepath", f"-{family[1]}", "-n", "-m", "4", other,
-                                          timeout=40).stdout
+                                          timeout=60).stdout
     hops = re.findall(r"^ *(\d+): +([0-9a-f.:]+) ", output, re.M)
     assert list(dict.fromkeys(hops)) == [("1", gateway), ("2", other)], output
     assert f"Resume: pmtu {MTUS['client2']} hops 2 back 2" in output, output

@@ -97,7 +97,7 @@ def test_identifications_are_the_gateways(exit_world):
 def test_traceroute_shows_the_gateway(exit_world, family):
     output = exit_world.clients["client1"].run(
         "traceroute", f"-{family[1]}", "-n", "-q", "2", "-w", "5", "-m", "4",
-        topology.INTERNET[family], timeout=40).stdout
+        topology.INTERNET[family], timeout=60).stdout
     hops = [re.findall(r"^ *\d+ +([0-9a-f.:]+)", line) for line in output.splitlines()[1:]]
     gateway = {"v4": "100.64.0.1", "v6": "fd64::1"}[family]
     assert hops == [[gateway], [topology.INTERNET[family]]], output
@@ -107,7 +107,7 @@ def test_traceroute_shows_the_gateway(exit_world, family):
 def test_tracepath_shows_the_gateway(exit_world, family):
     host, gateway = topology.INTERNET[family], {"v4": "100.64.0.1", "v6": "fd64::1"}[family]
     output = exit_world.clients["client1"].run("tracepath", f"-{family[1]}", "-n", "-m", "4", host,
-                                               timeout=40).stdout
+                                               timeout=60).stdout
     hops = re.findall(r"^ *(\d+): +([0-9a-f.:]+) ", output, re.M)
     assert list(dict.fromkeys(hops)) == [("1", gateway), ("2", host)], output
     assert re.search(r"Resume: pmtu 1420 hops 2 back 2", output), output

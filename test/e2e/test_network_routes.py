@@ -160,7 +160,7 @@ def test_sites_with_the_same_range(sites):
         assert asks(sites, here, theirs[family]) == mine[family]
         # The end of the way says so itself: a port unreachable, translated.
         output = sites.clients["client1"].run("traceroute", f"-{family[1]}", "-n", "-q", "1", "-w",
-                                              "5", "-m", "5", theirs[family], timeout=40).stdout
+                                              "5", "-m", "5", theirs[family], timeout=60).stdout
         hops = re.findall(r"^ *\d+ +([0-9a-f.:]+)", output, re.M)
         assert hops[-1] == theirs[family], output
     if sites.workers > 1:
@@ -193,7 +193,7 @@ def test_prefix_translation(sites):
     for node, target, source in ((site, host, INSIDE), ("internet", OUTSIDE, None)):
         command = ["traceroute", "-6", "-n", "-q", "1", "-w", "5", "-m", "6", target]
         output = sites.lab.run(node, *command, *(["-s", source] if source else []),
-                               timeout=40).stdout
+                               timeout=60).stdout
         hops = re.findall(r"^ *\d+ +([0-9a-f.:]+)", output, re.M)
         assert hops[-1] == target, output
     answer = sites.gateway.json("why", INSIDE, f"[{host}]:80", "--as", "client2")

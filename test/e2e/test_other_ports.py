@@ -121,7 +121,7 @@ def test_memif_peer_leaves_under_traffic(bare):
     for _ in range(10):  # without a word
         child = memif.start_traffic(1_000_000, 60)
         child.kill()
-        child.communicate(timeout=10)
+        child.communicate(timeout=60)
     none_lost(memif.result(memif.start_traffic(5000, 1), 1), 1000)
     assert memif.gateway.dataplane.pid() == pid
 
