@@ -204,6 +204,7 @@ static bool is_screen(const struct repeat *r)
 static void tell(struct repeat *r, struct round *round)
 {
 	bool quiet = is_screen(r) && isatty(STDERR_FILENO) == 1;
+	const char *what = round->trouble == NULL ? "sallyport: out of memory\n" : round->trouble;
 	bool away = round->code == CLI_UNREACHABLE;
 	char clock[32];
 
@@ -211,10 +212,10 @@ static void tell(struct repeat *r, struct round *round)
 		snprintf(r->away_since, sizeof(r->away_since), "%.15s",
 			clock_text("%H:%M:%S", clock));
 		if (!quiet)
-			fprintf(stderr, "%.*s; waiting for sallyportd\n",
-				(int)strcspn(round->trouble, "\n"), round->trouble);
-	} else if (!away && !quiet && (r->told == NULL || strcmp(r->told, round->trouble) != 0)) {
-		fputs(round->trouble, stderr);
+			fprintf(stderr, "%.*s; waiting for sallyportd\n", (int)strcspn(what, "\n"),
+				what);
+	} else if (!away && !quiet && (r->told == NULL || strcmp(r->told, what) != 0)) {
+		fputs(what, stderr);
 	}
 	r->away = away;
 	free(r->told);

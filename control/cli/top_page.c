@@ -35,9 +35,13 @@ static void line(struct top *top, bool is_head, const char *format, ...)
 
 static void line(struct top *top, bool is_head, const char *format, ...)
 {
+	char text[TOP_LINE_TEXT];
 	struct top_line *grown;
 	va_list args;
 
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
 	if (top->n_lines == top->lines_room) {
 		top->lines_room = top->lines_room == 0 ? 64 : 2 * top->lines_room;
 		grown = realloc(top->lines, top->lines_room * sizeof(*grown));
@@ -45,10 +49,9 @@ static void line(struct top *top, bool is_head, const char *format, ...)
 			abort();
 		top->lines = grown;
 	}
-	top->lines[top->n_lines].is_head = is_head;
-	va_start(args, format);
-	vsnprintf(top->lines[top->n_lines++].text, TOP_LINE_TEXT, format, args);
-	va_end(args);
+	grown = &top->lines[top->n_lines++];
+	grown->is_head = is_head;
+	memcpy(grown->text, text, sizeof(text));
 }
 
 /* The tab's last table, empty: for its columns. */
