@@ -108,7 +108,7 @@ static void stack_keeps_no_secret(void **state)
 
 	assert_non_null(stack);
 	assert_non_null(left);
-	for (uint8_t run = 0; run < RUNS; run++) {
+	for (unsigned run = 0; run < RUNS; run++) {
 		set_keys((uint8_t)(0x11 + 0x40 * run));
 		for (unsigned i = 0; i < STEPS; i++) {
 			if (steps[i].begin != NULL)
