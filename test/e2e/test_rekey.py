@@ -81,8 +81,9 @@ class KernelRun:
     def __init__(self, world, folder):
         self.world, self.host = world, topology.INTERNET["v4"]
         kernel.start(world, folder)
-        world.vm.up(kernel.exported(world))
+        # Before: whatever the guest sends when its interface comes up may begin the session.
         self.capture = world.capture("router", "uplink", MESSAGES).__enter__()
+        world.vm.up(kernel.exported(world))
         assert world.vm.pings(self.host, 3) == 3
         self.began = world.vm.handshake()
         count = self.SECONDS * self.EACH_SECOND
