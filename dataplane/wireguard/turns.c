@@ -51,7 +51,8 @@ static bool unsent_try(struct wg_peer *peer)
 /*
  * After the peer's timers ran: sees to it that we come back when they are due. While packets flow
  * the peer is `watched` and looked at every WATCH_MS; when a look finds nothing new it is left to
- * its timers, and the next packet's worker tells us.
+ * its timers, and the next packet's worker tells us. A worker that saw `watched` just before told
+ * nobody, and what it noted may not be visible yet: so there is one more look after that.
  */
 static void come_back(struct wg_peer *peer, uint64_t due)
 {
@@ -59,18 +60,7 @@ static void come_back(struct wg_peer *peer, uint64_t due)
 	bool active = seen != peer->thread.last_seen_ms;
 
 	peer->thread.last_seen_ms = seen;
-	atomic_store_explicit(&peer->watched, active, memory_order_relaxed);
-	if (!active) {
-		/* A packet between the look and the store saw `watched` and told nobody. */
-		atomic_thread_fence(memory_order_seq_cst);
-		if (__atomic_load_n(&peer->activity.last_any_ms, __ATOMIC_RELAXED) != seen) {
-			atomic_store_explicit(&peer->watched, true, memory_order_relaxed);
-			active = true;
-		}
-		due = RTE_MIN(
-			due, timers_next_due(&peer->thread.handshake.timers, &peer->activity));
-	}
-	if (active)
+	if (atomic_exchange_explicit(&peer->watched, active, memory_order_relaxed) || active)
 		due = RTE_MIN(due, thread_now_ms() + WATCH_MS);
 	if (unsent_try(peer))
 		due = RTE_MIN(due, thread_now_ms() + UNSENT_AGAIN_MS);

@@ -30,6 +30,27 @@ static struct wg_peer *peer_of_key(const struct wg_interface *interface, const s
 	return peer;
 }
 
+/* A packet whose worker still saw that the peer is watched, just before it no longer was, is found
+ * by one more look. */
+static void what_came_as_the_watch_ended_is_seen(void **state)
+{
+	struct wg_peer *peer = gateway_peer();
+
+	peer->activity.last_any_ms = 5;
+	turns_run_one(peer);
+	assert_true(atomic_load(&peer->watched));
+	turns_run_one(peer);
+	assert_false(atomic_load(&peer->watched));
+	assert_int_not_equal(peer->thread.timer.due_ms, 0);
+	peer->activity.last_any_ms = 6;
+	turns_run_one(peer);
+	assert_true(atomic_load(&peer->watched));
+	turns_run_one(peer);
+	turns_run_one(peer);
+	assert_false(atomic_load(&peer->watched));
+	assert_int_equal(peer->thread.timer.due_ms, 0);
+}
+
 /* As a controller does that has lost its numbers: the key is set under a new one first. */
 static void a_key_moves_to_another_number(void **state)
 {
@@ -88,6 +109,7 @@ static void our_own_key_is_no_peers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_came_as_the_watch_ended_is_seen),
 		cmocka_unit_test(a_key_moves_to_another_number),
 		cmocka_unit_test(our_own_key_is_no_peers),
 	};
