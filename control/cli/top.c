@@ -144,14 +144,16 @@ static void ask(struct screen *s)
 static void show_tabs(const struct screen *s)
 {
 	const struct top *top = &s->top;
+	char text[160] = "";
+	size_t used = 0;
 
-	move(0, 0);
 	for (int i = 0; i < TOP_TABS; i++)
-		printw((int)top->tab == i ? "[%d %s]" : " %d %s ", i + 1, top_tab_name(i));
-	printw("  %s%s", top->frozen ? "FROZEN " : "", s->typing ? "filter: " : "");
-	if (!s->typing && top->filter[0] != '\0')
-		printw("filter: ");
-	printw("%s%s", top->filter, s->typing ? "_" : "");
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+			(int)top->tab == i ? "[%d %s]" : " %d %s ", i + 1, top_tab_name(i));
+	snprintf(text + used, sizeof(text) - used, "  %s%s%s%s", top->frozen ? "FROZEN " : "",
+		s->typing || top->filter[0] != '\0' ? "filter: " : "", top->filter,
+		s->typing ? "_" : "");
+	mvaddnstr(0, 0, text, COLS);
 }
 
 /* On row i of the screen; the first one stays the header of what is below it. */
