@@ -141,6 +141,11 @@ bool prefix_covers(const struct prefix *outer, const struct prefix *inner)
 	return inner->length >= outer->length && prefix_contains(outer, &first);
 }
 
+bool prefix_overlaps(const struct prefix *a, const struct prefix *b)
+{
+	return prefix_covers(a, b) || prefix_covers(b, a);
+}
+
 struct prefix prefix_of_addr(const struct addr *addr)
 {
 	struct prefix prefix = {.family = addr->family, .length = addr_bits(addr->family)};

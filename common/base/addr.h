@@ -71,6 +71,9 @@ int prefix_compare(const struct prefix *a, const struct prefix *b);
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr);
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner);
 
+/* True if one covers the other: there is no other way for two to have an address in common. */
+bool prefix_overlaps(const struct prefix *a, const struct prefix *b);
+
 /* The host prefix (/32, /128) of an address; the address must be valid. */
 struct prefix prefix_of_addr(const struct addr *addr);
 

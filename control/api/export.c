@@ -86,8 +86,58 @@ static void write_halves_policy(FILE *out, const struct addr *endpoint)
 	write_rules(out, "PreDown", "del", endpoint);
 }
 
-static void write_allowed(
-	FILE *out, const struct model *m, const struct compile_set *set, enum api_export_form form)
+static bool leads_to(const struct model_route *route, const struct model_peer *peer)
+{
+	if (!route->enabled || !route->masquerade)
+		return false;
+	for (size_t i = 0; i < route->via_peers.n; i++) {
+		if (route->via_peers.index[i] == peer->object.index)
+			return true;
+	}
+	return false;
+}
+
+/* Does a rule give what this route masquerades an address of this pool? */
+static bool may_use(
+	const struct model *m, const struct model_route *route, const struct model_pool *pool)
+{
+	for (size_t i = 0; i < m->egress.rules.n; i++) {
+		const struct model_egress_rule *rule = &m->egress.rules.items[i];
+
+		if (rule->use.n == 0 || rule->use.index[0] != pool->object.index)
+			continue;
+		for (size_t k = 0; k < rule->to.n * route->prefixes.n; k++) {
+			if (prefix_overlaps(&rule->to.items[k / route->prefixes.n],
+				    &route->prefixes.items[k % route->prefixes.n]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A routing peer takes packets from what they are masqueraded as on their way to it, and sends the
+ * answers back: the overlay's own address, or those of a pool. */
+static void write_pools(FILE *out, const struct model *m, const struct model_peer *peer)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < m->tables[MODEL_POOL].n; i++) {
+		const struct model_pool *pool = model_pool_at(m, i);
+		bool used = false;
+
+		for (size_t k = 0; k < m->tables[MODEL_ROUTE].n && !used; k++)
+			used = leads_to(model_route_at(m, k), peer) &&
+			       may_use(m, model_route_at(m, k), pool);
+		for (size_t k = 0; used && k < pool->addresses.n; k++) {
+			struct prefix host = prefix_of_addr(&pool->addresses.items[k]);
+
+			fprintf(out, ", %s", prefix_format(&host, text));
+		}
+	}
+}
+
+static void write_allowed(FILE *out, const struct model *m, const struct model_peer *peer,
+	const struct compile_set *set, enum api_export_form form)
 {
 	char text[PREFIX_TEXT_MAX];
 	const char *comma = "";
@@ -103,6 +153,7 @@ static void write_allowed(
 		if (set->routes[i].route != NULL)
 			fprintf(out, "%s%s", comma, prefix_format(&set->routes[i].prefix, text));
 	}
+	write_pools(out, m, peer);
 	/* Also for a peer without an IPv6 address: IPv6 past the tunnel would be a leak. */
 	if (set->exit_node != NULL)
 		fputs(form == API_EXPORT_FULL ? ", 0.0.0.0/0, ::/0"
@@ -137,7 +188,7 @@ static void write_file(FILE *out, const struct compiled *c, const struct model_p
 	if (peer->preshared_key_file != NULL)
 		fputs("# A preshared key is in use: put it here as PresharedKey = ...\n", out);
 	fprintf(out, "Endpoint = %s\n", endpoint);
-	write_allowed(out, c->model, set, options->form);
+	write_allowed(out, c->model, peer, set, options->form);
 	fprintf(out, "PersistentKeepalive = %u\n", keepalive);
 }
 

@@ -255,11 +255,6 @@ static void check_claims(struct checker *c)
 	}
 }
 
-static bool overlap(const struct prefix *a, const struct prefix *b)
-{
-	return prefix_covers(a, b) || prefix_covers(b, a);
-}
-
 static void check_port_networks(struct checker *c, size_t i)
 {
 	const struct model *m = c->model;
@@ -281,7 +276,7 @@ static void check_port_networks(struct checker *c, size_t i)
 			for (size_t l = 0; l < other->addresses.n; l++) {
 				struct prefix theirs = model_network(&other->addresses.items[l]);
 
-				if (overlap(&network, &theirs))
+				if (prefix_overlaps(&network, &theirs))
 					report(c, DIAG_NETWORKS_OVERLAP, path, NULL, NULL,
 						"%s overlaps a network of port '%s'",
 						prefix_format(&network, text), other->object.name);

@@ -37,11 +37,6 @@ static __attribute__((format(printf, 4, 5))) void report(
 	c->ok = false;
 }
 
-static bool overlap(const struct prefix *a, const struct prefix *b)
-{
-	return prefix_covers(a, b) || prefix_covers(b, a);
-}
-
 /* What one peer has behind it, by its real or its seen addresses. */
 static void check_beside(
 	struct checker *c, const struct model_route *route, const struct model_route *other)
@@ -55,10 +50,11 @@ static void check_beside(
 			const struct prefix *seen = &other->prefixes.items[j];
 			bool same = j < other->map.n && prefix_equal(real, &other->map.items[j]) &&
 				    prefix_equal(&route->prefixes.items[k], seen);
-			bool twice = j < other->map.n && overlap(real, &other->map.items[j]);
+			bool twice =
+				j < other->map.n && prefix_overlaps(real, &other->map.items[j]);
 
 			/* the same map for another group is no other map */
-			if (same || (!twice && !overlap(real, seen)))
+			if (same || (!twice && !prefix_overlaps(real, seen)))
 				continue;
 			report(c, route, k,
 				twice ? "%s is mapped by route '%s' too, through the same peer"

@@ -120,7 +120,7 @@ bool model_overlaps_overlay(const struct model *model, const struct prefix *pref
 	for (size_t i = 0; i < model->wireguard.addresses.n; i++) {
 		struct prefix network = model_network(&model->wireguard.addresses.items[i]);
 
-		if (prefix_covers(&network, prefix) || prefix_covers(prefix, &network))
+		if (prefix_overlaps(&network, prefix))
 			return true;
 	}
 	return false;

@@ -15,6 +15,7 @@
 
 #define KEY_A "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="
 #define KEY_B "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
+#define KEY_D "gN65BkIKy1eCE9pP1wdc8ROUtkHLF2PfAqYdyYBz6EA="
 #define KEY_C "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0="
 
 static const char config[] =
@@ -23,15 +24,25 @@ static const char config[] =
 	"ports:\n"
 	"  lan: {device: net_null1, addresses: [10.20.0.1/24]}\n"
 	"  wan: {device: net_null0, addresses: [198.51.100.2/24], gateways: [198.51.100.1]}\n"
-	"groups: {staff: {}, guests: {}}\n"
+	"groups: {staff: {}, guests: {}, routers: {}}\n"
 	"peers:\n"
 	"  anna: {public_key: " KEY_A ", addresses: [100.64.0.11, 'fd64::11'], groups: [staff]}\n"
 	"  bob: {public_key: " KEY_B ", addresses: [100.64.0.12], groups: [guests], mtu: 1300}\n"
 	"  off1: {public_key: " KEY_C ", addresses: [100.64.0.13], enabled: false}\n"
+	"  router: {public_key: " KEY_D ", addresses: [100.64.0.14], groups: [routers]}\n"
 	"routes:\n"
+	"  hall: {prefixes: [10.40.0.0/24], via: {peers: [router]}, distribute_to: [staff]}\n"
+	"  open: {prefixes: [10.50.0.0/24], via: {peers: [router]}, distribute_to: [staff],\n"
+	"    masquerade: false}\n"
 	"  lan: {prefixes: [10.20.0.0/24], via: {port: lan}, distribute_to: [staff, guests]}\n"
 	"exit_nodes: {internet: {offer_to: [staff, guests]}}\n"
-	"egress: {pools: {p: {addresses: [198.51.100.5]}}, default: p}\n"
+	"egress:\n"
+	"  pools: {p: {addresses: [198.51.100.5]}, of-hall: {addresses: [198.51.100.6]},\n"
+	"    of-open: {addresses: [198.51.100.7]}}\n"
+	"  rules:\n"
+	"    - {from: any, to: [10.40.0.128/25], use: of-hall}\n"
+	"    - {from: any, to: [10.50.0.0/16], use: of-open}\n"
+	"  default: p\n"
 	"policies:\n"
 	"  - {name: out, from: {groups: [staff]}, to: {exit_nodes: [internet]}, action: allow}\n";
 
@@ -97,6 +108,15 @@ static void test_full(void **state)
 	free(text);
 }
 
+/* It has to take packets from what they are masqueraded as on their way to it. */
+static void test_routing_peer(void **state)
+{
+	char *text = export("router", API_EXPORT_HALVES, NULL);
+
+	assert_non_null(strstr(text, "AllowedIPs = 100.64.0.0/10, fd64::/64, 198.51.100.6/32\n"));
+	free(text);
+}
+
 /* Offered, but no policy: no default route, or it would lead to a closed door. */
 static void test_without_exit_node(void **state)
 {
@@ -143,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_halves),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_routing_peer),
 		cmocka_unit_test(test_without_exit_node),
 	};
 
