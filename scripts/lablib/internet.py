@@ -28,8 +28,9 @@ def start_iperf(lab, logs, node="internet", port=5201):
 
 def was_busy(output):
     """True if iperf3 was turned away: its server takes one client at a time and may not be done with
-    the one before. The word for that may be overtaken by the reset with which it closes."""
-    return bool(re.search(r'"error":\s*".*(busy|Connection reset)', output))
+    the one before. The word for that may be overtaken by the reset with which it closes; and
+    between two clients it opens its socket anew, which for a moment refuses."""
+    return bool(re.search(r'"error":\s*".*(busy|Connection re(set|fused))', output))
 
 
 def start_all(lab, logs):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures of the end-to-end tests. Each makes its own lab, and removes it whatever happens."""
+import contextlib
 import os
 import re
 import sys
@@ -18,14 +19,23 @@ from world import World  # noqa: E402
 
 LOGS = ROOT / os.environ.get("BUILD", "build") / "e2e"
 WORKERS = [pytest.param(1, id="1-worker"), pytest.param(3, id="3-workers")]
+# For what is about forwarding, NAT, fragments or ICMP: World(..., **shape).
+SHAPES = [pytest.param({"workers": workers, "queues": queues},
+                       id=f"{workers}-workers-{queues}-queues")
+          for workers in (1, 3) for queues in (1, 2)]
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "last: run after all others: it waits for something begun early")
+    config.addinivalue_line("markers", "two_shapes: in an exit_world, but about something else than "
+                            "forwarding: the smallest and the largest of them do")
 
 
 def pytest_collection_modifyitems(items):
     """What has long to wait for is begun first, and awaited last."""
+    few = [shape.values[0] for shape in SHAPES[::3]]
+    items[:] = [item for item in items if item.get_closest_marker("two_shapes") is None
+                or item.callspec.params.get("exit_world", few[0]) in few]
     items.sort(key=lambda item: (item.get_closest_marker("last") is not None,
                                  not {"long_run", "kernel_run"} & set(getattr(item, "fixturenames", ()))))
     if os.geteuid() != 0:
@@ -59,17 +69,24 @@ def make_world(request):
         world.down()
 
 
-@pytest.fixture(scope="module", params=WORKERS)
-def exit_world(request):
-    """Two connected clients on an exit node; one for all tests of a module."""
+@contextlib.contextmanager
+def shared_world(request, make_config=configs.exit_node, **options):
+    """For a fixture of a module's, one of whose SHAPES is the parameter: a world for all tests."""
     needs_programs()
-    world = World(log_folder(request) / request.node.name / f"workers-{request.param}",
-                  workers=request.param)
+    name = "-".join(map(str, [make_config.__name__, *request.param.values()]))
+    world = World(log_folder(request) / name, make_config, **request.param, **options)
     request.node.worlds = getattr(request.node, "worlds", []) + [world]
     try:
-        yield world.up().connect()
+        yield world.up()
     finally:
         world.down()
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def exit_world(request):
+    """Two connected clients on an exit node; one for all tests of a module."""
+    with shared_world(request) as world:
+        yield world.connect()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import config as configs
 import pytest
-from conftest import WORKERS
+from conftest import SHAPES, WORKERS
 from lablib import topology
 from lablib.internet import start_web
 from lablib.netns import run, wait_until
@@ -167,8 +167,7 @@ def test_failover_and_back(office):
         goes_on(file, 30)
         assert session.poll() is None
     assert outside(office, "client2") == known_as
-    if office.workers > 1:
-        assert office.handoffs() > 0
+    office.expect_handoffs()
 
 
 def from_a_pool(clients, workers=1):
@@ -180,18 +179,13 @@ def from_a_pool(clients, workers=1):
     return config
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_a_hall_that_knows_a_pool_address(make_world, workers):
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_hall_that_knows_a_pool_address(make_world, shape):
     """What is masqueraded towards a routing peer as an address that peers may also send to
     themselves: the answers come by the other router, and are known for answers at any worker. Of
     those who ask one has a lower number than both routers, the other one a higher."""
-    office, pool = make_world(from_a_pool, workers=workers, clients=4), topology.EGRESS["client1"]
-    office.connect("client1", "client4")
-    for name in ROUTERS:  # who carries packets from these addresses has to take them
-        client = office.clients[name]
-        client.up(office.gateway.export(name, client.key_file).replace(
-            "AllowedIPs = ", f"AllowedIPs = {pool['v4']}/32, {pool['v6']}/128, "))
-    build_office(office)
+    office, pool = make_world(from_a_pool, clients=4, **shape), topology.EGRESS["client1"]
+    build_office(office.connect())
     office.lab.ip_batch("office", f"route add {pool['v4']} via 10.30.0.3",
                         f"route add {pool['v6']} via fd30::3")
     start_web(office.lab, office.logs, "office")
@@ -212,11 +206,11 @@ def test_a_hall_that_knows_a_pool_address(make_world, workers):
             output = client.run("traceroute", f"-{family[1]}", "-n", "-q", "1", "-w", "5", "-m", "5",
                                 address, timeout=40).stdout
             assert output.splitlines()[-1].split()[1] == address, output
-    if workers > 1:
-        assert office.handoffs() > 0
+    office.expect_handoffs()
 
 
-def test_a_group_of_routing_peers(make_world):
+@pytest.mark.parametrize("shape", SHAPES[1:3])
+def test_a_group_of_routing_peers(make_world, shape):
     """The members of a group carry its route; one that cannot forward is skipped and named."""
     def config_of(clients, workers):
         config = configs.two_routers(clients, workers)
@@ -226,7 +220,7 @@ def test_a_group_of_routing_peers(make_world):
         config["policies"][-1]["to"]["routes"] = ["office"]
         return config
 
-    office = make_world(config_of, clients=3).connect()
+    office = make_world(config_of, clients=3, **shape).connect()
     build_office(office)
     assert set(members(office)) == set(ROUTERS) and in_use(office) == ["client2"]
     assert way(office) == ["client2"]
@@ -246,3 +240,4 @@ def test_a_group_of_routing_peers(make_world):
             answer = office.gateway.cli(*command, check=False)
             assert "peer 'client2' is skipped" in answer.stdout + answer.stderr, command
     assert way(office) == ["client2"]
+    office.expect_handoffs()

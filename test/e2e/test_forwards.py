@@ -5,10 +5,9 @@ import json
 
 import config as configs
 import pytest
-from conftest import WORKERS, log_folder, needs_programs
+from conftest import SHAPES, shared_world
 from lablib import internet, topology
 from lablib.netns import wait_until
-from world import World
 
 FAMILIES = ("v4", "v6")
 SERVER = "client2"
@@ -19,8 +18,6 @@ ECHO = 7008
 
 def forwarding(clients, workers=1):
     config = configs.exit_node(clients, workers)
-    # One worker reads both queues; three share ports of one, the other way round than elsewhere.
-    config["ports"] = configs.ports(2 if workers == 1 else 1)
     forwards = config["forwards"] = {}
     for family in FAMILIES:
         web = {"address": OUTSIDE[family], "protocol": "tcp",
@@ -42,22 +39,16 @@ def forwarding(clients, workers=1):
     return config
 
 
-@pytest.fixture(scope="module", params=WORKERS)
+@pytest.fixture(scope="module", params=SHAPES)
 def world(request):
-    needs_programs()
-    world = World(log_folder(request) / f"workers-{request.param}", forwarding,
-                  workers=request.param)
-    request.node.worlds = getattr(request.node, "worlds", []) + [world]
-    try:
-        world.up().connect()
+    with shared_world(request, forwarding) as world:
+        world.connect()
         for node in (SERVER, "lan-host"):
             internet.start_web(world.lab, world.logs, node)
         world.start_echo(SERVER, ECHO)
         # a server that is asked from outside must have a tunnel first
         assert world.clients[SERVER].pings(topology.INTERNET["v4"])
         yield world
-    finally:
-        world.down()
 
 
 def url(host, port, path="/"):
@@ -103,10 +94,7 @@ def test_a_large_download(world):
     output = world.lab.run("internet", "curl", "-s", "-m", "30", "-o", "/dev/null", "-w",
                            "%{size_download}", url(OUTSIDE["v4"], 8080, f"/bytes/{size}")).stdout
     assert int(output) == size
-    if world.workers > 1:
-        wait_until(lambda: world.handoffs() > 0, 30, "hand-offs", 0.1)
-    else:
-        assert world.handoffs() == 0
+    world.expect_handoffs()
 
 
 def test_only_for_some(world):

@@ -7,6 +7,7 @@ import statistics
 import time
 from pathlib import Path
 
+import pytest
 from lablib import topology
 from scapy.layers.inet import ICMP, UDP
 
@@ -32,6 +33,7 @@ def best_of(rounds, measure, good):
     return min(results)
 
 
+@pytest.mark.two_shapes
 def test_an_idle_data_plane_sleeps(exit_world):
     pid = exit_world.gateway.dataplane.pid()
 
@@ -45,6 +47,7 @@ def test_an_idle_data_plane_sleeps(exit_world):
     assert least < POLLING_SHARE
 
 
+@pytest.mark.two_shapes
 def test_the_first_packet_is_not_kept_waiting(exit_world):
     """From the sealed packet on the router's wire to the open one on the internet host's: both
     stamped by the kernel, one packet at a time with the workers asleep in between."""

@@ -4,7 +4,7 @@ import copy
 
 import config as configs
 import pytest
-from conftest import WORKERS
+from conftest import SHAPES
 from lablib import topology
 from lablib.netns import wait_until
 from scapy.layers.inet import ICMP, IP, UDP
@@ -13,6 +13,7 @@ from scapy.layers.l2 import Ether
 from world import ECHO_PORT
 
 
+@pytest.mark.two_shapes
 @pytest.mark.parametrize("packet", [
     IP(src=configs.overlay(2), dst=topology.INTERNET["v4"]) / ICMP(),
     IP(src="192.0.2.7", dst=topology.INTERNET["v4"]) / UDP(sport=1, dport=2),
@@ -24,6 +25,7 @@ def test_spoofed_inner_source(exit_world, packet):
                             act=lambda: exit_world.send_raw("client1", "wg0", *[packet] * 3))
 
 
+@pytest.mark.two_shapes
 @pytest.mark.parametrize("port,node", [("inet", "internet"), ("lan", "lan-host")])
 @pytest.mark.parametrize("source", [configs.overlay(1), configs.overlay(99)],
                          ids=["peer", "free-address"])
@@ -34,6 +36,7 @@ def test_spoofed_overlay_source_on_a_plain_port(exit_world, port, node, source):
                             act=lambda: exit_world.send_raw(node, "eth0", *[frame] * 3))
 
 
+@pytest.mark.two_shapes
 def test_forged_tuple_of_another_peer(exit_world):
     """client2 sends packets of client1's running flow: dropped, and the flow goes on unharmed."""
     source_port = 40200
@@ -53,6 +56,7 @@ def test_forged_tuple_of_another_peer(exit_world):
     assert b"forged" not in b"".join(bytes(p) for p in capture.packets())
 
 
+@pytest.mark.two_shapes
 def test_peers_do_not_reach_each_other_without_policy(exit_world):
     client = exit_world.clients["client1"]
     exit_world.expect_drops("flow.policy", at_least=2,
@@ -60,6 +64,7 @@ def test_peers_do_not_reach_each_other_without_policy(exit_world):
     assert not client.pings(configs.overlay(2, "v6"), 1, 1)
 
 
+@pytest.mark.two_shapes
 def test_the_gateway_answers_ping_and_nothing_else(exit_world):
     client = exit_world.clients["client1"]
     assert client.pings("100.64.0.1", 2) and client.pings("fd64::1", 2)
@@ -68,25 +73,22 @@ def test_the_gateway_answers_ping_and_nothing_else(exit_world):
                                                check=False))
 
 
-@pytest.mark.parametrize("family", ["v4", "v6"])
-@pytest.mark.parametrize("workers", WORKERS)
-def test_peers_reach_each_other_by_policy_and_no_longer(make_world, workers, family):
-    world = make_world(workers=workers).connect()
+@pytest.mark.parametrize("shape", SHAPES)
+def test_peers_reach_each_other_by_policy_and_no_longer(make_world, shape):
+    world = make_world(**shape).connect()
     without = copy.deepcopy(world.config)
-    target = configs.overlay(2, family)
-    client = world.clients["client1"]
-    assert not client.pings(target, 1, 1)
+    there, back = ([configs.overlay(number, family) for family in ("v4", "v6")]
+                   for number in (2, 1))
+    one, two = world.clients["client1"], world.clients["client2"]
+    assert not any(one.pings(target, 1, 1) for target in there)
     allowed = copy.deepcopy(without)
     allowed["policies"].append({"name": "one-to-two", "from": {"peers": ["client1"]},
                                 "to": {"peers": ["client2"]}, "action": "allow"})
     world.apply(allowed)
-    assert client.pings(target, 3)
-    if workers > 1:
-        wait_until(lambda: world.handoffs() > 0, 30, "hand-offs", 0.1)
-    else:
-        assert world.handoffs() == 0
+    assert all(one.pings(target, 3) for target in there)
+    world.expect_handoffs()
     # the other way round nobody has allowed
-    assert not world.clients["client2"].pings(configs.overlay(1, family), 1, 1)
+    assert not any(two.pings(target, 1, 1) for target in back)
     # a revoked permission cuts the running flow
     world.apply(without)
-    assert not client.pings(target, 2, 1)
+    assert not any(one.pings(target, 2, 1) for target in there)

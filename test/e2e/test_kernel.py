@@ -2,6 +2,7 @@
 """The gateway's kernel: its neighbours stay alive, and it never speaks on the ports itself."""
 import json
 
+import pytest
 from lablib import topology
 from lablib.netns import wait_until
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -10,6 +11,7 @@ from scapy.layers.l2 import ARP, Ether
 PORT_NODES = {"inet": "internet", "lan": "lan-host"}
 
 
+@pytest.mark.two_shapes
 def test_no_answer_from_the_ports_own_stack(exit_world):
     """ARP for an address that only the port could have, a SYN and a datagram to nowhere: nothing
     comes back but what the data plane or the TAP twins' kernel side rightly sends."""
@@ -50,6 +52,7 @@ def test_neighbours_stay_alive(make_world):
     stream_for(6)
 
 
+@pytest.mark.two_shapes
 def test_twins_carry_the_addresses_and_ports_do_not(exit_world):
     def addresses(name):
         link = exit_world.lab.run("gateway", "ip", "-j", "addr", "show", name).stdout
@@ -62,6 +65,7 @@ def test_twins_carry_the_addresses_and_ports_do_not(exit_world):
                    f"addresses of sp-{port}")
 
 
+@pytest.mark.two_shapes
 def test_veth_offloads_stay_at_their_defaults(exit_world):
     """Partial checksums are completed in software; nobody had to switch anything off."""
     for node in PORT_NODES.values():
@@ -69,6 +73,7 @@ def test_veth_offloads_stay_at_their_defaults(exit_world):
         assert "tx-checksumming: on" in features
 
 
+@pytest.mark.two_shapes
 def test_ports_are_given_frames_of_wire_size(exit_world):
     """The program on the port's end takes segmentation offload from the node's, whatever it says."""
     for port, node in PORT_NODES.items():

@@ -6,7 +6,7 @@ import subprocess
 
 import config as configs
 import pytest
-from conftest import WORKERS, log_folder, needs_programs
+from conftest import SHAPES, log_folder, needs_programs, shared_world
 from lablib import internet, topology
 from lablib.netns import run, wait_until
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -21,7 +21,6 @@ FAMILIES = ("v4", "v6")
 
 def config_of(clients, workers):
     config = configs.exit_node(clients, workers)
-    config["ports"] = configs.ports(2)  # for one worker, too: it reads both queues
     for name, mtu in MTUS.items():
         config["peers"][name]["mtu"] = mtu
     config["policies"].append({"name": "each-other", "from": {"groups": ["everyone"]},
@@ -29,17 +28,11 @@ def config_of(clients, workers):
     return config
 
 
-@pytest.fixture(scope="module", params=WORKERS)
+@pytest.fixture(scope="module", params=SHAPES)
 def world(request):
-    needs_programs()
-    world = World(log_folder(request) / f"workers-{request.param}", config_of,
-                  workers=request.param)
-    request.node.worlds = getattr(request.node, "worlds", []) + [world]
-    try:
-        yield world.up().connect()
-        assert (world.handoffs() > 0) == (request.param > 1)
-    finally:
-        world.down()
+    with shared_world(request, config_of) as world:
+        yield world.connect()
+        world.expect_handoffs()
 
 
 def told(world, name, family, source_port):
@@ -166,7 +159,7 @@ def test_another_mtu_counts_at_once(world):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fragments_come_in_as_they_are(world, family):
-    """Answers in fragments, before af_packet ports of two queues: nobody puts them together first,
+    """Answers in fragments, before af_packet ports of two queues, too: nobody puts them together first,
     so that they would be longer than a frame."""
     client, host = world.clients["client1"], topology.INTERNET[family]
     cut = world.drops("packet.cut")

@@ -5,7 +5,7 @@ import time
 
 import config as configs
 import pytest
-from conftest import WORKERS
+from conftest import SHAPES, shared_world
 from lablib import topology
 from lablib.internet import start_web
 from lablib.netns import LabError, wait_until
@@ -15,15 +15,16 @@ OFFICE = "10.30.0.10"
 PAIRS = (("client1", "client3"), ("client2", "client4"))
 
 
-@pytest.fixture(params=WORKERS)
-def offices(request, make_world):
-    world = make_world(configs.berlin_london, workers=request.param, clients=4).connect()
-    for router in ("client3", "client4"):
-        # The office's host is the routing peer itself: it tells by its name which one it is.
-        world.lab.ip_batch(router, f"addr add {OFFICE}/32 dev lo")
-        start_web(world.lab, world.logs, router)
-        world.clients[router].wait_handshake()
-    return world
+@pytest.fixture(scope="module", params=SHAPES)
+def offices(request):
+    with shared_world(request, configs.berlin_london, clients=4) as world:
+        world.connect()
+        for router in ("client3", "client4"):
+            # The office's host is the routing peer itself: it tells by its name which one it is.
+            world.lab.ip_batch(router, f"addr add {OFFICE}/32 dev lo")
+            start_web(world.lab, world.logs, router)
+            world.clients[router].wait_handshake()
+        yield world
 
 
 def who_answers(world, client):
@@ -41,8 +42,7 @@ def test_each_group_has_its_own_office(offices):
     for client, router in PAIRS:
         assert who_answers(offices, client) == [router]
         assert offices.clients[client].seen_address(OFFICE) == configs.overlay(int(client[-1]))
-    if offices.workers > 1:
-        assert offices.handoffs() > 0
+    offices.expect_handoffs()
 
 
 def test_replies_through_the_other_routing_peer_are_accepted(offices):
@@ -53,6 +53,7 @@ def test_replies_through_the_other_routing_peer_are_accepted(offices):
     answers = offices.result(asking)
     assert [bytes.fromhex(a["data"]) for a in answers] == [b"reply"]
     assert answers[0]["from"] == OFFICE
+    offices.expect_handoffs()
 
 
 WAYS = ("packets", "bytes", "reply_packets", "reply_bytes")
@@ -108,7 +109,7 @@ def test_statistics_are_right_to_the_packet(offices):
         wait_until(lambda: risen() == expected, 30, "the figures", 0.2)
     except LabError:
         assert risen() == expected
-    assert (world.handoffs() > handed) == (world.workers > 1)
+    world.expect_handoffs(handed)
 
 
 # -- mapped prefixes: two sites with the same range -------------------------------------------------
@@ -119,22 +120,23 @@ REAL = {"v4": "192.168.1.10", "v6": "fd01::10"}
 FAMILIES = ("v4", "v6")
 
 
-@pytest.fixture(params=WORKERS)
-def sites(request, make_world):
+@pytest.fixture(scope="module", params=SHAPES)
+def sites(request):
     """A network 192.168.1.0/24, fd01::/64 behind each of two clients, with a host in it."""
-    world = make_world(configs.mapped_sites, workers=request.param, clients=3).connect()
-    for router, (site, _) in SITES.items():
-        world.lab.add_node(site)
-        world.lab.wire(router, "lan", site, "eth0")
-        world.lab.ip_batch(router, "link set lan up", "addr add 192.168.1.1/24 dev lan",
-                           "addr add fd01::1/64 dev lan nodad")
-        world.lab.ip_batch(site, "link set eth0 up", "addr add 192.168.1.10/24 dev eth0",
-                           "addr add fd01::10/64 dev eth0 nodad",
-                           "route add default via 192.168.1.1", "route add default via fd01::1")
-        world.lab.sysctl(router, net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1)
-        start_web(world.lab, world.logs, site)
-        world.clients[router].wait_handshake()
-    return world
+    with shared_world(request, configs.mapped_sites, clients=3) as world:
+        world.connect()
+        for router, (site, _) in SITES.items():
+            world.lab.add_node(site)
+            world.lab.wire(router, "lan", site, "eth0")
+            world.lab.ip_batch(router, "link set lan up", "addr add 192.168.1.1/24 dev lan",
+                               "addr add fd01::1/64 dev lan nodad")
+            world.lab.ip_batch(site, "link set eth0 up", "addr add 192.168.1.10/24 dev eth0",
+                               "addr add fd01::10/64 dev eth0 nodad",
+                               "route add default via 192.168.1.1", "route add default via fd01::1")
+            world.lab.sysctl(router, net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1)
+            start_web(world.lab, world.logs, site)
+            world.clients[router].wait_handshake()
+        yield world
 
 
 def asks(world, node, host):
@@ -163,8 +165,7 @@ def test_sites_with_the_same_range(sites):
                                               "5", "-m", "5", theirs[family], timeout=60).stdout
         hops = re.findall(r"^ *\d+ +([0-9a-f.:]+)", output, re.M)
         assert hops[-1] == theirs[family], output
-    if sites.workers > 1:
-        assert sites.handoffs() > 0
+    sites.expect_handoffs()
 
 
 def test_why_and_routes_show_the_map(sites):
@@ -175,6 +176,9 @@ def test_why_and_routes_show_the_map(sites):
     assert answer["next_hop"]["address"] == REAL["v4"]
     answer = sites.gateway.json("why", REAL["v4"], "10.202.0.10:80", "--as", "client2")
     assert answer["allowed"] and answer["source"]["peer"] == "client2"
+    # and so it is
+    assert asks(sites, SITES["client2"][0], "10.202.0.10") == "10.201.0.10"
+    sites.expect_handoffs()
 
 
 INSIDE, OUTSIDE = "fd01:203:405:1::1234", "2001:db8:1:d550::1234"  # the example of RFC 6296
@@ -182,7 +186,7 @@ INSIDE, OUTSIDE = "fd01:203:405:1::1234", "2001:db8:1:d550::1234"  # the example
 
 def test_prefix_translation(sites):
     """NPTv6: a host of the site is on the internet under another prefix, both ways."""
-    site, host = SITES["client2"][0], topology.INTERNET["v6"]
+    site, host, handed = SITES["client2"][0], topology.INTERNET["v6"], sites.handoffs()
     sites.lab.ip_batch("client2", "addr add fd01:203:405:1::1/64 dev lan nodad")
     sites.lab.ip_batch(site, f"addr add {INSIDE}/64 dev eth0 nodad")
     sites.lab.ip_batch("internet", "route add 2001:db8:1::/48 via 2001:db8:203::2")
@@ -213,3 +217,4 @@ def test_prefix_translation(sites):
     assert (back["dst"], back["dst_real"], back["src_real"]) == (OUTSIDE, INSIDE, None)
     assert out["nat"] is None and back["nat"] is None
     assert f"[{OUTSIDE}={INSIDE}]" in sites.gateway.cli("flows").stdout
+    sites.expect_handoffs(handed)

@@ -5,7 +5,7 @@ import copy
 
 import config as configs
 import pytest
-from conftest import WORKERS
+from conftest import SHAPES, shared_world
 from lablib import topology
 from lablib.internet import start_web
 from lablib.netns import wait_until
@@ -46,24 +46,16 @@ def setting(config, word):
     return config
 
 
-@pytest.fixture(scope="module", params=WORKERS)
+@pytest.fixture(scope="module", params=SHAPES)
 def router(request):
-    from conftest import log_folder, needs_programs
-    from world import World
-    needs_programs()
-    world = World(log_folder(request) / request.node.name / f"workers-{request.param}",
-                  behind_a_router, workers=request.param)
-    request.node.worlds = getattr(request.node, "worlds", []) + [world]
-    try:
-        world.up().connect()
+    with shared_world(request, behind_a_router) as world:
+        world.connect()
         world.lab.ip_batch("client2", f"addr add {SERVER}/32 dev lo", f"addr add {OTHER}/32 dev lo")
         start_web(world.lab, world.logs, "client2")
         for client in world.clients.values():
             client.wait_handshake()
         yield world
-        assert (world.handoffs() > 0) == (request.param > 1)
-    finally:
-        world.down()
+        world.expect_handoffs()
 
 
 def reaches(world, host):
@@ -79,7 +71,7 @@ def reaches(world, host):
 
 
 def test_icmp_only_policy_and_a_route_without_acl_groups(router):
-    config = behind_a_router(router.clients, router.workers)
+    config = router.make(behind_a_router)
     router.apply(setting(config, "allow"))
     assert reaches(router, SERVER) == (True, True)  # the route is open, and marked so
     assert "OPEN" in router.gateway.cli("routes").stdout
@@ -91,7 +83,7 @@ def test_icmp_only_policy_and_a_route_without_acl_groups(router):
 
 
 def test_http_only_resource_beside_an_open_route(router):
-    config = with_http_only(behind_a_router(router.clients, router.workers))
+    config = with_http_only(router.make(behind_a_router))
     for word, other in (("allow", (True, True)), ("deny", (False, False))):
         router.apply(setting(config, word))
         # the resource is the longer prefix, and says itself who may; the route does not widen it
@@ -117,9 +109,9 @@ def side_by_side(clients, workers=1):
     return config
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_masquerade_on_and_off_beside_an_exit_node(make_world, workers):
-    world = make_world(side_by_side, workers=workers).connect()
+@pytest.mark.parametrize("shape", SHAPES)
+def test_masquerade_on_and_off_beside_an_exit_node(make_world, shape):
+    world = make_world(side_by_side, **shape).connect()
     start_web(world.lab, world.logs, "lan-host")
     one, two = world.clients["client1"], world.clients["client2"]
     one.wait_handshake()
@@ -146,5 +138,4 @@ def test_masquerade_on_and_off_beside_an_exit_node(make_world, workers):
     assert hint.startswith("route open: no answer") and configs.overlay(1) in hint
     assert hint in world.gateway.cli("flows").stdout
     assert two.pings(LAN, 2)
-    if workers > 1:
-        assert world.handoffs() > 0
+    world.expect_handoffs()

@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 from bare import Bare
-from conftest import ROOT, WORKERS, log_folder, needs_programs
+from conftest import ROOT, SHAPES, log_folder, needs_programs
 from lablib.internet import start_web
 from lablib.netns import run, wait_until
 
@@ -15,7 +15,7 @@ OVERLAY = {"east": "100.64.0.1", "west": "100.64.0.13"}
 OTHER = {"east": "west", "west": "east"}
 
 
-def site_config(name, other_key, workers):
+def site_config(name, other_key, workers, queues):
     """config/site-to-site.yaml as it is for headquarters, and turned round for the other end."""
     config = copy.deepcopy(yaml.safe_load((ROOT / "config/site-to-site.yaml").read_text()))
     other = OTHER[name]
@@ -25,6 +25,8 @@ def site_config(name, other_key, workers):
                                  "addresses": [OVERLAY[other]], "endpoint": f"{WAN[other]}:51820"}
     config["wireguard"]["addresses"] = [f"{OVERLAY[name]}/24"]
     config["ports"]["wan"]["addresses"] = [f"{WAN[name]}/24"]
+    for port in config["ports"].values():
+        port["queues"] = queues
     here, there = (f"{HOST[site].rsplit('.', 1)[0]}." for site in (name, other))
     config["ports"]["lan"]["addresses"] = [f"{here}1/24"]
     config["routes"]["headquarters"]["prefixes"] = [f"{here}0/24"]
@@ -33,7 +35,7 @@ def site_config(name, other_key, workers):
     return config
 
 
-def build(sites, workers):
+def build(sites, workers, queues):
     keys = {name: run(["wg", "genkey"]).stdout for name in sites}
     public = {name: run(["wg", "pubkey"], input=key).stdout.strip() for name, key in keys.items()}
     east, west = (site.lab.ns("gateway") for site in sites.values())
@@ -47,7 +49,7 @@ def build(sites, workers):
         site.lab.ip_batch("host", "link set eth0 up", f"addr add {HOST[name]}/24 dev eth0",
                           f"route add default via {HOST[name][:-1]}")
         start_web(site.lab, site.logs, "host")
-        gateway = site.make_gateway(site_config(name, public[OTHER[name]], workers),
+        gateway = site.make_gateway(site_config(name, public[OTHER[name]], workers, queues),
                                     workers=workers)
         key = gateway.state_dir / "gateway.key"
         key.write_text(keys[name])
@@ -72,8 +74,8 @@ def handoffs(site):
     return sum(w["handoff_out"] for w in site.gateway.json("status")["workers"])
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_hosts_of_both_sites_know_each_other_by_their_own_addresses(request, workers):
+@pytest.mark.parametrize("shape", SHAPES)
+def test_hosts_of_both_sites_know_each_other_by_their_own_addresses(request, shape):
     needs_programs()
     sites = {}
     try:
@@ -81,14 +83,14 @@ def test_hosts_of_both_sites_know_each_other_by_their_own_addresses(request, wor
             sites[name] = Bare(log_folder(request) / name)
             sites[name].up()
         request.node.worlds = list(sites.values())
-        build(sites, workers)
+        build(sites, **shape)
         for name, site in sites.items():
             assert wait_until(lambda s=site, n=name: seen(s, n), 30, f"an answer to {name}",
                               0.2) == HOST[name]
         for name, site in sites.items():
             wait_until(lambda gateway=site.gateway: both_counted(gateway), 30, "the counters", 0.2)
             # Each connection has a home of its own; the first ones may be where they came in.
-            if workers > 1:
+            if shape["workers"] > 1:
                 wait_until(lambda s=site, n=name: seen(s, n) and handoffs(s) > 0, 30, "hand-offs",
                            0.2)
             else:

@@ -31,12 +31,13 @@ def fresh_prefix():
 
 class World:
     def __init__(self, logs, make_config=configs.exit_node, workers=1, clients=2,
-                 reference=False, lab_class=Lab, options=()):
+                 reference=False, lab_class=Lab, options=(), queues=None):
         self.logs = Path(logs)
         self.logs.mkdir(parents=True, exist_ok=True)
         self.lab = lab_class(fresh_prefix(), clients)
         self.make_config, self.workers, self.reference = make_config, workers, reference
         self.options = options  # of the data plane's command line
+        self.queues = queues    # of each port; None: as the configuration has it
         self.clients, self.gateway = {}, None
 
     def up(self, start=True):
@@ -47,7 +48,7 @@ class World:
         if self.reference:
             self.gateway = Reference(self.lab, self.logs)
         else:
-            self.config = self.make_config(self.clients, self.workers)
+            self.config = self.make(self.make_config)
             path = configs.write(self.config, self.lab.state / "gateway.yaml")
             self.gateway = Gateway(self.lab, path, self.logs, workers=self.workers,
                                    options=self.options)
@@ -66,6 +67,13 @@ class World:
         end(self.lab)
 
     # -- configuration ------------------------------------------------------------------------
+
+    def make(self, make_config):
+        config = make_config(self.clients, self.workers)
+        if self.queues is not None:
+            for port in config["ports"].values():
+                port["queues"] = self.queues
+        return config
 
     def apply(self, config):
         """Another configuration, as an operator brings it about."""
@@ -154,6 +162,14 @@ class World:
     def handoffs(self):
         """Packets that workers gave to workers; other threads' are counted by the receiver only."""
         return sum(w["handoff_out"] for w in self.gateway.json("status")["workers"])
+
+    def expect_handoffs(self, above=0):
+        """Of several workers, which publish their counters now and then, some handed packets over;
+        a single one has nobody to hand them to."""
+        if self.workers > 1:
+            wait_until(lambda: self.handoffs() > above, 30, f"more hand-offs than {above}", 0.1)
+        else:
+            assert self.handoffs() == 0
 
 
 def end(lab):
