@@ -304,7 +304,8 @@ static void print_files(const json_t *files)
 
 static void print_origins(struct cli *cli, const json_t *values)
 {
-	static const char *const headers[] = {"KEY", "VALUE", "FROM", NULL};
+	/* Values last: the longest one, of a list, would push all else aside. */
+	static const char *const headers[] = {"KEY", "FROM", "VALUE", NULL};
 	struct cli_table *table = cli_table_create(headers);
 	const json_t *value;
 	size_t i;
@@ -317,8 +318,8 @@ static void print_origins(struct cli *cli, const json_t *values)
 				     : json_dumps(shown, JSON_ENCODE_ANY | JSON_PRESERVE_ORDER);
 
 		cli_table_cell(table, "%s", cli_text(value, "path"));
-		cli_table_cell(table, "%s", text != NULL ? text : json_string_value(shown));
 		cli_table_cell(table, "%s", cli_text(value, "origin"));
+		cli_table_cell(table, "%s", text != NULL ? text : json_string_value(shown));
 		free(text);
 	}
 	cli_table_print(cli, &table);
