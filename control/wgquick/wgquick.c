@@ -304,7 +304,7 @@ static void refuse_key(
 
 	if (near != NULL)
 		hint = pool_printf(r->file->pool, "did you mean '%s'?", near);
-	else if (key[word] != '\0' && word <= KEY_NAME_MAX)
+	else if (word <= KEY_NAME_MAX && key[word] != '\0')
 		hint = pool_printf(r->file->pool, "write %.*s = VALUE", word, key);
 	/* One that is longer than any may be a secret that has lost its line. */
 	if (word > KEY_NAME_MAX)
