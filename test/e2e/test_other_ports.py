@@ -76,12 +76,21 @@ class Memif:
         assert first == "started\n", (self.bare.logs / "memif_traffic.log").read_text()
         return child
 
+    def is_forgotten(self):
+        """Nobody is at the other ends, and the kernel knows no more who was: it forgets up to a
+        second after a link has gone, which would be under the next one's traffic."""
+        neighbours = [n for port in "ab" for n in json.loads(self.bare.lab.run(
+            "gateway", "ip", "-j", "neigh", "show", "dev", f"sp-{port}").stdout)]
+        return not any(port["link_up"] for port in self.gateway.json("status")["ports"]) and \
+            not any("lladdr" in neighbour for neighbour in neighbours)
+
     def start_traffic(self, rate, seconds):
+        wait_until(self.is_forgotten, 30, "the ones before to be forgotten", 0.1)
         return self.await_traffic(self.launch_traffic(rate, seconds))
 
     @staticmethod
     def result(child, seconds):
-        output, _ = child.communicate(timeout=seconds + 30)
+        output, _ = child.communicate(timeout=seconds + 60)
         return json.loads(output.splitlines()[-1])
 
     def handoffs(self):
@@ -119,7 +128,7 @@ def test_memif_peer_leaves_under_traffic(bare):
     bare.lab.run("gateway", TRAFFIC.with_name("memif_leave"), memif.sockets[0], 60, timeout=240)
     none_lost(memif.result(memif.start_traffic(5000, 1), 1), 1000)
     for _ in range(10):  # without a word
-        child = memif.start_traffic(1_000_000, 60)
+        child = memif.await_traffic(memif.launch_traffic(1_000_000, 60))
         child.kill()
         child.communicate(timeout=60)
     none_lost(memif.result(memif.start_traffic(5000, 1), 1), 1000)
