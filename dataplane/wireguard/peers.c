@@ -16,6 +16,7 @@
 #include "dataplane/main/session.h"
 #include "dataplane/main/stats.h"
 #include "dataplane/main/txn.h"
+#include "dataplane/route/hold.h"
 #include "dataplane/route/route.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
@@ -197,6 +198,8 @@ static void peer_delete(struct wg_peer *peer)
 	struct wg_command *command = command_create(WG_COMMAND_PEER_DEL);
 
 	atomic_store_explicit(&peers[peer->id], NULL, memory_order_release);
+	hold_release(); /* what waits for its next hop must find it gone, and no other in its place
+			 */
 	for (unsigned i = 0; i < on_delete_count; i++)
 		on_delete[i](peer->id);
 	command->peer = peer;

@@ -289,17 +289,34 @@ static void better_route_takes_over(void **state)
 	assert_int_equal(((const struct rte_ipv4_hdr *)last)->dst_addr, RTE_BE32(RIG_CLIENT_ADDR));
 }
 
+/* What waits for a peer's next hop is not sealed for whoever has the number after it. */
+static void what_waits_for_a_peer_goes_with_it(void **state)
+{
+	static const struct endpoint nowhere = {
+		.addr = {.family = ADDR_V4, .bytes = {198, 51, 100, 77}}, .port = 7};
+	uint64_t before = drop_total(DROP(wireguard, NO_PEER));
+
+	path_set(gateway_peer(), &nowhere, NULL);
+	assert_int_equal(atomic_load(&gateway_peer()->path)->adjacency, 0);
+	put_v4(64, 0);
+	gateway_walk();
+	assert_int_equal(drop_total(DROP(wireguard, NO_PEER)), before);
+	DIRECT_COMMIT(gateway.worker, API_PEER_DEL, api_peer_del, .peer = gateway_peer()->id);
+	gateway_walk();
+	assert_int_equal(drop_total(DROP(wireguard, NO_PEER)), before + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(padding_is_the_kernels),
-		cmocka_unit_test(each_nonce_once),
+		cmocka_unit_test(padding_is_the_kernels), cmocka_unit_test(each_nonce_once),
 		cmocka_unit_test(outer_header_says_what_it_should),
-		cmocka_unit_test(without_room_it_is_dropped),
-		cmocka_unit_test(limits_of_a_keypair),
+		cmocka_unit_test(without_room_it_is_dropped), cmocka_unit_test(limits_of_a_keypair),
 		cmocka_unit_test(worn_keypair_asks_for_another),
 		cmocka_unit_test(confirmed_next_keypair_is_used_at_once),
 		cmocka_unit_test(better_route_takes_over),
+		cmocka_unit_test(
+			what_waits_for_a_peer_goes_with_it), /* the last: the peer is gone */
 	};
 
 	return cmocka_run_group_tests(tests, gateway_setup, NULL);
