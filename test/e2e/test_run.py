@@ -7,7 +7,7 @@ import signal
 import pytest
 from conftest import needs_programs
 from lablib.netns import Lab, wait_until
-from test_lab import machine_state, start_run
+from test_lab import expect_state, machine_state, start_run
 from world import fresh_prefix
 
 
@@ -23,7 +23,7 @@ def test_run_passes(tmp_path):
     assert child.returncode == 0, output
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["ok"] and report["gateway"] == "sallyport"
-    assert machine_state() == before
+    expect_state(before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
@@ -42,7 +42,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, number, moment):
         child.communicate(timeout=60)
         assert child.returncode != 0
         wait_until(lambda: not Lab(prefix).leftovers(), 30, "everything to be gone", 0.1)
-        assert machine_state() == before
+        expect_state(before)
     finally:
         child.kill()
         Lab(prefix).down()
