@@ -76,7 +76,7 @@ static bool may_meet(
 	struct addr dst;
 	bool forwarded;
 
-	if (!peer_look(ident & ~(uint32_t)API_IDENT_HAIRPIN, &view))
+	if (!peer_look(w->copy, ident & ~(uint32_t)API_IDENT_HAIRPIN, &view))
 		return false;
 	other->set = view.set_id;
 	other->addr.family = key->family;

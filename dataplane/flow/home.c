@@ -87,7 +87,7 @@ unsigned flow_home(const struct flow_worker *w, const struct flow_key *key, bool
 	other = allowed_owner(w->copy, &dst);
 	if (peer == 0 || (other != 0 && other < peer))
 		peer = other;
-	if (peer != 0 && peer_look(peer, &view) && view.home < w->workers)
+	if (peer != 0 && peer_look(w->copy, peer, &view) && view.home < w->workers)
 		return view.home;
 	memcpy(inside.dst, dst.bytes, sizeof(inside.dst));
 	return hash_ends(w, &inside);

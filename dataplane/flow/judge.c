@@ -78,7 +78,7 @@ static bool judge_sender(const struct flow_worker *w, const struct flow_asked *a
 	if ((ident & API_IDENT_HAIRPIN) != 0) {
 		verdict->role[1] = GRAPH_HAIRPIN;
 		ident &= ~(uint32_t)API_IDENT_HAIRPIN;
-		if (!peer_look(ident, &view))
+		if (!peer_look(w->copy, ident, &view))
 			return refuse(verdict, DROP(flow, PEER_GONE));
 		verdict->set_id = view.set_id;
 		return true;
@@ -89,11 +89,11 @@ static bool judge_sender(const struct flow_worker *w, const struct flow_asked *a
 			return refuse(verdict, DROP(flow, NO_ROUTE));
 		if (allowed_owner(w->copy, src) != 0 || route_is_overlay(w->copy, src))
 			return refuse(verdict, DROP(flow, SPOOFED_OVERLAY));
-		verdict->set_id = port->set_id;
+		verdict->set_id = port->set_id[w->copy];
 		lead_back_to_port(w, verdict, port, src);
 		return true;
 	}
-	if (!peer_look(ident, &view))
+	if (!peer_look(w->copy, ident, &view))
 		return refuse(verdict, DROP(flow, PEER_GONE));
 	if (!allowed_has(w->copy, ident, src))
 		return refuse(verdict, DROP(flow, SPOOFED_INNER));
@@ -179,7 +179,7 @@ static bool lead_from_host(const struct flow_worker *w, const struct flow_asked 
 	} else {
 		peer = allowed_owner(w->copy, dst);
 	}
-	if (peer == 0 || !peer_look(peer, &view))
+	if (peer == 0 || !peer_look(w->copy, peer, &view))
 		return refuse(verdict, DROP(flow, NO_ROUTE));
 	lead_to_peer(verdict, 0, peer, &view);
 	verdict->ident_back = peer;
@@ -228,7 +228,7 @@ static bool lead_to_hop(const struct flow_worker *w, const struct addr *dst,
 	struct peer_view view;
 
 	if (hop->next == API_NEXT_PEER) {
-		if (!peer_look(hop->peer, &view))
+		if (!peer_look(w->copy, hop->peer, &view))
 			return refuse(verdict, DROP(flow, PEER_GONE));
 		if (w->mapped && stands_for_nothing(w, hop->peer, dst))
 			return refuse(verdict, DROP(flow, NO_ROUTE));

@@ -291,12 +291,12 @@ static void apply_set(const void *msg, unsigned copy, enum handler_pass pass)
 	const struct api_port_set *set = msg;
 	struct port_object *object = &objects[set->port];
 
+	object->port.set_id[copy] = set->set_id;
 	if (pass != HANDLER_SHADOW)
 		return;
 	object->mentioned = true;
+	rejudge |= object->port.set_id[!copy] != set->set_id;
 	object->set = *set;
-	rejudge |= object->port.set_id != set->set_id;
-	object->port.set_id = set->set_id;
 	memcpy(object->port.name, set->name, sizeof(set->name));
 	if (object->state != PORT_UP)
 		publish(object);

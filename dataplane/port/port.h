@@ -22,7 +22,7 @@ struct port {
 	bool partial_checksums; /* the driver may deliver unfinished checksums without saying so */
 	bool tx_checksums;      /* the device finishes UDP and TCP checksums */
 	struct rte_ether_addr mac;
-	uint32_t set_id; /* source set of what arrives here */
+	uint32_t set_id[2]; /* source set of what arrives here, by copy of the tables */
 	char name[API_PORT_NAME_MAX];
 	uint8_t rx_worker[DP_WORKERS_MAX]; /* for receive queue q: who polls it */
 	uint8_t tx_worker[DP_WORKERS_MAX]; /* for worker w: who sends for it (itself or another) */

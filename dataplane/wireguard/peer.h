@@ -14,8 +14,8 @@ struct peer_view {
 	uint16_t home; /* worker that owns the peer's flows; constant for the peer's life */
 };
 
-/* False if there is no such peer (any more). */
-bool peer_look(uint32_t peer, struct peer_view *view);
+/* As this copy of the tables has it. False if there is no such peer (any more). */
+bool peer_look(unsigned copy, uint32_t peer, struct peer_view *view);
 
 /* Highest peer id in use + 1: bounds per-peer counters. Main thread. */
 uint32_t peer_bound(void);

@@ -60,13 +60,14 @@ struct wg_interface *wg_interface_by_port(uint16_t listen_port)
 	return NULL;
 }
 
-bool peer_look(uint32_t peer, struct peer_view *view)
+bool peer_look(unsigned copy, uint32_t peer, struct peer_view *view)
 {
 	const struct wg_peer *found = wg_peer_get(peer);
 
 	if (found == NULL)
 		return false;
-	*view = (struct peer_view){.set_id = found->set_id, .mtu = found->mtu, .home = found->home};
+	*view = (struct peer_view){
+		.set_id = found->set_id[copy], .mtu = found->mtu, .home = found->home};
 	return true;
 }
 
@@ -310,7 +311,7 @@ static void peer_create(const struct api_peer_set *set)
 	/* prepare() saw that there was memory for all; without it the peer stays away, loudly. */
 	RTE_VERIFY(peer != NULL);
 	peer->id = set->peer;
-	peer->set_id = set->set_id;
+	peer->set_id[0] = peer->set_id[1] = set->set_id;
 	peer->interface = &interfaces[set->interface];
 	peer->mtu = set->mtu != 0 ? set->mtu : peer->interface->mtu;
 	peer->home = (uint16_t)(set->peer % dp_config()->workers);
@@ -331,14 +332,14 @@ static void peer_create(const struct api_peer_set *set)
 }
 
 /* Only what differs is touched: the session, and an endpoint that the peer roamed to, stay. */
-static void peer_update(struct wg_peer *peer, const struct api_peer_set *set)
+static void peer_update(struct wg_peer *peer, const struct api_peer_set *set, unsigned copy)
 {
 	struct wg_command *command = command_create(WG_COMMAND_PEER_CHANGE);
 	bool changed = peer->main.configured.persistent_keepalive != set->persistent_keepalive ||
 		       peer->main.configured.flags != set->flags;
 
-	rejudge |= peer->set_id != set->set_id;
-	peer->set_id = set->set_id;
+	rejudge |= peer->set_id[!copy] != set->set_id;
+	peer->set_id[copy] = set->set_id;
 	peer->main.seen = true;
 	command->peer = peer;
 	command->set = *set;
@@ -359,11 +360,14 @@ static void peer_set_apply(const void *message, unsigned copy, enum handler_pass
 	const struct api_peer_set *set = message;
 	struct wg_peer *peer = wg_peer_get(set->peer);
 
-	if (pass != HANDLER_SHADOW)
+	if (pass != HANDLER_SHADOW) {
+		if (peer != NULL) /* not if its interface went before it */
+			peer->set_id[copy] = set->set_id;
 		return;
+	}
 	if (peer != NULL && peer->interface->id == set->interface &&
 		key_equal(&peer->main.configured.public_key, &set->public_key)) {
-		peer_update(peer, set);
+		peer_update(peer, set, copy);
 		return;
 	}
 	if (peer != NULL)

@@ -117,7 +117,7 @@ struct wg_peer {
 	/* Read by all, by workers for every burst. The main thread writes them, when it makes the
 	 * peer and (set_id, mtu) in commits. */
 	uint32_t id;
-	uint32_t set_id;
+	uint32_t set_id[2]; /* by copy of the tables, whose routes and rules are the set's */
 	uint16_t home;
 	uint16_t mtu;
 	struct wg_interface *interface;

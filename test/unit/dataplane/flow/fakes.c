@@ -102,11 +102,11 @@ const struct port *port_get(uint16_t id)
 		return NULL;
 	ports[id].id = id;
 	ports[id].mtu = 1500;
-	ports[id].set_id = world.port_set[id];
+	ports[id].set_id[0] = ports[id].set_id[1] = world.port_set[id];
 	return &ports[id];
 }
 
-bool peer_look(uint32_t peer, struct peer_view *view)
+bool peer_look(unsigned copy, uint32_t peer, struct peer_view *view)
 {
 	if (peer >= FAKE_PEERS || !world.peer[peer].there)
 		return false;

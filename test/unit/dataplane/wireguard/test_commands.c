@@ -10,6 +10,9 @@
 
 #include "common/api/wireguard.h"
 #include "dataplane/bench/direct.h"
+#include "dataplane/main/handler.h"
+#include "dataplane/main/worker.h"
+#include "dataplane/wireguard/peer.h"
 #include "dataplane/wireguard/thread_priv.h"
 #include "test/unit/dataplane/wireguard/gateway.h"
 
@@ -75,6 +78,35 @@ static void a_key_moves_to_another_number(void **state)
 	assert_true(wg_peer_get(old + 1)->thread.listed);
 }
 
+static uint32_t set_of(unsigned copy)
+{
+	struct peer_view view;
+
+	assert_true(peer_look(copy, gateway_peer()->id, &view));
+	return view.set_id;
+}
+
+/* While a transaction is under way workers judge by the set that the tables in force know. */
+static void a_set_comes_into_force_with_its_routes(void **state)
+{
+	unsigned group, shadow = !tables_active();
+	const struct handler *handler = handler_find(API_PEER_SET, &group);
+	struct api_peer_set set = gateway_peer()->main.configured;
+	uint32_t old = set.set_id;
+
+	set.set_id = old + 1;
+	handler->apply(&set, shadow, HANDLER_SHADOW);
+	assert_int_equal(set_of(!shadow), old);
+	assert_int_equal(set_of(shadow), old + 1);
+	handler->apply(&set, !shadow, HANDLER_CATCH_UP);
+	assert_int_equal(set_of(!shadow), old + 1);
+	DIRECT_COMMIT(gateway.worker, API_PEER_SET, api_peer_set, .peer = set.peer,
+		.interface = set.interface, .public_key = set.public_key, .set_id = old);
+	assert_int_equal(set_of(0), old);
+	assert_int_equal(set_of(1), old);
+	thread_run_commands();
+}
+
 static void set_private_key(struct wg_interface *interface, uint8_t byte)
 {
 	struct wg_command *command = command_create(WG_COMMAND_INTERFACE);
@@ -110,6 +142,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_came_as_the_watch_ended_is_seen),
+		cmocka_unit_test(a_set_comes_into_force_with_its_routes),
 		cmocka_unit_test(a_key_moves_to_another_number),
 		cmocka_unit_test(our_own_key_is_no_peers),
 	};
