@@ -227,38 +227,56 @@ static uint64_t usable(const struct nat_address *address, int class, uint32_t nu
 	return share_of(address, number) & ~nat_reserved(address, class, number);
 }
 
-/* Claims a free block for a user; false if the address has none left. */
-static bool claim_block(struct nat_ports *ports, uint32_t index)
+/* Claims this block for a user, if it is free and has a port to give. */
+static bool claim(struct nat_ports *ports, uint32_t index, uint32_t number)
 {
 	struct nat_user *user = &ports->users[index];
 	struct nat_address *address = user->address;
+	struct nat_block *block = &address->block[user->class][number];
+	uint64_t bits = usable(address, user->class, number);
+	uint8_t nobody = 0;
+
+	if (bits == 0 ||
+		!__atomic_compare_exchange_n(&address->owner[user->class][number], &nobody,
+			(uint8_t)(ports->worker + 1), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	block->free = bits;
+	block->all = bits;
+	block->user = index;
+	user->blocks++;
+	list_block(user, address->block[user->class], (uint16_t)number);
+	nat_log_put(ports, address, user->class, number, API_BLOCK_TAKEN, user->subscriber);
+	return true;
+}
+
+/* Claims the first one that it can from `first` up to `end`. Where all are taken, each new flow
+ * comes here in vain: memchr() passes over sixteen and more at a time. What it reads may be old,
+ * which claim() finds out. */
+static bool claim_between(struct nat_ports *ports, uint32_t index, uint32_t first, uint32_t end)
+{
+	const struct nat_user *user = &ports->users[index];
+	const uint8_t *owner = user->address->owner[user->class], *at = owner + first, *free;
+
+	while ((free = memchr(at, 0, (size_t)(owner + end - at))) != NULL) {
+		if (claim(ports, index, (uint32_t)(free - owner)))
+			return true;
+		at = free + 1;
+	}
+	return false;
+}
+
+/* Claims a free block for a user; false if the address has none left. */
+static bool claim_block(struct nat_ports *ports, uint32_t index)
+{
+	const struct nat_user *user = &ports->users[index];
+	const struct nat_address *address = user->address;
 	uint32_t first = RTE_MAX(address->port_first, user->low ? 0 : LOW_PORTS) / NAT_BLOCK_PORTS;
 	uint32_t last = RTE_MIN(address->port_last, user->low ? LOW_PORTS - 1 : UINT16_MAX);
 	/* a share that is being changed, or has none of the range, may end before it begins */
-	uint32_t end = last / NAT_BLOCK_PORTS + 1, count = end > first ? end - first : 0;
-	uint32_t start = (uint32_t)((uint64_t)draw(ports) * count >> 32);
-	uint8_t *owner = address->owner[user->class];
+	uint32_t end = RTE_MAX(last / NAT_BLOCK_PORTS + 1, first);
+	uint32_t start = first + (uint32_t)((uint64_t)draw(ports) * (end - first) >> 32);
 
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t number = first + (start + i < count ? start + i : start + i - count);
-		struct nat_block *block = &address->block[user->class][number];
-		uint64_t bits = usable(address, user->class, number);
-		uint8_t nobody = 0;
-
-		if (bits == 0 || __atomic_load_n(&owner[number], __ATOMIC_RELAXED) != 0 ||
-			!__atomic_compare_exchange_n(&owner[number], &nobody,
-				(uint8_t)(ports->worker + 1), false, __ATOMIC_ACQUIRE,
-				__ATOMIC_RELAXED))
-			continue;
-		block->free = bits;
-		block->all = bits;
-		block->user = index;
-		user->blocks++;
-		list_block(user, address->block[user->class], (uint16_t)number);
-		nat_log_put(ports, address, user->class, number, API_BLOCK_TAKEN, user->subscriber);
-		return true;
-	}
-	return false;
+	return claim_between(ports, index, start, end) || claim_between(ports, index, first, start);
 }
 
 static uint16_t take_from(struct nat_ports *ports, struct nat_address *address, int class,
@@ -294,21 +312,20 @@ static uint16_t take_own(struct nat_ports *ports, uint32_t index, uint64_t wante
 	return 0;
 }
 
-/* The last resort: any free port of the range in any block of this worker. */
-static uint16_t take_any(struct nat_ports *ports, const struct nat_user *wanted)
+/* From this worker's blocks between `first` and `end`, whosever they are. */
+static uint16_t take_between(
+	struct nat_ports *ports, const struct nat_user *wanted, uint16_t first, uint16_t end)
 {
 	struct nat_address *address = wanted->address;
 	int class = wanted->class;
-	uint16_t end = wanted->low ? LOW_PORTS / NAT_BLOCK_PORTS : NAT_BLOCKS;
 
-	for (uint16_t number = wanted->low ? 0 : LOW_PORTS / NAT_BLOCK_PORTS; number < end;
-		number++) {
+	for (uint16_t number = first; number < end; number++) {
 		const struct nat_block *block = &address->block[class][number];
 		uint16_t port;
 
 		if (__atomic_load_n(&address->owner[class][number], __ATOMIC_RELAXED) !=
 				ports->worker + 1 ||
-			ports->users[address->block[class][number].user].subscriber == SHARED)
+			block->free == 0 || ports->users[block->user].subscriber == SHARED)
 			continue;
 		port = take_from(ports, address, class, number, ~0ull);
 		if (port == 0)
@@ -319,6 +336,18 @@ static uint16_t take_any(struct nat_ports *ports, const struct nat_user *wanted)
 		return port;
 	}
 	return 0;
+}
+
+/* The last resort: any free port of the range in any block of this worker. It looks from a random
+ * one on, lest all who come here go through the same blocks, which are used up. */
+static uint16_t take_any(struct nat_ports *ports, const struct nat_user *wanted)
+{
+	uint16_t first = wanted->low ? 0 : LOW_PORTS / NAT_BLOCK_PORTS;
+	uint16_t end = wanted->low ? LOW_PORTS / NAT_BLOCK_PORTS : NAT_BLOCKS;
+	uint16_t start = (uint16_t)(first + ((uint64_t)draw(ports) * (end - first) >> 32));
+	uint16_t port = take_between(ports, wanted, start, end);
+
+	return port != 0 ? port : take_between(ports, wanted, first, start);
 }
 
 static uint16_t take_for(struct nat_ports *ports, const struct nat_user *wanted, uint64_t parity)
