@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Cycles per new port of one egress address, by how many of its 64,512 UDP ports are in use:
+ * Cycles per new mapping of one egress address, by how many of its 64,512 UDP ports are in use:
  *
  *	bench_ports [SUBSCRIBERS...]
  *
@@ -12,7 +12,7 @@
 
 #include <rte_cycles.h>
 
-#include "dataplane/nat/nat_priv.h"
+#include "dataplane/nat/nat.h"
 #include "test/bench/figures.h"
 #include "test/unit/dataplane/flow/fakes.h"
 
@@ -24,30 +24,43 @@ enum {
 
 static double cycles[PARTS][ROUNDS];
 
+static struct nat_address *fresh_address(void)
+{
+	static const uint16_t ids[] = {1};
+	struct nat_asked asked = {.set_id = 1, .subscriber = 1};
+	uint16_t options;
+
+	fake_reset();
+	fake_egress(1, "198.51.100.1", 1024, 65535);
+	fake_pool(1, ids, 1);
+	fake_egress_rule(1, 0, 1, "203.0.113.0/24");
+	if (addr_parse("10.0.0.1", &asked.src) != 0 || addr_parse("203.0.113.9", &asked.dst) != 0)
+		exit(EXIT_FAILURE);
+	return nat_select(fake_copy, &asked, &options);
+}
+
 static void fill(uint32_t subscribers, unsigned round)
 {
-	struct nat_address *address = calloc(1, sizeof(*address));
-	struct nat_ports ports;
+	struct nat_wanted wanted = {.address = fresh_address(), .proto = IPPROTO_UDP};
+	struct nat_worker *nat;
 	uint32_t taken = 0, part = PORTS_MAX / PARTS;
+	uint16_t port;
 
-	if (address == NULL || nat_ports_create(&ports, 0, PORTS_MAX) != 0)
+	if (wanted.address == NULL || nat_worker_create(&nat, 0, PORTS_MAX) != 0 ||
+		addr_parse("10.0.0.1", &wanted.inside) != 0)
 		exit(EXIT_FAILURE);
-	address->port_first = 1024;
-	address->port_last = UINT16_MAX;
 	for (unsigned i = 0; i < PARTS; i++) {
 		uint64_t start = rte_rdtsc();
 
 		for (uint32_t n = 0; n < part; n++, taken++) {
-			uint32_t subscriber = 1 + taken % subscribers;
-
-			if (nat_port_take(&ports, address, nat_class(IPPROTO_UDP), subscriber,
-				    NAT_ANY_PARITY | 4000) == 0)
+			wanted.subscriber = 1 + taken % subscribers;
+			wanted.port = (uint16_t)(1024 + taken);
+			if (nat_map(nat, &wanted, &port) == 0)
 				exit(EXIT_FAILURE);
 		}
 		cycles[i][round] = (double)(rte_rdtsc() - start) / part;
 	}
-	nat_ports_destroy(&ports);
-	free(address);
+	nat_worker_destroy(&nat);
 }
 
 static void measure(uint32_t subscribers)
@@ -63,7 +76,7 @@ static void measure(uint32_t subscribers)
 int main(int argc, char **argv)
 {
 	fake_start();
-	printf("subscribers: cycles per port while the address fills, by eighths\n");
+	printf("subscribers: cycles per mapping while the address fills, by eighths\n");
 	if (argc == 1) {
 		measure(500);
 		measure(100000);
