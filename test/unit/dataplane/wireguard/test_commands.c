@@ -25,6 +25,16 @@ static int setup(void **state)
 	return rc;
 }
 
+/* Peers lie in EAL's memory, where nobody looks for what they point to: the leak checker would take
+ * the index of those that are listed for lost. */
+static int teardown(void **state)
+{
+	for (uint32_t id = 1; id < peer_bound(); id++)
+		DIRECT_COMMIT(gateway.worker, API_PEER_DEL, api_peer_del, .peer = id);
+	thread_run_commands();
+	return 0;
+}
+
 static struct wg_peer *peer_of_key(const struct wg_interface *interface, const struct key *key)
 {
 	struct wg_peer *peer;
@@ -147,5 +157,5 @@ int main(void)
 		cmocka_unit_test(our_own_key_is_no_peers),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }
