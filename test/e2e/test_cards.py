@@ -108,6 +108,20 @@ def machine(world):
     return world.machine
 
 
+run_so_far = []
+
+
+@pytest.fixture(autouse=True)
+def step(request):
+    """A guest takes long to boot: each test goes on where the one before it has ended."""
+    tests = [name for name in vars(request.module) if name.startswith("test_")]
+    for name in tests[:tests.index(request.function.__name__)]:
+        if name not in run_so_far:
+            pytest.skip(f"goes on where {name} ends: run the whole file")
+    yield
+    run_so_far.append(request.function.__name__)
+
+
 def pinged(world, seconds=10):
     """By the host at the other end of the card, in each family."""
     return [world.lab.run("router", "ping", "-n", "-c", "1", "-W", seconds, host,
