@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From a file to a checked model: read, tree (tree.c), values (sections.c, read.c), relations
- * (control/model). Each stage goes on after errors as far as its input can be trusted, and all
- * findings end in one report. The model exists for the caller only if there was no error at all.
+ * From a file to a checked model: read, tree (tree.c), values (read.c, by the tables of
+ * sections.c), relations (control/model). Each stage goes on after errors as far as its input can
+ * be trusted, and all findings end in one report. The model exists for the caller only if there was
+ * no error at all.
  */
 #include "control/conf/conf_priv.h"
 #include "control/progress/progress.h"

@@ -59,6 +59,7 @@ bool conf_read_map(struct conf_reader *r, const struct conf_node *node,
 		const struct conf_field *field, void *out)
 
 CONF_READER(fields);      /* a nested mapping, by field->fields */
+CONF_READER(source);      /* struct model_source: a mapping by field->fields, or the word any */
 CONF_READER(text);        /* const char * */
 CONF_READER(name);        /* const char *, the name of an object or interface (max) */
 CONF_READER(bool);        /* bool */
@@ -79,11 +80,35 @@ CONF_READER(ref);         /* struct model_refs, one name */
 CONF_READER(ref_or_deny); /* struct model_refs, one name, or the word deny */
 CONF_READER(port_range);  /* struct model_port_range, untouched after an error */
 CONF_READER(port_ranges); /* struct model_port_ranges */
+CONF_READER(key_file);    /* const char *, the name of a key's file */
+
+CONF_READER(named);        /* into the model: names with objects of field->kind (objects.c) */
+CONF_READER(policies);     /* into the model (lists.c) */
+CONF_READER(egress_rules); /* struct model_egress_rules (lists.c) */
+CONF_READER(tests);        /* struct model_tests (lists.c) */
 
 /* Where conf_key_file_read() looks. 0, -ENAMETOOLONG, -ENOKEY (no directory of credentials). */
 int conf_key_file_path(const char *state_dir, const char *name, char path[PATH_MAX])
 	__attribute__((warn_unused_result));
 bool conf_key_file_exists(const char *state_dir, const char *name);
+
+/*
+ * The key in the file that `key` of the mapping names, where the reader looks at files; reports
+ * what is wrong with it. *out is untouched if there is none. The caller wipes it.
+ */
+void conf_take_key_file(struct conf_reader *r, const struct conf_node *node, const char *key,
+	bool secret, struct key *out);
+
+/* Reports where a mapping has both of two keys for the same secret. */
+void conf_check_one_secret(
+	struct conf_reader *r, const struct conf_node *node, const char *key, const char *key_file);
+
+/*
+ * What peer->endpoint_text means: 192.0.2.1:51820 or [2001:db8::1]:51820 into endpoint,
+ * office.example:51820 into endpoint_name and endpoint_port.
+ */
+void conf_finish_endpoint(
+	struct conf_reader *r, const struct conf_node *node, struct model_peer *peer);
 
 /* True for ${file:/path} and ${credential:name}. */
 bool conf_is_secret_ref(const char *text);
@@ -100,9 +125,10 @@ bool conf_is_list(struct conf_reader *r, const struct conf_node *node, const cha
 void conf_report(struct conf_reader *r, enum diag_code code, const struct conf_node *node,
 	const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Tables of sections.c, for the schema. */
+/* Tables of fields: of the whole file (sections.c), of objects (objects.c), of items (lists.c). */
 const struct conf_field *conf_root_fields(void);
 const struct conf_field *conf_object_fields(enum model_kind kind);
+extern const struct conf_field conf_policy_fields[], conf_egress_rule_fields[], conf_test_fields[];
 
 /* An object of the kind, or an item of a list of mappings, that nobody has set; in the pool. */
 const void *conf_object_defaults(struct pool *pool, enum model_kind kind);

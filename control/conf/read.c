@@ -195,6 +195,16 @@ CONF_READER(fields)
 	conf_read_map(r, node, field->fields, out);
 }
 
+CONF_READER(source)
+{
+	struct model_source *source = out;
+
+	if (node->kind == CONF_SCALAR && strcmp(node->text, "any") == 0)
+		source->any = true;
+	else
+		conf_read_map(r, node, field->fields, source);
+}
+
 CONF_READER(text)
 {
 	const char *text = conf_scalar(r, node, "text");
@@ -334,15 +344,6 @@ CONF_READER(allow)
 	*(bool *)out = value != 0;
 }
 
-CONF_READER(key)
-{
-	const char *text = conf_scalar(r, node, "a key");
-
-	if (text != NULL && key_parse(text, out) < 0)
-		conf_report(r, DIAG_BAD_KEY, node, NULL,
-			"not a WireGuard key of 44 characters of base64");
-}
-
 CONF_READER(addr)
 {
 	const char *text = conf_scalar(r, node, "an address");
@@ -446,42 +447,6 @@ CONF_READER(ifaddrs)
 			pool_grow(r->pool, addresses->items, addresses->n, sizeof(address));
 		addresses->items[addresses->n++] = address;
 	}
-}
-
-CONF_READER(endpoint)
-{
-	const char *text = conf_scalar(r, node, "an endpoint");
-
-	if (text != NULL && endpoint_parse(text, out) < 0)
-		conf_report(r, DIAG_BAD_ENDPOINT, node, NULL,
-			"'%s' is not an endpoint such as 192.0.2.1:51820 or [2001:db8::1]:51820",
-			text);
-}
-
-CONF_READER(flow_end)
-{
-	const char *text = conf_scalar(r, node, "an address, with a port if need be");
-	struct endpoint *endpoint = out;
-
-	if (text != NULL && addr_parse(text, &endpoint->addr) < 0 &&
-		endpoint_parse(text, endpoint) < 0)
-		conf_report(r, DIAG_BAD_FLOW_END, node, NULL,
-			"'%s' is not ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT", text);
-}
-
-/* What stands there is never shown: it may be the secret itself. */
-CONF_READER(secret)
-{
-	const char *text = conf_scalar(r, node, "a reference to a secret");
-
-	if (text == NULL)
-		return;
-	if (conf_is_secret_ref(text) && strlen(text) <= (size_t)field->max)
-		*(const char **)out = pool_strdup(r->pool, text);
-	else
-		conf_report(r, DIAG_BAD_SECRET, node, NULL,
-			"write ${file:/path} or ${credential:name}: a secret never stands in the "
-			"file itself");
 }
 
 void conf_add_ref(struct conf_reader *r, struct model_refs *refs, const char *name)
