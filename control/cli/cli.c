@@ -20,140 +20,65 @@ void cli_look_at_terminal(struct cli *cli)
 		cli->columns = size.ws_col;
 }
 
-static void take_option(struct cli *cli, int letter, uint64_t mask)
+static void take_option(struct cli *cli, const struct cli_option_row *option)
 {
-	cli->given |= mask;
-	switch (letter) {
-	case 'j':
-		cli->json = true;
-		break;
-	case 'J':
-		cli->lines = true;
-		break;
-	case 'i':
-		cli->units = CLI_SI;
-		break;
-	case 'k':
-		cli->units = CLI_IEC;
-		break;
-	case 'x':
-		cli->units = CLI_EXACT;
-		break;
-	case 'R':
-		cli->accept_risk = optarg;
-		break;
-	case 'W':
-		cli->interval = optarg == NULL ? "1" : optarg;
-		break;
-	case 'o':
-		cli->output = optarg;
-		break;
-	case 'c':
-		cli->check = optarg;
-		break;
-	case 's':
-		cli->socket = optarg;
-		break;
-	case 'I':
-		cli->port = optarg;
-		break;
-	case 'w':
-		cli->write = optarg;
-		break;
-	case 'n':
-		cli->count = optarg;
-		break;
-	case 'L':
-		cli->snap = optarg;
-		break;
-	case 'E':
-		cli->endpoint = optarg;
-		break;
-	case 'K':
-		cli->private_key_file = optarg;
-		break;
-	case 'S':
-		cli->state_dir = optarg;
-		break;
-	case 'M':
-		cli->max = optarg;
-		break;
-	case 'P':
-		cli->peer = optarg;
-		break;
-	case 'T':
-		cli->proto = optarg;
-		break;
-	case 'G':
-		cli->config = optarg;
-		break;
-	case 'U':
-		cli->as = optarg;
-		break;
-	case 'z':
-		cli->anonymize = optarg;
-		break;
-	case '6':
-		cli->exit_node = optarg;
-		break;
-	case '7':
-		cli->egress = optarg;
-		break;
-	case '8':
-		cli->range = optarg;
-		break;
-	case 'B':
-		cli->driver = optarg;
-		break;
-	case 'f':
-		cli->force = true;
-		break;
-	case 'l':
-		cli->list = true;
-		break;
-	case '1':
-		cli->confirm = optarg;
-		break;
-	case '2':
-		cli->message = optarg;
-		break;
-	case '3':
-		cli->groups = optarg;
-		break;
-	case '4':
-		cli->address = optarg;
-		break;
-	case '5':
-		cli->public_key = optarg;
-		break;
-	default:
-		break;
+	char *field = (char *)cli + option->field;
+
+	cli->given |= option->mask;
+	if (option->field == 0)
+		return;
+	if (option->value == NULL)
+		*(bool *)field = true;
+	else
+		*(const char **)field = optarg;
+}
+
+/* For getopt_long(), from the table. */
+static void list_options(struct option longs[CLI_OPTIONS_MAX + 1], char shorts[2 * CLI_OPTIONS_MAX])
+{
+	const struct cli_option_row *option = cli_options;
+
+	for (int i = 0; option->name != NULL; i++, option++) {
+		longs[i] = (struct option){option->name,
+			option->value == NULL     ? no_argument
+			: option->value[0] == '[' ? optional_argument
+						  : required_argument,
+			NULL, CLI_LONG + i};
+		if (option->letter == 0)
+			continue;
+		*shorts++ = option->letter;
+		if (option->value != NULL)
+			*shorts++ = ':';
 	}
 }
 
-/* Options may stand anywhere. False after getopt has said what is wrong. */
-static bool parse_options(struct cli *cli, int argc, char **argv, bool *help)
+/* What getopt_long() has found; NULL after it has said what is wrong. */
+static const struct cli_option_row *find_option(int found)
+{
+	if (found >= CLI_LONG)
+		return &cli_options[found - CLI_LONG];
+	for (const struct cli_option_row *option = cli_options; option->name != NULL; option++) {
+		if (option->letter == found)
+			return option;
+	}
+	return NULL;
+}
+
+/* Options may stand anywhere. False after a word about what is wrong. */
+static bool parse_options(struct cli *cli, int argc, char **argv)
 {
 	struct option longs[CLI_OPTIONS_MAX + 1] = {0};
-	int c;
+	char shorts[2 * CLI_OPTIONS_MAX] = "";
+	int found;
 
-	for (size_t i = 0; cli_options[i].name != NULL; i++)
-		longs[i] = (struct option){cli_options[i].name,
-			cli_options[i].value == NULL     ? no_argument
-			: cli_options[i].value[0] == '[' ? optional_argument
-							 : required_argument,
-			NULL, cli_options[i].letter};
+	list_options(longs, shorts);
 	optind = 0; /* tests come here more than once */
-	while ((c = getopt_long(argc, argv, "jho:dbn:w:", longs, NULL)) != -1) {
-		size_t i = 0;
+	while ((found = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct cli_option_row *option = find_option(found);
 
-		while (cli_options[i].name != NULL && cli_options[i].letter != c)
-			i++;
-		if (cli_options[i].name == NULL)
+		if (option == NULL)
 			return false;
-		if (c == 'h')
-			*help = true;
-		take_option(cli, c, cli_options[i].mask);
+		take_option(cli, option);
 	}
 	if (!cli_set_output(cli)) {
 		fprintf(stderr, "sallyport: --output is text, json, jsonl or yaml, not '%s'\n",
@@ -176,18 +101,17 @@ int cli_main(int argc, char **argv)
 {
 	struct cli cli = {.socket = "/run/sallyport/sallyport.sock"};
 	const struct cli_command *command;
-	bool help = false;
 	int words, code;
 	pid_t pager;
 
 	cli_look_at_terminal(&cli);
-	if (!parse_options(&cli, argc, argv, &help)) {
+	if (!parse_options(&cli, argc, argv)) {
 		fputs("More: sallyport help\n", stderr);
 		return CLI_USAGE;
 	}
 	if (cli.n_args == 0) {
 		cli_print_usage();
-		return help ? CLI_OK : CLI_USAGE;
+		return cli.help ? CLI_OK : CLI_USAGE;
 	}
 	command = cli_find_command(cli.args, cli.n_args, &words);
 	if (command == NULL) {
@@ -195,7 +119,7 @@ int cli_main(int argc, char **argv)
 			cli.args[0]);
 		return CLI_USAGE;
 	}
-	if (help)
+	if (cli.help)
 		return cli_print_help_on(command);
 	cli.args += words;
 	cli.n_args -= words;
@@ -206,7 +130,7 @@ int cli_main(int argc, char **argv)
 	if (cli.given & ~command->options)
 		return refuse(command, "an option that this command does not take");
 	cli.command = command->words;
-	cli_set_units(cli.units);
+	cli_set_units(cli.exact ? CLI_EXACT : cli.iec ? CLI_IEC : CLI_SI);
 	cli_set_lines(command->rows, cli.given & CLI_WATCH);
 	if (cli.given & CLI_WATCH)
 		return cli_repeat(&cli, command);

@@ -26,47 +26,49 @@ enum cli_exit {
 
 /* Options are the same for every command; each command says which it takes. */
 enum cli_option {
-	CLI_FULL = 1 << 0,
-	CLI_ENDPOINT = 1 << 1,
-	CLI_PRIVATE_KEY_FILE = 1 << 2,
-	CLI_STATE_DIR = 1 << 3,
-	CLI_MAX = 1 << 4,
-	CLI_PEER = 1 << 5,
-	CLI_ALL = 1 << 6,
-	CLI_PROTO = 1 << 7,
-	CLI_AS = 1 << 8,
-	CLI_DETAILS = 1 << 9,
-	CLI_CHECK = 1 << 10,
-	CLI_CONFIG = 1 << 11,
-	CLI_NFT = 1 << 12,
-	CLI_QR = 1 << 13,
-	CLI_CONFIRM = 1 << 20,
-	CLI_MESSAGE = 1 << 21,
-	CLI_GROUPS = 1 << 22,
-	CLI_ADDRESS = 1 << 23,
-	CLI_PUBLIC_KEY = 1 << 24,
-	/* Of what observes: from above, as the others grow from below. */
-	CLI_PORT = 1 << 29,
-	CLI_DROPS = 1 << 28,
-	CLI_WRITE = 1 << 27,
-	CLI_COUNT = 1 << 26,
-	CLI_SNAP = 1 << 25,
-	CLI_BATCH = 1 << 14,
-	CLI_EXIT_NODE = 1 << 15,
-	CLI_EGRESS = 1 << 16,
-	CLI_RANGE = 1 << 17,
-	CLI_CSV = 1 << 18,
-	CLI_SYSTEM_INFO = 1 << 19,
-	CLI_ANONYMIZE = 1ll << 31,
-	CLI_BIND = 1ll << 32, /* three options: driver, force, list */
-	CLI_ORIGIN = 1ll << 33,
-	CLI_WATCH = 1ll << 34,
-	CLI_RISK = 1ll << 36,
+	CLI_FULL = 1ll << 0,
+	CLI_ENDPOINT = 1ll << 1,
+	CLI_PRIVATE_KEY_FILE = 1ll << 2,
+	CLI_STATE_DIR = 1ll << 3,
+	CLI_MAX = 1ll << 4,
+	CLI_PEER = 1ll << 5,
+	CLI_ALL = 1ll << 6,
+	CLI_PROTO = 1ll << 7,
+	CLI_AS = 1ll << 8,
+	CLI_DETAILS = 1ll << 9,
+	CLI_CHECK = 1ll << 10,
+	CLI_CONFIG = 1ll << 11,
+	CLI_NFT = 1ll << 12,
+	CLI_QR = 1ll << 13,
+	CLI_BATCH = 1ll << 14,
+	CLI_EXIT_NODE = 1ll << 15,
+	CLI_EGRESS = 1ll << 16,
+	CLI_RANGE = 1ll << 17,
+	CLI_CSV = 1ll << 18,
+	CLI_SYSTEM_INFO = 1ll << 19,
+	CLI_CONFIRM = 1ll << 20,
+	CLI_MESSAGE = 1ll << 21,
+	CLI_GROUPS = 1ll << 22,
+	CLI_ADDRESS = 1ll << 23,
+	CLI_PUBLIC_KEY = 1ll << 24,
+	CLI_SNAP = 1ll << 25,
+	CLI_COUNT = 1ll << 26,
+	CLI_WRITE = 1ll << 27,
+	CLI_DROPS = 1ll << 28,
+	CLI_PORT = 1ll << 29,
+	CLI_ANONYMIZE = 1ll << 30,
+	CLI_ORIGIN = 1ll << 31,
+	CLI_WATCH = 1ll << 32,
+	CLI_RISK = 1ll << 33,
+	CLI_BIND = 1ll << 34,  /* three options: driver, force, list */
 	CLI_UNITS = 1ll << 35, /* three options: si, iec, exact */
-	CLI_PAGED = 1 << 30,   /* what it prints may be longer than a screen; option: no pager */
+	CLI_PAGED = 1ll << 36, /* what it prints may be longer than a screen; option: no pager */
 };
 
-enum { CLI_OPTIONS_MAX = 64 };
+enum {
+	CLI_OPTIONS_MAX = 64,
+	CLI_LONG = 256, /* what getopt_long() returns for the first row; a short form its letter */
+};
 
 /* How amounts of bytes are shown: --si, which is usual, --iec, --exact. */
 enum cli_units {
@@ -78,8 +80,11 @@ enum cli_units {
 enum { CLI_UNITS_TEXT = 32 };
 
 struct cli {
+	uint64_t given; /* enum cli_option */
 	const char *socket;
 	bool json;
+	bool lines; /* --jsonl */
+	bool help;
 	bool colour;
 	unsigned columns; /* 0 = not a terminal */
 	const char *endpoint, *private_key_file, *state_dir, *max, *peer, *proto, *as;
@@ -91,11 +96,9 @@ struct cli {
 	bool force, list;
 	const char *accept_risk;
 	const char *command;  /* its words */
-	const char *interval; /* of --watch */
-	bool lines;           /* --jsonl */
-	enum cli_units units;
+	const char *interval; /* of --watch; NULL = the usual one */
+	bool iec, exact;
 	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
-	uint64_t given;     /* enum cli_option */
 	int n_args;
 	char **args; /* beyond the command's own words */
 };
@@ -118,12 +121,14 @@ struct cli_command {
 
 extern const struct cli_command cli_commands[];
 
-/* Also the manual's list of options: mask 0 = every command takes it. */
+/* Also the manual's list of options: mask 0 = every command takes it. What an option does beyond
+ * being given is to set a field. */
 struct cli_option_row {
 	uint64_t mask;
-	int letter;
+	char letter;              /* 0 = it has no short form */
 	const char *name;         /* NULL ends the table */
 	const char *value, *help; /* a value in brackets may be left out, else it follows a = */
+	size_t field;             /* of struct cli: a text, without a value a bool; 0 = none */
 };
 
 extern const struct cli_option_row cli_options[];

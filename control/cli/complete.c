@@ -315,7 +315,7 @@ static const struct cli_option_row *option_with_value(const char *word, size_t l
 		if (strncmp(word, "--", 2) == 0 && strlen(o->name) == length - 2 &&
 			strncmp(word + 2, o->name, length - 2) == 0)
 			return o;
-		if (o->letter == 'o' && strcmp(word, "-o") == 0)
+		if (length == 2 && word[0] == '-' && o->letter != 0 && word[1] == o->letter)
 			return o;
 	}
 	return NULL;

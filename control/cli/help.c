@@ -39,11 +39,11 @@ static void print_row(const char *left, const char *right)
 	print_wrapped(right, HELP_COLUMN, HELP_COLUMN);
 }
 
-/* "-j, ", or "": the other letters are names for getopt only. */
+/* "-j, ", or "" */
 static const char *short_form(const struct cli_option_row *option, char text[8])
 {
 	text[0] = '\0';
-	if (strchr("jhodbnw", option->letter) != NULL)
+	if (option->letter != 0)
 		snprintf(text, 8, "-%c, ", option->letter);
 	return text;
 }

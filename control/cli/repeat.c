@@ -263,13 +263,14 @@ static bool step(struct repeat *r, bool first, int *code)
 
 static bool take_options(struct repeat *r)
 {
+	const char *interval = r->cli->interval == NULL ? "1" : r->cli->interval;
 	char *end;
 
-	r->every_s = strtod(r->cli->interval, &end);
-	if (end == r->cli->interval || *end != '\0' || !(r->every_s >= EVERY_MIN_S) ||
+	r->every_s = strtod(interval, &end);
+	if (end == interval || *end != '\0' || !(r->every_s >= EVERY_MIN_S) ||
 		!(r->every_s <= EVERY_MAX_S)) {
 		fprintf(stderr, "sallyport: --watch is a time from 0.2 to 3600 seconds, not '%s'\n",
-			r->cli->interval);
+			interval);
 		return false;
 	}
 	if (r->cli->given & (CLI_CHECK | CLI_CSV)) {
