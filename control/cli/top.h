@@ -56,9 +56,6 @@ void top_forget(struct top *top);
 /* Per second, of a counter in both samples; a restart makes it fall, which is no rate. */
 double top_rate(const struct top *top, const json_t *now, const json_t *before, const char *key);
 
-/* The object of that name in a list of the sample before; hint = where it was. Or NULL. */
-const json_t *top_find(const json_t *list, size_t hint, const char *key, const char *name);
-
 /* top_tables.c */
 enum top_kind {
 	TOP_TEXT,

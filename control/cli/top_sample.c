@@ -81,18 +81,3 @@ double top_rate(const struct top *top, const json_t *now, const json_t *before, 
 
 	return before == NULL || passed <= 0 || rise < 0 ? 0 : (double)rise / passed;
 }
-
-const json_t *top_find(const json_t *list, size_t hint, const char *key, const char *name)
-{
-	const json_t *item = json_array_get(list, hint);
-	size_t i;
-
-	if (item != NULL && strcmp(cli_text(item, key), name) == 0)
-		return item;
-	json_array_foreach((json_t *)list, i, item)
-	{
-		if (strcmp(cli_text(item, key), name) == 0)
-			return item;
-	}
-	return NULL;
-}
