@@ -47,10 +47,12 @@ void compile_reach(struct builder *b);
 void compile_forwards(struct builder *b);
 bool compile_forward_leads(const struct model *m, const struct model_forward *forward);
 
+enum { COMPILE_BAND_SHIFT = 20 };
+
 /* Of a rule; within a band rules keep the order of the file. */
 static inline uint32_t compile_priority(unsigned band, size_t order)
 {
-	return ((uint32_t)band << 20) | (uint32_t)order;
+	return ((uint32_t)band << COMPILE_BAND_SHIFT) | (uint32_t)order;
 }
 
 /* egress.c */

@@ -199,8 +199,8 @@ static void peer_delete(struct wg_peer *peer)
 	struct wg_command *command = command_create(WG_COMMAND_PEER_DEL);
 
 	atomic_store_explicit(&peers[peer->id], NULL, memory_order_release);
-	hold_release(); /* what waits for its next hop must find it gone, and no other in its place
-			 */
+	/* What waits for its next hop must find it gone, and no other in its place. */
+	hold_release();
 	for (unsigned i = 0; i < on_delete_count; i++)
 		on_delete[i](peer->id);
 	command->peer = peer;
