@@ -97,6 +97,31 @@ static int refuse(const struct cli_command *command, const char *why)
 	return CLI_USAGE;
 }
 
+/* Several options may share a bit of `given`. */
+static bool is_given(const struct cli *cli, const struct cli_option_row *option)
+{
+	const char *field = (const char *)cli + option->field;
+
+	if ((cli->given & option->mask) == 0)
+		return false;
+	if (option->field == 0 || (option->value != NULL && option->value[0] == '['))
+		return true;
+	return option->value == NULL ? *(const bool *)field : *(const char *const *)field != NULL;
+}
+
+/* The first one that was given and that the command does not take. */
+static int refuse_option(const struct cli *cli, const struct cli_command *command)
+{
+	const struct cli_option_row *option = cli_options;
+	char why[80];
+
+	while (!is_given(cli, option) || (option->mask & command->options) != 0)
+		option++;
+	snprintf(why, sizeof(why), "it takes no --%s; its options: sallyport help %s", option->name,
+		command->words);
+	return refuse(command, why);
+}
+
 int cli_main(int argc, char **argv)
 {
 	struct cli cli = {.socket = "/run/sallyport/sallyport.sock"};
@@ -128,7 +153,7 @@ int cli_main(int argc, char **argv)
 	if (cli.n_args > command->max_args)
 		return refuse(command, "too many arguments");
 	if (cli.given & ~command->options)
-		return refuse(command, "an option that this command does not take");
+		return refuse_option(&cli, command);
 	cli.command = command->words;
 	cli_set_units(cli.exact ? CLI_EXACT : cli.iec ? CLI_IEC : CLI_SI);
 	cli_set_lines(command->rows, cli.given & CLI_WATCH);

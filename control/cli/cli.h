@@ -97,7 +97,7 @@ struct cli {
 	const char *accept_risk;
 	const char *command;  /* its words */
 	const char *interval; /* of --watch; NULL = the usual one */
-	bool iec, exact;
+	bool si, iec, exact;
 	unsigned timeout_s; /* for an answer of the daemon; 0 = the default */
 	int n_args;
 	char **args; /* beyond the command's own words */

@@ -273,7 +273,7 @@ const struct cli_option_row cli_options[] = {
 	{0, 'o', "output", "text|json|jsonl|yaml", "the form of what is printed", FIELD(output)},
 	{CLI_WATCH, 0, "watch", "[SECONDS]", "again and again, until Ctrl-C (1; 0.2 to 3600)",
 		FIELD(interval)},
-	{CLI_UNITS, 0, "si", NULL, "amounts in kB, MB ... of 1000 (usual)", 0},
+	{CLI_UNITS, 0, "si", NULL, "amounts in kB, MB ... of 1000 (usual)", FIELD(si)},
 	{CLI_UNITS, 0, "iec", NULL, "amounts in KiB, MiB ... of 1024", FIELD(iec)},
 	{CLI_UNITS, 0, "exact", NULL, "amounts to the byte", FIELD(exact)},
 	{CLI_PAGED, 0, "no-pager", NULL, "no pager, on a terminal either", 0},

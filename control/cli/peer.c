@@ -98,7 +98,9 @@ int cli_run_peer_remove(struct cli *cli)
 	int status, code;
 
 	if (strlen(cli->args[0]) > 63 || strpbrk(cli->args[0], "/?&#% ") != NULL) {
-		fputs("sallyport: not the name of a peer\n", stderr);
+		fprintf(stderr,
+			"sallyport: '%s' is not the name of a peer; `sallyport peers` lists them\n",
+			cli->args[0]);
 		return CLI_USAGE;
 	}
 	snprintf(path, sizeof(path), "/api/peers/%s", cli->args[0]);

@@ -154,6 +154,14 @@ static void test_exit_codes(void **state)
 	assert_int_equal(run("explain", "flow.polite", NULL), CLI_USAGE);
 	assert_int_equal(run("explain", "flow.policy", "--socket", "/nowhere/x.sock", NULL),
 		CLI_UNREACHABLE);
+	assert_int_equal(run("history", "--iec", NULL), CLI_USAGE);
+	assert_shows("it takes no --iec; its options: sallyport help history");
+	assert_int_equal(run("apply", "--watch", NULL), CLI_USAGE);
+	assert_shows("it takes no --watch");
+	assert_int_equal(run("status", "--list", "--driver=x", NULL), CLI_USAGE);
+	assert_shows("it takes no --driver");
+	assert_int_equal(run("peer", "remove", "a b", NULL), CLI_USAGE);
+	assert_shows("'a b' is not the name of a peer");
 	assert_int_equal(run("check", SAMPLE, NULL), CLI_OK);
 	assert_int_equal(run("check", "/nowhere.yaml", NULL), CLI_USAGE);
 	assert_int_equal(run("dataplane-args", SAMPLE, NULL), CLI_OK);
