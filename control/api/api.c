@@ -121,12 +121,23 @@ const struct compiled *api_need_config(struct api *api, struct http_request *req
 	return compiled;
 }
 
+/* What was read, cut, and with a ? for what is not ASCII: half a character is no JSON. */
+static const char *show_text(const char *text, char shown[36])
+{
+	size_t n = 0;
+
+	for (; text[n] != '\0' && n < 32; n++)
+		shown[n] = (char)(text[n] >= ' ' && text[n] <= '~' ? text[n] : '?');
+	strcpy(shown + n, text[n] == '\0' ? "" : "...");
+	return shown;
+}
+
 bool api_read_number(struct http_request *request, const char *key, unsigned long min,
 	unsigned long max, unsigned long *out)
 {
 	const char *text = http_query(request, key);
+	char wrong[160], shown[36], *end;
 	unsigned long number;
-	char wrong[96], *end;
 
 	if (text == NULL)
 		return true;
@@ -137,7 +148,8 @@ bool api_read_number(struct http_request *request, const char *key, unsigned lon
 		*out = number;
 		return true;
 	}
-	snprintf(wrong, sizeof(wrong), "%s is a number from %lu to %lu", key, min, max);
+	snprintf(wrong, sizeof(wrong), "%s is a number from %lu to %lu, not '%s'", key, min, max,
+		show_text(text, shown));
 	http_reply_problem(request, 400, wrong, NULL);
 	return false;
 }

@@ -139,9 +139,10 @@ static int explain_drop(struct cli *cli, const char *name)
 				name, cli_text(drop, "text"), (long long)cli_int(drop, "packets"));
 	}
 	if (json_array_size(drops) == 0)
-		fputs("sallyport: no data plane runs, which would explain it; see: sallyport "
-		      "doctor\n",
-			stderr);
+		fprintf(stderr,
+			"sallyport: '%s' is no code; reasons of drops are explained by the data "
+			"plane, and none runs; see: sallyport doctor\n",
+			name);
 	else if (code != CLI_OK)
 		fprintf(stderr,
 			"sallyport: no packet is dropped as '%s'; `sallyport drops --all` lists "

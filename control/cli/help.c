@@ -210,7 +210,10 @@ int cli_run_man(struct cli *cli)
 	} else if (strcmp(cli->args[0], "codes") == 0) {
 		print_codes_manual();
 	} else {
-		fprintf(stderr, "sallyport: no manual page '%s'; there is codes\n", cli->args[0]);
+		fprintf(stderr,
+			"sallyport: no manual page '%s'; type: sallyport man codes, or sallyport "
+			"man\n",
+			cli->args[0]);
 		return CLI_USAGE;
 	}
 	return CLI_OK;

@@ -274,9 +274,9 @@ static bool take_options(struct repeat *r)
 		return false;
 	}
 	if (r->cli->given & (CLI_CHECK | CLI_CSV)) {
-		fputs("sallyport: --watch does not go with --check or --csv; --jsonl is for "
-		      "scripts\n",
-			stderr);
+		fprintf(stderr,
+			"sallyport: --watch does not go with %s; for scripts: --watch --jsonl\n",
+			r->cli->given & CLI_CSV ? "--csv" : "--check");
 		return false;
 	}
 	return true;

@@ -296,16 +296,27 @@ static const char *const interface_keys[] = {"Address", "ListenPort", "MTU", "Pr
 static const char *const peer_keys[] = {
 	"PublicKey", "PresharedKey", "AllowedIPs", "Endpoint", "PersistentKeepalive"};
 
+static const char *list_keys(struct reader *r, const char *const *keys, size_t n)
+{
+	const char *list = "its keys are ";
+
+	for (size_t i = 0; i < n; i++)
+		list = pool_printf(r->file->pool, "%s%s%s", list, i == 0 ? "" : ", ", keys[i]);
+	return list;
+}
+
 static void refuse_key(
 	struct reader *r, const char *key, uint32_t column, const char *const *keys, size_t n)
 {
-	const char *near = diag_suggest(key, keys, n), *hint = NULL;
+	const char *near = diag_suggest(key, keys, n), *hint;
 	int word = (int)strcspn(key, " \t");
 
 	if (near != NULL)
 		hint = pool_printf(r->file->pool, "did you mean '%s'?", near);
 	else if (word <= KEY_NAME_MAX && key[word] != '\0')
 		hint = pool_printf(r->file->pool, "write %.*s = VALUE", word, key);
+	else
+		hint = list_keys(r, keys, n);
 	/* One that is longer than any may be a secret that has lost its line. */
 	if (word > KEY_NAME_MAX)
 		report(r, DIAG_WGQUICK_LINE, column, strlen(key), hint,

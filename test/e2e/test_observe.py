@@ -298,10 +298,12 @@ def test_trace(world):
 def test_a_number_in_a_question_is_one(world):
     """Not the part of it that can be read, nor what is left of it in 32 bits."""
     for path, key, most in (("/api/flows", "max", 100000), ("/api/trace", "count", 1000)):
-        for number in ("0", "5x", "", "+5", str(most + 1), str((1 << 32) + 5), str(1 << 70)):
-            status, _, text = fetch(world, f"{path}?{key}={number.replace('+', '%2B')}")
+        for number, shown in (("0", "0"), ("5x", "5x"), ("", ""), ("%2B5", "+5"),
+                              *((str(n), str(n)) for n in (most + 1, (1 << 32) + 5, 1 << 70)),
+                              ("5%0A%C3%BC%FF", "5????"), ("1" * 40, "1" * 32 + "...")):
+            status, _, text = fetch(world, f"{path}?{key}={number}")
             assert (status, json.loads(text)["detail"]) == (
-                400, f"{key} is a number from 1 to {most}"), number
+                400, f"{key} is a number from 1 to {most}, not '{shown}'"), number
 
 
 def test_status_names_the_cipher(world):

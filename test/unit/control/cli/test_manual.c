@@ -153,6 +153,7 @@ static void test_every_command_is_documented(void **state)
 	assert_int_equal(run("man", NULL), CLI_OK);
 	assert_string_equal(output, manual); /* sallyport man >docs/man/sallyport.1.scd */
 	assert_int_equal(run("man", "nothing", NULL), CLI_USAGE);
+	assert_shows("no manual page 'nothing'; type: sallyport man codes");
 	assert_int_equal(run("help", NULL), CLI_OK);
 	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
 		assert_true(c->summary[0] != '\0');

@@ -139,6 +139,7 @@ static void test_repeated_forms(void **state)
 		assert_shows("from 0.2 to 3600 seconds");
 	}
 	assert_int_equal(run("status", "--watch", "--check", "live", NULL), CLI_USAGE);
+	assert_shows("--watch does not go with --check; for scripts: --watch --jsonl");
 	assert_int_equal(run("apply", "--watch", NULL), CLI_USAGE);
 }
 

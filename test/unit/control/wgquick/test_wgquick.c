@@ -126,7 +126,8 @@ static void test_refusals(void **state)
 		/* a secret that has lost its '=', its line, or its place */
 		{HEAD "PrivateKey " KEY_D "\n", 3, 1, "'PrivateKey' is no key",
 			"write PrivateKey = VALUE"},
-		{HEAD KEY_D "\n", 3, 1, "this is no key of this section", ""},
+		{HEAD KEY_D "\n", 3, 1, "this is no key of this section",
+			"its keys are Address, ListenPort, MTU, PrivateKey, "},
 		{HEAD "Address = " KEY_D "\n", 3, 11, "***=' is not an address", ""},
 		{"[Interface]\nAddress = 10.8.0.1/24, 10.9.0/24\n", 2, 24, "'10.9.0/24' is not",
 			""},
