@@ -262,6 +262,8 @@ static bool take_key(struct screen *s, int key)
 		top->frozen = !top->frozen;
 	else if (key == '/')
 		s->typing = true;
+	else if (key == ESCAPE)
+		top->filter[0] = '\0';
 	else if (key == 'w')
 		write_snapshot(s);
 	else
