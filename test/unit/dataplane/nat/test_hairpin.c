@@ -3,97 +3,29 @@
  * Hairpinning: from one inside host to another by way of the outside addresses, on three workers,
  * so that each side's flow is at its own home.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <netinet/in.h>
-
-#include <cmocka.h>
-
-#include <rte_tcp.h>
-
 #include "common/api/forward.h"
 #include "common/api/policy.h"
 #include "common/api/route.h"
-#include "dataplane/nat/nat.h"
-#include "test/unit/dataplane/flow/fakes.h"
+#include "test/unit/dataplane/nat/exchange.h"
 
-#define WAN      (API_IDENT_PORT | PORT_WAN)
-#define LAN      (API_IDENT_PORT | PORT_LAN)
-#define OUTSIDE  "198.51.100.1"
-#define STRANGER "203.0.113.9"
-#define A        "100.64.0.1"
-#define B        "100.64.0.2"
-
-enum { WORKERS = 3 };
-
-struct out {
-	uint8_t role;
-	struct packet_spec seen;
-	char src[46], dst[46];
-	bool right; /* its checksums */
-	uint32_t peer;
-	unsigned at;
-	const char *drop;
-};
-
-static int setup(void **state)
-{
-	fake_exit_node();
-	world.workers = WORKERS;
-	world.peer[1].home = 1;
-	world.peer[2].home = 2;
-	fake_worker(4096);
-	return 0;
-}
+#define A PEER1
+#define B PEER2
 
 static void allow_between_peers(void)
 {
 	fake_policy(6, 10, 1, B "/32", API_PROTO_ANY, 0, API_ALLOW);
 }
 
-static struct out run_mbuf(unsigned worker, struct rte_mbuf *mbuf)
+static struct out let_udp(uint32_t peer, uint16_t sport, const char *dst, uint16_t dport)
 {
-	struct out out = {0};
-
-	out.role = fake_deliver(worker, mbuf, &out.at);
-	fake_read(mbuf, &out.seen, out.src, out.dst);
-	out.right = fake_checksums_right(mbuf);
-	out.peer = packet_of(mbuf)->peer;
-	out.drop = fake_drop_name(packet_of(mbuf)->drop);
-	return out;
-}
-
-static struct out run_proto(
-	uint8_t proto, uint32_t peer, uint16_t sport, const char *dst, uint16_t dport)
-{
-	struct packet_spec spec = {.ingress = peer,
-		.src = peer == 1 ? A : B,
-		.dst = dst,
-		.sport = sport,
-		.dport = dport,
-		.proto = proto,
-		.tcp_flags = RTE_TCP_SYN_FLAG,
-		.payload = 11};
-	struct rte_mbuf *mbuf = fake_packet(&spec);
-	struct out out = run_mbuf(peer % WORKERS, mbuf);
-
-	rte_pktmbuf_free(mbuf);
-	return out;
-}
-
-static struct out run(uint32_t peer, uint16_t sport, const char *dst, uint16_t dport)
-{
-	return run_proto(IPPROTO_UDP, peer, sport, dst, dport);
+	return let_out(IPPROTO_UDP, peer, sport, dst, dport);
 }
 
 /* Both learn their outside ports from a stranger, then send to each other's (UDP hole punching). */
 static void punch(uint16_t *port_a, uint16_t *port_b)
 {
-	*port_a = run(1, 4000, STRANGER, 3478).seen.sport;
-	*port_b = run(2, 4000, STRANGER, 3478).seen.sport;
+	*port_a = let_udp(1, 4000, REMOTE, 3478).seen.sport;
+	*port_b = let_udp(2, 4000, REMOTE, 3478).seen.sport;
 }
 
 /* U9, U9a: the other's outside address and port are what either sees. */
@@ -105,19 +37,19 @@ static void u9_mappings_reach_each_other(void **state)
 	allow_between_peers();
 	punch(&port_a, &port_b);
 	/* what nobody asked for yet */
-	assert_string_equal(run(1, 4000, OUTSIDE, port_b).drop, "unsolicited");
+	assert_string_equal(let_udp(1, 4000, V4, port_b).drop, "unsolicited");
 	for (unsigned i = 0; i < 3; i++) {
-		out = run(2, 4000, OUTSIDE, port_a);
+		out = let_udp(2, 4000, V4, port_a);
 		assert_int_equal(out.role, GRAPH_SEAL);
 		assert_int_equal(out.peer, 1);
 		assert_string_equal(out.dst, A);
 		assert_int_equal(out.seen.dport, 4000);
-		assert_string_equal(out.src, OUTSIDE);
+		assert_string_equal(out.src, V4);
 		assert_int_equal(out.seen.sport, port_b);
 		assert_int_equal(out.seen.ttl, 63);
 		assert_int_equal(out.at, 1);
 		assert_true(out.right);
-		out = run(1, 4000, OUTSIDE, port_b);
+		out = let_udp(1, 4000, V4, port_b);
 		assert_int_equal(out.role, GRAPH_SEAL);
 		assert_int_equal(out.peer, 2);
 		assert_string_equal(out.dst, B);
@@ -133,65 +65,62 @@ static void policy_holds(void **state)
 	uint16_t port_a, port_b;
 
 	punch(&port_a, &port_b);
-	run(1, 4000, OUTSIDE, port_b);
-	assert_string_equal(run(2, 4000, OUTSIDE, port_a).drop, "hairpin");
+	let_udp(1, 4000, V4, port_b);
+	assert_string_equal(let_udp(2, 4000, V4, port_a).drop, "hairpin");
 	allow_between_peers();
-	assert_int_equal(run(2, 4000, OUTSIDE, port_a).role, GRAPH_SEAL);
-	assert_int_equal(run(1, 4000, OUTSIDE, port_b).role, GRAPH_SEAL);
+	assert_int_equal(let_udp(2, 4000, V4, port_a).role, GRAPH_SEAL);
+	assert_int_equal(let_udp(1, 4000, V4, port_b).role, GRAPH_SEAL);
 	fake_policy(6, 10, 1, B "/32", API_PROTO_ANY, 0, API_DENY);
-	assert_string_equal(run(2, 4000, OUTSIDE, port_a).drop, "hairpin");
-	assert_string_equal(run(1, 4000, OUTSIDE, port_b).drop, "hairpin");
+	assert_string_equal(let_udp(2, 4000, V4, port_a).drop, "hairpin");
+	assert_string_equal(let_udp(1, 4000, V4, port_b).drop, "hairpin");
 }
 
 /* The exit policy has to allow the way out, too. */
 static void exit_policy_holds(void **state)
 {
 	fake_policy(5, 10, 0, NULL, API_PROTO_ANY, API_POLICY_TO_EXIT, API_DENY);
-	assert_string_equal(run(1, 4000, OUTSIDE, 40000).drop, "policy");
+	assert_string_equal(let_udp(1, 4000, V4, 40000).drop, "policy");
 }
 
 /* To a forwarded port of ours; the server sees the client's outside address. */
 static void hairpin_to_forward(uint8_t proto)
 {
 	struct packet_spec back;
-	struct rte_mbuf *mbuf;
 	struct out in, out;
 
-	fake_forward_set(1, proto, OUTSIDE, 8080, 8080, B, 80, NULL);
-	assert_string_equal(run_proto(proto, 1, 4000, OUTSIDE, 8080).drop, "policy");
+	fake_forward_set(1, proto, V4, 8080, 8080, B, 80, NULL);
+	assert_string_equal(let_out(proto, 1, 4000, V4, 8080).drop, "policy");
 	fake_policy(6, 10, 0, B "/32", API_PROTO_ANY, API_POLICY_FORWARDED, API_ALLOW);
-	in = run_proto(proto, 1, 4000, OUTSIDE, 8080);
+	in = let_out(proto, 1, 4000, V4, 8080);
 	assert_int_equal(in.role, GRAPH_SEAL);
 	assert_int_equal(in.peer, 2);
 	assert_string_equal(in.dst, B);
 	assert_int_equal(in.seen.dport, 80);
-	assert_string_equal(in.src, OUTSIDE);
+	assert_string_equal(in.src, V4);
 	assert_int_equal(in.seen.ttl, 63);
 	assert_true(in.right);
 	back = (struct packet_spec){.ingress = 2,
 		.src = B,
-		.dst = OUTSIDE,
+		.dst = V4,
 		.sport = 80,
 		.dport = in.seen.sport,
 		.proto = proto,
 		.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG};
 	for (unsigned worker = 0; worker < WORKERS; worker++) {
-		mbuf = fake_packet(&back);
-		out = run_mbuf(worker, mbuf);
+		out = run_at(worker, &back);
 		assert_int_equal(out.role, GRAPH_SEAL);
 		assert_int_equal(out.peer, 1);
 		assert_string_equal(out.dst, A);
-		assert_string_equal(out.src, OUTSIDE);
+		assert_string_equal(out.src, V4);
 		assert_int_equal(out.seen.sport, 8080);
 		assert_int_equal(out.seen.ttl, 63);
 		assert_true(out.right);
-		rte_pktmbuf_free(mbuf);
 	}
 	/* the server itself, by its own outside address */
-	in = run_proto(proto, 2, 4000, OUTSIDE, 8080);
+	in = let_out(proto, 2, 4000, V4, 8080);
 	assert_int_equal(in.role, GRAPH_SEAL);
 	assert_int_equal(in.peer, 2);
-	assert_string_equal(in.src, OUTSIDE);
+	assert_string_equal(in.src, V4);
 }
 
 /* U9, T8. */
@@ -211,25 +140,22 @@ static void forwards_to_plain_hosts_hairpin(void **state)
 	struct packet_spec back;
 	struct out in, out;
 
-	fake_forward_set(1, IPPROTO_UDP, OUTSIDE, 8080, 8080, "192.168.7.20", 80, NULL);
+	fake_forward_set(1, IPPROTO_UDP, V4, 8080, 8080, "192.168.7.20", 80, NULL);
 	fake_policy(6, 10, 0, "192.168.7.20/32", API_PROTO_ANY, API_POLICY_FORWARDED, API_ALLOW);
-	in = run(1, 4000, OUTSIDE, 8080);
+	in = let_udp(1, 4000, V4, 8080);
 	assert_int_equal(in.role, GRAPH_SEND);
-	assert_string_equal(in.src, OUTSIDE);
+	assert_string_equal(in.src, V4);
 	back = (struct packet_spec){.ingress = LAN,
 		.src = "192.168.7.20",
-		.dst = OUTSIDE,
+		.dst = V4,
 		.sport = 80,
 		.dport = in.seen.sport,
 		.proto = IPPROTO_UDP};
 	for (unsigned worker = 0; worker < WORKERS; worker++) {
-		struct rte_mbuf *mbuf = fake_packet(&back);
-
-		out = run_mbuf(worker, mbuf);
+		out = run_at(worker, &back);
 		assert_int_equal(out.role, GRAPH_SEAL);
 		assert_string_equal(out.dst, A);
 		assert_int_equal(out.seen.sport, 8080);
-		rte_pktmbuf_free(mbuf);
 	}
 }
 
@@ -238,7 +164,7 @@ static void i7_errors_are_hairpinned(void **state)
 {
 	struct packet_spec spec = {.ingress = 1,
 		.src = A,
-		.dst = OUTSIDE,
+		.dst = V4,
 		.sport = 4000,
 		.dport = 8080,
 		.proto = IPPROTO_UDP,
@@ -247,15 +173,15 @@ static void i7_errors_are_hairpinned(void **state)
 	const uint8_t *quoted;
 	struct out out;
 
-	fake_forward_set(1, IPPROTO_UDP, OUTSIDE, 8080, 8080, B, 80, NULL);
+	fake_forward_set(1, IPPROTO_UDP, V4, 8080, 8080, B, 80, NULL);
 	fake_policy(6, 10, 0, B "/32", API_PROTO_ANY, API_POLICY_FORWARDED, API_ALLOW);
 	out = run_mbuf(0, mbuf);
 	assert_int_equal(out.role, GRAPH_SEAL);
-	error = fake_error(2, B, OUTSIDE, 3, 3, mbuf);
+	error = fake_error(2, B, V4, 3, 3, mbuf);
 	out = run_mbuf(0, error);
 	assert_int_equal(out.role, GRAPH_SEAL);
 	assert_int_equal(out.peer, 1);
-	assert_string_equal(out.src, OUTSIDE);
+	assert_string_equal(out.src, V4);
 	assert_string_equal(out.dst, A);
 	assert_true(out.right);
 	quoted = rte_pktmbuf_mtod_offset(error, const uint8_t *, 28);
@@ -270,7 +196,7 @@ static void own_errors_are_hairpinned(void **state)
 {
 	struct packet_spec spec = {.ingress = 1,
 		.src = A,
-		.dst = OUTSIDE,
+		.dst = V4,
 		.sport = 4000,
 		.dport = 8080,
 		.proto = IPPROTO_UDP,
@@ -281,7 +207,7 @@ static void own_errors_are_hairpinned(void **state)
 	uint8_t role;
 
 	world.peer[2].mtu = 1280;
-	fake_forward_set(1, IPPROTO_UDP, OUTSIDE, 8080, 8080, B, 80, NULL);
+	fake_forward_set(1, IPPROTO_UDP, V4, 8080, 8080, B, 80, NULL);
 	fake_policy(6, 10, 0, B "/32", API_PROTO_ANY, API_POLICY_FORWARDED, API_ALLOW);
 	out = run_mbuf(0, mbuf);
 	assert_int_equal(out.role, GRAPH_ICMP);
@@ -301,23 +227,19 @@ static void own_errors_are_hairpinned(void **state)
 /* Nobody outside can send as if it were the NAT's own. */
 static void strangers_cannot_pretend(void **state)
 {
-	struct packet_spec spec = {
-		.ingress = WAN, .src = OUTSIDE, .dst = OUTSIDE, .proto = IPPROTO_UDP};
+	struct packet_spec spec = {.ingress = WAN, .src = V4, .dst = V4, .proto = IPPROTO_UDP};
 	uint16_t port_a, port_b;
-	struct rte_mbuf *mbuf;
 	struct out out;
 
 	allow_between_peers();
 	punch(&port_a, &port_b);
-	run(1, 4000, OUTSIDE, port_b);
-	run(2, 4000, OUTSIDE, port_a);
+	let_udp(1, 4000, V4, port_b);
+	let_udp(2, 4000, V4, port_a);
 	spec.sport = port_b;
 	spec.dport = port_a;
-	mbuf = fake_packet(&spec);
-	out = run_mbuf(0, mbuf);
+	out = run(&spec);
 	assert_int_equal(out.role, GRAPH_DROP);
 	assert_string_equal(out.drop, "forged_tuple");
-	rte_pktmbuf_free(mbuf);
 }
 
 /* A flow to what is behind a routing peer: who asks, who carries it, and as what it is seen. */
@@ -332,12 +254,8 @@ static void set_up_routed(const struct routed *c)
 {
 	static const uint16_t ids[] = {9};
 
-	setup(NULL);
-	world.workers = c->workers;
-	world.peer[1].home = (uint16_t)(1 % c->workers);
-	world.peer[2].home = (uint16_t)(2 % c->workers);
-	fake_worker(4096);
-	if (strcmp(c->outside, OUTSIDE) != 0) {
+	set_up_on(c->workers);
+	if (strcmp(c->outside, V4) != 0) {
 		fake_local(c->outside);
 		fake_egress(9, c->outside, 16384, 32767);
 		fake_pool(9, ids, 1);
@@ -403,7 +321,7 @@ static void ask_behind(const struct routed *c)
 static void masqueraded_to_a_routing_peer(void **state)
 {
 	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
-	static const char *const outsides[] = {"100.64.0.254", OUTSIDE};
+	static const char *const outsides[] = {"100.64.0.254", V4};
 
 	for (unsigned i = 0; i < 24; i++) {
 		struct routed routed = {
@@ -423,18 +341,16 @@ static unsigned send_inward(unsigned worker, const char *src, uint16_t port, uin
 {
 	struct packet_spec spec = {.ingress = 2,
 		.src = src,
-		.dst = OUTSIDE,
+		.dst = V4,
 		.sport = 4000,
 		.dport = port,
 		.proto = IPPROTO_UDP};
-	struct rte_mbuf *mbuf = fake_packet(&spec);
 	unsigned before = fake_handed;
-	struct out out = run_mbuf(worker, mbuf);
+	struct out out = run_at(worker, &spec);
 
-	rte_pktmbuf_free(mbuf);
 	assert_int_equal(out.role, GRAPH_SEAL);
 	assert_int_equal(out.peer, 1);
-	assert_string_equal(out.src, OUTSIDE);
+	assert_string_equal(out.src, V4);
 	assert_int_equal(out.seen.sport, seen);
 	assert_int_equal(out.at, 1);
 	return fake_handed - before;
@@ -449,28 +365,25 @@ static void no_answers_are_hairpinned(void **state)
 		const char *src;
 		unsigned handed[WORKERS]; /* by where it arrives; once by hairpinning */
 	} rows[] = {{"10.9.0.5", {3, 2, 3}}, {B, {2, 2, 1}}};
-	struct routed routed = {1, 2, OUTSIDE, IPPROTO_UDP, WORKERS};
+	struct routed routed = {1, 2, V4, IPPROTO_UDP, WORKERS};
 
 	for (unsigned i = 0; i < RTE_DIM(rows) * WORKERS; i++) {
 		const char *src = rows[i / WORKERS].src;
 		struct packet_spec spec = {.ingress = 2,
 			.src = src,
-			.dst = STRANGER,
+			.dst = REMOTE,
 			.sport = 4000,
 			.dport = 3478,
 			.proto = IPPROTO_UDP};
 		unsigned at = i % WORKERS;
 		uint16_t port, seen;
-		struct rte_mbuf *mbuf;
 
 		set_up_routed(&routed);
 		allow_between_peers();
-		port = run(1, 4000, "10.9.0.5", 80).seen.sport;
-		mbuf = fake_packet(&spec);
-		seen = run_mbuf(2, mbuf).seen.sport;
-		rte_pktmbuf_free(mbuf);
+		port = let_udp(1, 4000, "10.9.0.5", 80).seen.sport;
+		seen = run_at(2, &spec).seen.sport;
 		/* the inside sends to the other's outside, and so lets him in there */
-		run(1, 4000, OUTSIDE, seen);
+		let_udp(1, 4000, V4, seen);
 		for (unsigned n = 0; n < 3; n++)
 			assert_int_equal(
 				send_inward(at, src, port, seen), rows[i / WORKERS].handed[at]);
@@ -481,17 +394,17 @@ static void no_answers_are_hairpinned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(u9_mappings_reach_each_other, setup),
-		cmocka_unit_test_setup(policy_holds, setup),
-		cmocka_unit_test_setup(exit_policy_holds, setup),
-		cmocka_unit_test_setup(u9_forwards_hairpin, setup),
-		cmocka_unit_test_setup(t8_forwards_hairpin, setup),
-		cmocka_unit_test_setup(forwards_to_plain_hosts_hairpin, setup),
-		cmocka_unit_test_setup(i7_errors_are_hairpinned, setup),
-		cmocka_unit_test_setup(own_errors_are_hairpinned, setup),
-		cmocka_unit_test_setup(strangers_cannot_pretend, setup),
-		cmocka_unit_test_setup(masqueraded_to_a_routing_peer, setup),
-		cmocka_unit_test_setup(no_answers_are_hairpinned, setup),
+		cmocka_unit_test_setup(u9_mappings_reach_each_other, setup_workers),
+		cmocka_unit_test_setup(policy_holds, setup_workers),
+		cmocka_unit_test_setup(exit_policy_holds, setup_workers),
+		cmocka_unit_test_setup(u9_forwards_hairpin, setup_workers),
+		cmocka_unit_test_setup(t8_forwards_hairpin, setup_workers),
+		cmocka_unit_test_setup(forwards_to_plain_hosts_hairpin, setup_workers),
+		cmocka_unit_test_setup(i7_errors_are_hairpinned, setup_workers),
+		cmocka_unit_test_setup(own_errors_are_hairpinned, setup_workers),
+		cmocka_unit_test_setup(strangers_cannot_pretend, setup_workers),
+		cmocka_unit_test_setup(masqueraded_to_a_routing_peer, setup_workers),
+		cmocka_unit_test_setup(no_answers_are_hairpinned, setup_workers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

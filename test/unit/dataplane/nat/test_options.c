@@ -9,22 +9,6 @@
 
 enum { REST_MS = 120 * 1000, UDP_MS = 302 * 1000 };
 
-static struct out let_out(
-	uint8_t proto, uint32_t peer, uint16_t sport, const char *dst, uint16_t dport)
-{
-	struct packet_spec spec = {.ingress = peer,
-		.src = peer == 1 ? "100.64.0.1" : "100.64.0.2",
-		.dst = dst,
-		.sport = sport,
-		.dport = dport,
-		.proto = proto,
-		.payload = 5,
-		.tcp_flags = RTE_TCP_SYN_FLAG,
-		.icmp_type = 8};
-
-	return run(&spec);
-}
-
 static struct out let_in(
 	uint8_t proto, const char *src, uint16_t sport, uint16_t dport, uint8_t tcp_flags)
 {
