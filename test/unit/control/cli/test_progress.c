@@ -54,23 +54,29 @@ static void assert_drawn(const char *wanted)
 	memset(drawn, 0, strlen(wanted));
 }
 
+/* A step, and what it draws. */
+static void draws_at(uint64_t ms, const char *what, enum progress_unit unit, uint64_t done,
+	uint64_t total, const char *wanted)
+{
+	step_at(ms, what, unit, done, total);
+	assert_drawn(wanted);
+}
+
 static void test_rate_and_time_left(void **state)
 {
 	begin(80);
 	step_at(0, "programming", PROGRESS_ITEMS, 0, 1000);
-	step_at(1400, "programming", PROGRESS_ITEMS, 140, 1000);
-	assert_drawn(""); /* what is quick needs no line */
-	step_at(2000, "programming", PROGRESS_ITEMS, 200, 1000);
-	assert_drawn("\rprogramming  200 of 1000  20 %  100/s  8 s left");
-	step_at(2100, "programming", PROGRESS_ITEMS, 210, 1000);
-	assert_drawn(""); /* a moment ago */
-	step_at(5000, "programming", PROGRESS_ITEMS, 999, 1000);
-	assert_drawn("\rprogramming  999 of 1000  99 %  199/s  0 s left");
+	draws_at(1400, "programming", PROGRESS_ITEMS, 140, 1000,
+		""); /* what is quick needs no line */
+	draws_at(2000, "programming", PROGRESS_ITEMS, 200, 1000,
+		"\rprogramming  200 of 1000  20 %  100/s  8 s left");
+	draws_at(2100, "programming", PROGRESS_ITEMS, 210, 1000, ""); /* a moment ago */
+	draws_at(5000, "programming", PROGRESS_ITEMS, 999, 1000,
+		"\rprogramming  999 of 1000  99 %  199/s  0 s left");
 	/* The rate is this work's, and a shorter line leaves nothing of a longer one. */
-	step_at(6000, "applying", PROGRESS_ITEMS, 0, 0);
-	assert_drawn("\rapplying  0 s                                  \rapplying  0 s");
-	step_at(9000, "applying", PROGRESS_ITEMS, 0, 0);
-	assert_drawn("\rapplying  3 s");
+	draws_at(6000, "applying", PROGRESS_ITEMS, 0, 0,
+		"\rapplying  0 s                                  \rapplying  0 s");
+	draws_at(9000, "applying", PROGRESS_ITEMS, 0, 0, "\rapplying  3 s");
 	cli_line_end(&line);
 	assert_drawn("\r             \r\r");
 	cli_line_end(&line);
@@ -82,12 +88,12 @@ static void test_units(void **state)
 {
 	begin(80);
 	step_at(0, "reading", PROGRESS_BYTES, 0, 200000000);
-	step_at(4000, "reading", PROGRESS_BYTES, 1000000, 200000000);
-	assert_drawn("\rreading  1.0 MB of 200 MB  0 %  250 kB/s  13 min left");
+	draws_at(4000, "reading", PROGRESS_BYTES, 1000000, 200000000,
+		"\rreading  1.0 MB of 200 MB  0 %  250 kB/s  13 min left");
 	/* A file of several: it begins anew. */
-	step_at(4300, "reading", PROGRESS_BYTES, 0, 200000000);
-	assert_drawn("\rreading  0 B of 200 MB  0 %                          \rreading  0 B of "
-		     "200 MB  0 %");
+	draws_at(4300, "reading", PROGRESS_BYTES, 0, 200000000,
+		"\rreading  0 B of 200 MB  0 %                          \rreading  0 B of "
+		"200 MB  0 %");
 	end();
 }
 
@@ -96,8 +102,7 @@ static void test_share(void **state)
 {
 	begin(80);
 	step_at(0, "applying", PROGRESS_THOUSANDTHS, 0, 1000);
-	step_at(2000, "applying", PROGRESS_THOUSANDTHS, 250, 1000);
-	assert_drawn("\rapplying  25 %  6 s left");
+	draws_at(2000, "applying", PROGRESS_THOUSANDTHS, 250, 1000, "\rapplying  25 %  6 s left");
 	end();
 }
 
@@ -105,19 +110,16 @@ static void test_narrow_and_piped(void **state)
 {
 	begin(20);
 	step_at(0, "programming the data plane", PROGRESS_ITEMS, 0, 10);
-	step_at(3000, "programming the data plane", PROGRESS_ITEMS, 5, 10);
-	assert_drawn("\rprogramming the dat"); /* 19: the last column stays free */
+	draws_at(3000, "programming the data plane", PROGRESS_ITEMS, 5, 10,
+		"\rprogramming the dat"); /* 19: the last column stays free */
 	end();
 	begin(0);
 	step_at(0, "programming", PROGRESS_ITEMS, 0, 10000);
-	step_at(9000, "programming", PROGRESS_ITEMS, 4500, 10000);
-	assert_drawn("");
-	step_at(10000, "programming", PROGRESS_ITEMS, 5000, 10000);
-	assert_drawn("programming  5000 of 10000  50 %  500/s  10 s left\n");
-	step_at(19000, "programming", PROGRESS_ITEMS, 9500, 10000);
-	assert_drawn("");
-	step_at(21000, "applying", PROGRESS_ITEMS, 0, 0);
-	assert_drawn("applying  0 s\n");
+	draws_at(9000, "programming", PROGRESS_ITEMS, 4500, 10000, "");
+	draws_at(10000, "programming", PROGRESS_ITEMS, 5000, 10000,
+		"programming  5000 of 10000  50 %  500/s  10 s left\n");
+	draws_at(19000, "programming", PROGRESS_ITEMS, 9500, 10000, "");
+	draws_at(21000, "applying", PROGRESS_ITEMS, 0, 0, "applying  0 s\n");
 	cli_line_end(&line);
 	assert_drawn("");
 	end();
