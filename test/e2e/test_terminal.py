@@ -69,6 +69,17 @@ def world(request):
         world.down()
 
 
+def read_to_end(terminal):
+    seen = b""
+    try:
+        while part := os.read(terminal, 65536):
+            seen += part
+    except OSError:
+        pass  # the other end has closed
+    os.close(terminal)
+    return seen
+
+
 def on_terminal(world, *args, columns=80, typed=b"", **env):
     """What a terminal of that width is sent, and the exit status. `typed` is there beforehand."""
     master, slave = pty.openpty()
@@ -79,14 +90,7 @@ def on_terminal(world, *args, columns=80, typed=b"", **env):
         start_new_session=True)
     os.close(slave)
     os.write(master, typed)
-    seen = b""
-    try:
-        while part := os.read(master, 65536):
-            seen += part
-    except OSError:
-        pass  # the other end has closed
-    os.close(master)
-    return seen.decode().replace("\r\n", "\n"), process.wait(60)
+    return read_to_end(master).decode().replace("\r\n", "\n"), process.wait(60)
 
 
 SHOWN = [["status"], ["status", "-d"], ["peers"], ["routes"], ["exit-nodes"], ["egress"],
@@ -136,12 +140,7 @@ def test_watch_draws_over_its_own_screen(world):
     while seen.count(b"\033[H") < 3:
         seen += os.read(fd, 65536)
     os.kill(pid, signal.SIGINT)
-    try:
-        while part := os.read(fd, 65536):
-            seen += part
-    except OSError:
-        pass  # the other end has closed
-    os.close(fd)
+    seen += read_to_end(fd)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     screen = seen.decode().replace("\r\n", "\n").split("\033[H")[2]
     assert "every 0.2 s: sallyport counters" in screen and "more lines than" in screen
