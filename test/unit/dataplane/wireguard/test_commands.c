@@ -153,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_came_as_the_watch_ended_is_seen),
 		cmocka_unit_test(a_set_comes_into_force_with_its_routes),
+		/* the last of those about the first peer, which goes */
 		cmocka_unit_test(a_key_moves_to_another_number),
 		cmocka_unit_test(our_own_key_is_no_peers),
 	};
