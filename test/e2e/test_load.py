@@ -86,9 +86,10 @@ class Load:
 
 def none_lost(load, result):
     """Workers that share cores with everything else here may lose theirs while they hold what they
-    were lent; what is not taken meanwhile is counted. Without lending there is none of that."""
+    were lent; what is not taken meanwhile is counted, and is no excuse for more than a tenth.
+    Without lending there is none of that."""
     lost = result["sent"] - result["back"]
-    away = load.gateway.drops().get("wireguard.lend_full", 0)
+    away = min(load.gateway.drops().get("wireguard.lend_full", 0), result["sent"] // 10)
     assert lost <= result["lost_by_ports"] + away, (result, load.gateway.drops())
     assert result["disordered"] == 0 and result["strange"] == 0, result
     assert result["latest"] == 0, "counters leave in order"
