@@ -73,10 +73,7 @@ def unharmed(world):
     assert (flow["sport"], flow["nat_port"]) == (before["sport"], before["nat_port"])
     wait_until(lambda: flow_of_stream(world)["packets"] >= result["received"], 30,
                f"all of {result['received']} packets in one flow", 0.2)
-    if world.workers > 1:
-        wait_until(lambda: world.handoffs() > handed, 30, "hand-offs", 0.1)
-    else:
-        assert world.handoffs() == 0
+    world.expect_handoffs(handed)
 
 
 def flood(world, node, interface, packets):

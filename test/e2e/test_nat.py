@@ -114,13 +114,9 @@ def test_tracepath_shows_the_gateway(exit_world, family):
 
 
 def test_fragments_go_between_workers(exit_world):
-    """Workers publish their counters now and then: asked for until they are there."""
     before = exit_world.handoffs()
     assert exit_world.clients["client1"].pings(topology.INTERNET["v4"], 3, 10, "-s", 4000)
-    if exit_world.workers > 1:
-        wait_until(lambda: exit_world.handoffs() > before, 30, "hand-offs", 0.1)
-    else:
-        assert exit_world.handoffs() == 0
+    exit_world.expect_handoffs(before)
 
 
 def test_late_fragments_end_counted(exit_world):

@@ -56,8 +56,7 @@ def test_kill_and_restart_of_sallyportd(world):
             world.gateway.control.restarted(old)
             world.gateway.wait_ready()
     assert world.gateway.dataplane.pid() == dataplane
-    if world.workers > 1:
-        assert world.handoffs() > 0
+    world.expect_handoffs()
 
 
 def test_forwarding_goes_on_without_sallyportd(world):
