@@ -42,6 +42,7 @@ static struct want wants[WANTS_MAX];
 static unsigned want_count;
 static const char *sources[SOURCES_MAX];
 static unsigned source_count;
+static const char *leader;
 static struct rte_graph *graphs[DP_WORKERS_MAX];
 static rte_graph_t graph_ids[DP_WORKERS_MAX];
 static unsigned graph_count;
@@ -68,6 +69,13 @@ void graph_add_source(const char *node)
 {
 	assert(source_count < SOURCES_MAX);
 	sources[source_count++] = node;
+}
+
+void graph_lead_source(const char *node)
+{
+	assert(leader == NULL);
+	leader = node;
+	graph_add_source(node);
 }
 
 void graph_udp_service(uint16_t port, enum graph_role role)
@@ -146,6 +154,17 @@ static void collect_stats(unsigned worker, const struct rte_graph *graph)
 	}
 }
 
+/* A walk begins with the source node that was named last. */
+static void order_sources(void)
+{
+	for (unsigned i = 0; i + 1 < source_count; i++) {
+		if (sources[i] == leader) {
+			sources[i] = sources[source_count - 1];
+			sources[source_count - 1] = leader;
+		}
+	}
+}
+
 static int create(unsigned worker)
 {
 	struct rte_graph_param param = {
@@ -171,6 +190,7 @@ int graph_create_all(unsigned workers)
 {
 	int rc = make_edges();
 
+	order_sources();
 	for (unsigned worker = 0; rc == 0 && worker < workers; worker++)
 		rc = create(worker);
 	return rc;

@@ -33,6 +33,9 @@ void graph_edge(const char *node, enum graph_role role, uint16_t *edge);
 /* A source node of a feature's own, run once per loop of each worker. In init. */
 void graph_add_source(const char *node);
 
+/* The one source whose packets go before those of all others in a loop. In init. */
+void graph_lead_source(const char *node);
+
 /*
  * UDP datagrams to this port (host order) that arrive on a plain port go to `role` instead of
  * GRAPH_FORWARD; that node checks that the destination is local, and forwards it otherwise.
@@ -59,7 +62,7 @@ void graph_destroy_all(void);
 /* The row of a node in what graph_fill() fills; UINT32_MAX if there is none. */
 uint32_t graph_row(const char *node);
 
-/* True for nodes that graph_add_source() named. */
+/* True for nodes that were added as sources. */
 bool graph_is_source(const char *node);
 
 /* Fills rows of struct api_count_node, summed over the workers; returns how many. */

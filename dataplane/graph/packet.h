@@ -56,6 +56,7 @@ enum {
 	PACKET_MET = 1 << 8,        /* ... and was there: it has the first one's ports */
 	PACKET_OWN = 1 << 9,        /* an ICMP error of our own, on behalf of a peer */
 	PACKET_NO_ANSWER = 1 << 10, /* who would have the mapping of its destination was asked */
+	PACKET_STAGED = 1 << 11,    /* of wg_peer.staged */
 };
 
 struct packet {

@@ -23,10 +23,14 @@ static _Atomic uint32_t changes;
 
 /* Each worker's own. */
 static struct held {
-	struct rte_mbuf *mbufs[HOLD_MAX];
 	unsigned count;
 	uint32_t seen; /* of `changes`, when these packets last tried */
+	uint16_t copy; /* of the tables, likewise */
+	bool again;
+	unsigned peer_count;
 	uint64_t looked_ms;
+	uint32_t peers[HOLD_MAX]; /* that have packets here, each once */
+	struct rte_mbuf *mbufs[HOLD_MAX];
 } __rte_cache_aligned held[DP_WORKERS_MAX];
 
 static uint16_t edges_hold[GRAPH_ROLES];
@@ -40,6 +44,35 @@ void hold_release(void)
 		if (__atomic_load_n(&held[worker].count, __ATOMIC_RELAXED) != 0)
 			handoff_wake(worker);
 	}
+}
+
+void hold_retry(unsigned worker)
+{
+	held[worker].again = true;
+}
+
+bool hold_has(unsigned worker, uint32_t peer)
+{
+	const struct held *h = &held[worker];
+
+	/* Nearly always none; then at most HOLD_MAX, side by side. */
+	for (unsigned i = 0; i < h->peer_count; i++) {
+		if (h->peers[i] == peer)
+			return true;
+	}
+	return false;
+}
+
+bool hold_follow(unsigned worker, uint32_t peer)
+{
+	struct held *h = &held[worker];
+
+	if (hold_has(worker, peer))
+		return true;
+	if (h->peer_count == HOLD_MAX)
+		return false;
+	h->peers[h->peer_count++] = peer;
+	return true;
 }
 
 static void count_set(struct held *h, unsigned count)
@@ -74,8 +107,9 @@ static uint16_t process_hold(
 static uint16_t release(
 	struct rte_graph *graph, struct rte_node *node, struct held *h, bool all, uint32_t now)
 {
-	unsigned kept = 0, count = h->count;
+	unsigned kept = 0, count = h->count, worker = (unsigned)(h - held);
 
+	h->peer_count = 0;
 	for (unsigned i = 0; i < count; i++) {
 		struct rte_mbuf *mbuf = h->mbufs[i];
 		const struct packet *packet = packet_of(mbuf);
@@ -84,8 +118,11 @@ static uint16_t release(
 		if (late || all)
 			rte_node_enqueue_x1(
 				graph, node, edges_release[late ? GRAPH_DROP : packet->next], mbuf);
-		else
+		else {
 			h->mbufs[kept++] = mbuf;
+			if (packet->next == GRAPH_SEAL)
+				hold_follow(worker, packet->peer);
+		}
 	}
 	count_set(h, kept);
 	return (uint16_t)(count - kept);
@@ -100,13 +137,17 @@ static uint16_t process_release(
 	uint16_t released;
 	bool all;
 
-	if (likely(h->count == 0))
+	if (likely(h->count == 0)) {
+		h->peer_count = 0;
 		return 0;
+	}
 	now_changes = atomic_load_explicit(&changes, memory_order_acquire);
-	all = now_changes != h->seen;
+	all = h->again || now_changes != h->seen || worker->copy != h->copy;
 	if (!all && worker->now_ms - h->looked_ms < HOLD_ROUND_MS)
 		return 0;
 	h->seen = now_changes;
+	h->copy = worker->copy;
+	h->again = false;
 	h->looked_ms = worker->now_ms;
 	released = release(graph, node, h, all, (uint32_t)worker->now_ms);
 	worker->work += released;
@@ -131,7 +172,7 @@ RTE_NODE_REGISTER(node_release)
 int hold_init(void)
 {
 	graph_take_role(GRAPH_HOLD, "hold");
-	graph_add_source("hold_release");
+	graph_lead_source("hold_release");
 	graph_edge("hold", GRAPH_DROP, &edges_hold[GRAPH_DROP]);
 	graph_edge("hold_release", GRAPH_DROP, &edges_release[GRAPH_DROP]);
 	graph_edge("hold_release", GRAPH_FORWARD, &edges_release[GRAPH_FORWARD]);

@@ -13,6 +13,7 @@
 #include "dataplane/graph/handoff.h"
 #include "dataplane/graph/packet.h"
 #include "dataplane/port/port.h"
+#include "dataplane/route/hold.h"
 #include "dataplane/wireguard/index.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
@@ -121,9 +122,10 @@ void keypairs_destroy(struct wg_peer *peer)
 	peer->thread.previous = NULL;
 }
 
-static void seal_later(struct wg_peer *peer, struct rte_mbuf *mbuf)
+/* False: the packet is lost. */
+static bool seal_later(struct wg_peer *peer, struct rte_mbuf *mbuf)
 {
-	handoff_send(HANDOFF_HANDSHAKE, peer->home, GRAPH_SEAL, &mbuf, 1);
+	return handoff_send(HANDOFF_HANDSHAKE, peer->home, GRAPH_SEAL, &mbuf, 1) == 1;
 }
 
 void keepalive_send(struct wg_peer *peer)
@@ -134,6 +136,13 @@ void keepalive_send(struct wg_peer *peer)
 		return; /* the timer comes again */
 	*packet_of(mbuf) = (struct packet){.peer = peer->id};
 	seal_later(peer, mbuf);
+}
+
+void staged_lost(struct wg_peer *peer)
+{
+	/* Packets may wait behind it. */
+	if (staged_leaves(peer))
+		hold_release();
 }
 
 /* The link of a packet that waits, in its private line. */
@@ -164,6 +173,7 @@ void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf)
 {
 	/* A keepalive that found no key has done its work: the handshake begins. */
 	if (rte_pktmbuf_data_len(mbuf) == 0) {
+		staged_lost(peer);
 		follow_free(&mbuf, 1, API_TRACE_KEEPALIVE, 0);
 		return;
 	}
@@ -171,6 +181,7 @@ void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf)
 		struct rte_mbuf *oldest = staged_take(peer);
 
 		drop_free(HANDOFF_HANDSHAKE, DROP(wireguard, STAGED_FULL), &oldest, 1);
+		staged_lost(peer);
 	}
 	link_set(mbuf, NULL);
 	if (peer->thread.staged_count == 0)
@@ -183,8 +194,10 @@ void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf)
 
 void staged_flush(struct wg_peer *peer)
 {
-	while (peer->thread.staged_count != 0)
-		seal_later(peer, staged_take(peer));
+	while (peer->thread.staged_count != 0) {
+		if (!seal_later(peer, staged_take(peer)))
+			staged_lost(peer);
+	}
 }
 
 void staged_drop(struct wg_peer *peer)
@@ -195,6 +208,8 @@ void staged_drop(struct wg_peer *peer)
 		packet_of(mbuf)->drop = DROP(wireguard, STAGED_DROPPED);
 		packet_of(mbuf)->scratch[0] =
 			ICMP_ERROR_BEYOND | icmp_error_code(ICMP_ERROR_UNREACHABLE, 0);
+		packet_of(mbuf)->flags &= (uint16_t)~PACKET_STAGED;
 		handoff_send(HANDOFF_HANDSHAKE, peer->home, GRAPH_ICMP, &mbuf, 1);
+		staged_lost(peer);
 	}
 }

@@ -21,6 +21,7 @@
 #include "dataplane/graph/packet.h"
 #include "dataplane/graph/tap.h"
 #include "dataplane/port/port.h"
+#include "dataplane/route/hold.h"
 #include "dataplane/route/route.h"
 #include "dataplane/wireguard/lend.h"
 #include "dataplane/wireguard/nodes.h"
@@ -57,6 +58,7 @@ enum way_state {
 	WAY_NO_ENDPOINT,
 	WAY_NO_KEY,
 	WAY_NO_NEIGHBOUR,
+	WAY_BEHIND, /* earlier packets of the peer wait still: those first */
 };
 
 /* What packets of one peer have in common; looked at once for each run of them in a burst. */
@@ -93,6 +95,19 @@ static uint16_t refuse(struct rte_mbuf *mbuf, uint16_t reason)
 	return edge_icmp;
 }
 
+/* False if the packet was not with the handshake thread. */
+static bool unstage(struct rte_mbuf *mbuf, struct wg_peer *peer)
+{
+	struct packet *packet = packet_of(mbuf);
+
+	if ((packet->flags & PACKET_STAGED) == 0)
+		return false;
+	packet->flags &= (uint16_t)~PACKET_STAGED;
+	if (peer != NULL && staged_leaves(peer))
+		hold_retry(worker_self()->id);
+	return true;
+}
+
 /* The path is out of date or has no next hop: one event until it has been looked at. */
 static void path_ask(struct wg_peer *peer)
 {
@@ -110,7 +125,12 @@ static uint16_t stage(struct rte_mbuf *mbuf, struct wg_peer *peer, const struct 
 		.mbuf = mbuf,
 		.index = keypair != NULL ? keypair->local_index : 0};
 
-	return events_put(&event) ? (uint16_t)GRAPH_GONE : drop(mbuf, DROP(wireguard, STAGED_FULL));
+	packet_of(mbuf)->flags |= PACKET_STAGED;
+	atomic_fetch_add_explicit(&peer->staged, 1, memory_order_relaxed);
+	if (events_put(&event))
+		return GRAPH_GONE;
+	unstage(mbuf, peer);
+	return drop(mbuf, DROP(wireguard, STAGED_FULL));
 }
 
 static bool usable(const struct keypair *keypair, uint64_t now_ms)
@@ -173,6 +193,12 @@ static struct keypair *sealing_keypair(struct wg_peer *peer)
 	return atomic_load_explicit(&peer->current, memory_order_acquire);
 }
 
+static bool is_behind(const struct wg_peer *peer, unsigned worker)
+{
+	return atomic_load_explicit(&peer->staged, memory_order_relaxed) != 0 ||
+	       hold_has(worker, peer->id);
+}
+
 static struct way find_way(struct burst *burst, struct wg_peer *peer, const struct worker *worker)
 {
 	struct way way = {.peer = peer, .state = WAY_NO_PEER};
@@ -195,8 +221,24 @@ static struct way find_way(struct burst *burst, struct wg_peer *peer, const stru
 		return way;
 	if (way.path->adjacency == 0 || way.path->generation != judge_generation())
 		path_ask(peer);
-	way.state = way.path->adjacency == 0 ? WAY_NO_NEIGHBOUR : WAY_READY;
+	if (unlikely(way.path->adjacency == 0))
+		way.state = WAY_NO_NEIGHBOUR;
+	else
+		way.state = unlikely(is_behind(peer, worker->id)) ? WAY_BEHIND : WAY_READY;
 	return way;
+}
+
+static uint16_t hold(struct rte_mbuf *mbuf, const struct way *way, uint16_t reason)
+{
+	packet_of(mbuf)->drop = reason;
+	return hold_follow(worker_self()->id, way->peer->id) ? edge_hold : edge_drop;
+}
+
+/* A packet of those before which nothing of the peer may be sealed, back from the handshake
+ * thread. */
+static bool is_first(struct rte_mbuf *mbuf, const struct way *way)
+{
+	return unstage(mbuf, way->peer) && way->state == WAY_BEHIND;
 }
 
 /* Not to be sealed here and now. */
@@ -214,8 +256,9 @@ static __attribute__((noinline)) uint16_t divert(struct rte_mbuf *mbuf, const st
 	case WAY_NO_KEY:
 		return stage(mbuf, way->peer, way->keypair);
 	case WAY_NO_NEIGHBOUR:
-		packet->drop = DROP(wireguard, NO_NEIGHBOUR);
-		return edge_hold;
+		return hold(mbuf, way, DROP(wireguard, NO_NEIGHBOUR));
+	case WAY_BEHIND:
+		return hold(mbuf, way, DROP(wireguard, STAGED_FULL));
 	default:
 		return drop(mbuf, DROP(wireguard, NO_PEER));
 	}
@@ -229,7 +272,7 @@ static inline uint16_t prepare(
 	uint16_t pad;
 	char *tail;
 
-	if (unlikely(way->state != WAY_READY))
+	if (unlikely(way->state != WAY_READY) && !is_first(mbuf, way))
 		return divert(mbuf, way);
 	pad = padding(inner, way->peer->mtu);
 	if (unlikely(rte_pktmbuf_headroom(mbuf) < sizeof(way->path->header) + WG_DATA_HEADER_SIZE))
@@ -441,6 +484,8 @@ static void process_lent(
 	struct burst *burst;
 
 	if (unlikely(job == NULL)) {
+		for (unsigned i = 0; i < n; i++)
+			unstage(mbufs[i], wg_peer_get(packet_of(mbufs[i])->peer));
 		nodes_drop(graph, node, mbufs, n, edge_drop, DROP(wireguard, LEND_FULL));
 		return;
 	}

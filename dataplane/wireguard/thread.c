@@ -113,6 +113,8 @@ static void event_run(const struct wg_event *event)
 
 		if (mbuf != NULL)
 			drop_free(HANDOFF_HANDSHAKE, DROP(wireguard, NO_PEER), &mbuf, 1);
+		if (mbuf != NULL && peer != NULL)
+			staged_lost(peer);
 		return;
 	}
 	switch ((enum wg_event_kind)event->kind) {

@@ -128,13 +128,28 @@ struct wg_peer {
 	/* Workers tell (one event per flag that goes up), the handshake thread lowers them. */
 	_Atomic bool watched; /* it looks at the activity by itself, no event needed */
 	_Atomic bool stale;   /* an event about the path is under way */
-	struct roam roam;     /* goes before `path` while it is pending */
+	/* Packets that its home has given to the handshake thread for want of a key and has not got
+	 * back: later ones wait until these have been sealed. Who drops one takes it off. */
+	_Atomic uint32_t staged;
+	struct roam roam; /* goes before `path` while it is pending */
 	/* Workers and the handshake thread write it, by its own functions. */
 	struct timers_activity activity __rte_cache_aligned;
 
 	struct wg_peer_thread thread __rte_cache_aligned;
 	struct wg_peer_main main __rte_cache_aligned;
 };
+
+/* One of peer->staged less; true if it was the last. Never below none: a packet may be that of a
+ * peer who had this id before. */
+static inline bool staged_leaves(struct wg_peer *peer)
+{
+	uint32_t n = atomic_load_explicit(&peer->staged, memory_order_relaxed);
+
+	while (n != 0 && !atomic_compare_exchange_weak_explicit(&peer->staged, &n, n - 1,
+				 memory_order_relaxed, memory_order_relaxed))
+		;
+	return n == 1;
+}
 
 /* What a worker asks for every burst stands in the first line, but for where a peer has roamed. */
 _Static_assert(offsetof(struct wg_peer, roam.words) <= RTE_CACHE_LINE_SIZE, "one line");
@@ -239,6 +254,8 @@ void keepalive_send(struct wg_peer *peer);
 void staged_put(struct wg_peer *peer, struct rte_mbuf *mbuf);
 void staged_flush(struct wg_peer *peer);
 void staged_drop(struct wg_peer *peer);
+/* A packet of `staged` will not come back. */
+void staged_lost(struct wg_peer *peer);
 
 /* paths.c: handshake thread, but for the first. */
 /* Any reader: the way to where a peer is moving, of the copy's tables; false if it is not, and

@@ -16,7 +16,7 @@
 #include "dataplane/wireguard/lend.h"
 #include "test/unit/dataplane/wireguard/gateway.h"
 
-enum { PACKETS = 5, SIZE = 64 };
+enum { PACKETS = 5, SIZE = 64, TAKEN = 2 /* enum lend_state: a helper is at it */ };
 
 static int setup(void **state)
 {
@@ -79,10 +79,47 @@ static void lent_packets_are_captured(void **state)
 	tap_stop();
 }
 
+static void keep(
+	struct lend_job *job, struct worker *worker, const struct lend_edges *edges, uint16_t *next)
+{
+}
+
+/* A helper is away with the oldest job, and there is no room for another: what is dropped for that
+ * on its way back from the handshake thread keeps nobody waiting for it. */
+static void what_finds_no_job_keeps_nobody(void **state)
+{
+	struct wg_peer *peer = gateway_peer();
+	struct keypair *keypair = atomic_load(&peer->current);
+	uint64_t before = drop_total(DROP(wireguard, LEND_FULL));
+	struct gateway_sealed sealed;
+	uint8_t plain[SIZE] = {0x45};
+	struct lend_job *job;
+	struct wg_event event;
+
+	atomic_store(&peer->current, NULL);
+	gateway_put(plain, SIZE);
+	gateway_walk();
+	assert_int_equal(events_take(0, &event, 1), 1);
+	atomic_store(&peer->current, keypair);
+	while ((job = lend_begin(0)) != NULL) {
+		job->count = 0;
+		job->finish = keep;
+		lend_end(gateway.worker, job);
+		atomic_store(&job->state, TAKEN);
+	}
+	staged_put(peer, event.mbuf);
+	staged_flush(peer);
+	gateway_walk();
+	assert_int_equal(drop_total(DROP(wireguard, LEND_FULL)), before + 1);
+	assert_int_equal(atomic_load(&peer->staged), 0);
+	assert_false(gateway_take(gateway.key_down, &sealed));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lent_packets_are_captured),
+		cmocka_unit_test(what_finds_no_job_keeps_nobody), /* the last: jobs stay taken */
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
