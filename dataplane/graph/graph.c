@@ -154,15 +154,17 @@ static void collect_stats(unsigned worker, const struct rte_graph *graph)
 	}
 }
 
-/* A walk begins with the source node that was named last. */
+/* A walk begins with the source node that was named last: the leader's place. */
 static void order_sources(void)
 {
-	for (unsigned i = 0; i + 1 < source_count; i++) {
-		if (sources[i] == leader) {
-			sources[i] = sources[source_count - 1];
-			sources[source_count - 1] = leader;
-		}
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < source_count; i++) {
+		if (sources[i] != leader)
+			sources[kept++] = sources[i];
 	}
+	if (kept < source_count)
+		sources[kept] = leader;
 }
 
 static int create(unsigned worker)

@@ -21,7 +21,7 @@ enum graph_role {
 	GRAPH_OPEN,    /* a WireGuard message, data at the layer-3 header */
 	GRAPH_ICMP, /* answer the sender with the ICMP error in packet->scratch[0] (icmp_error.h) */
 	GRAPH_HAIRPIN, /* back to GRAPH_FORWARD as a packet from outside, once translated */
-	GRAPH_HOLD,    /* until a neighbour is learned, then at packet->next; else packet->drop */
+	GRAPH_HOLD,    /* wait (route/hold.h), then go on at packet->next; else packet->drop */
 	GRAPH_ROLES,
 };
 

@@ -57,6 +57,7 @@ enum {
 	PACKET_OWN = 1 << 9,        /* an ICMP error of our own, on behalf of a peer */
 	PACKET_NO_ANSWER = 1 << 10, /* who would have the mapping of its destination was asked */
 	PACKET_STAGED = 1 << 11,    /* of wg_peer.staged */
+	PACKET_FIRST = 1 << 12,     /* was: in hold it goes before others of its peer */
 };
 
 struct packet {
@@ -76,7 +77,7 @@ struct packet {
 	uint8_t to;   /* for handoff_tx: worker id */
 	uint8_t next; /* for handoff_tx: enum graph_role where it goes on there */
 	uint8_t icmp_type;
-	uint8_t zero;
+	uint8_t waits;       /* hold's: until when, or did; 0 = not yet */
 	uint32_t scratch[6]; /* between two nodes of one feature */
 };
 

@@ -124,8 +124,10 @@ static uint16_t stage(struct rte_mbuf *mbuf, struct wg_peer *peer, const struct 
 		.peer = peer->id,
 		.mbuf = mbuf,
 		.index = keypair != NULL ? keypair->local_index : 0};
+	struct packet *packet = packet_of(mbuf);
 
-	packet_of(mbuf)->flags |= PACKET_STAGED;
+	packet->flags = (uint16_t)((packet->flags & ~PACKET_FIRST) | PACKET_STAGED);
+	packet->waits = 0;
 	atomic_fetch_add_explicit(&peer->staged, 1, memory_order_relaxed);
 	if (events_put(&event))
 		return GRAPH_GONE;
@@ -196,7 +198,7 @@ static struct keypair *sealing_keypair(struct wg_peer *peer)
 static bool is_behind(const struct wg_peer *peer, unsigned worker)
 {
 	return atomic_load_explicit(&peer->staged, memory_order_relaxed) != 0 ||
-	       hold_has(worker, peer->id);
+	       hold_of(worker, peer->id) != HOLD_NONE;
 }
 
 static struct way find_way(struct burst *burst, struct wg_peer *peer, const struct worker *worker)
@@ -230,15 +232,23 @@ static struct way find_way(struct burst *burst, struct wg_peer *peer, const stru
 
 static uint16_t hold(struct rte_mbuf *mbuf, const struct way *way, uint16_t reason)
 {
-	packet_of(mbuf)->drop = reason;
-	return hold_follow(worker_self()->id, way->peer->id) ? edge_hold : edge_drop;
+	struct packet *packet = packet_of(mbuf);
+	bool first = (packet->flags & PACKET_FIRST) != 0;
+
+	packet->drop = reason;
+	return hold_follow(worker_self()->id, way->peer->id, first) ? edge_hold : edge_drop;
 }
 
-/* A packet of those before which nothing of the peer may be sealed, back from the handshake
- * thread. */
-static bool is_first(struct rte_mbuf *mbuf, const struct way *way)
+/* What is back from the handshake thread goes before all of the peer that was not there; true if
+ * nothing else stands before it. */
+static bool takes_turn(struct rte_mbuf *mbuf, const struct way *way)
 {
-	return unstage(mbuf, way->peer) && way->state == WAY_BEHIND;
+	struct packet *packet = packet_of(mbuf);
+
+	if (unstage(mbuf, way->peer))
+		packet->flags |= PACKET_FIRST;
+	return way->state == WAY_BEHIND && (packet->flags & PACKET_FIRST) != 0 &&
+	       hold_of(worker_self()->id, way->peer->id) != HOLD_FIRST;
 }
 
 /* Not to be sealed here and now. */
@@ -254,11 +264,13 @@ static __attribute__((noinline)) uint16_t divert(struct rte_mbuf *mbuf, const st
 	case WAY_NO_ENDPOINT:
 		return refuse(mbuf, DROP(wireguard, NO_ENDPOINT));
 	case WAY_NO_KEY:
+		if (hold_of(worker_self()->id, way->peer->id) != HOLD_NONE)
+			return hold(mbuf, way, DROP(wireguard, BEHIND));
 		return stage(mbuf, way->peer, way->keypair);
 	case WAY_NO_NEIGHBOUR:
 		return hold(mbuf, way, DROP(wireguard, NO_NEIGHBOUR));
 	case WAY_BEHIND:
-		return hold(mbuf, way, DROP(wireguard, STAGED_FULL));
+		return hold(mbuf, way, DROP(wireguard, BEHIND));
 	default:
 		return drop(mbuf, DROP(wireguard, NO_PEER));
 	}
@@ -272,7 +284,7 @@ static inline uint16_t prepare(
 	uint16_t pad;
 	char *tail;
 
-	if (unlikely(way->state != WAY_READY) && !is_first(mbuf, way))
+	if (unlikely(way->state != WAY_READY) && !takes_turn(mbuf, way))
 		return divert(mbuf, way);
 	pad = padding(inner, way->peer->mtu);
 	if (unlikely(rte_pktmbuf_headroom(mbuf) < sizeof(way->path->header) + WG_DATA_HEADER_SIZE))
@@ -428,14 +440,27 @@ static void finish_all(struct burst *burst, const struct worker *worker, uint16_
 	}
 }
 
+/* Each once: at its peer's home, and not again when it comes back from a wait. */
+static __attribute__((noinline)) void tap_all(struct rte_mbuf **mbufs, uint16_t n, unsigned worker)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct packet *packet = packet_of(mbufs[i]);
+		const struct wg_peer *peer = wg_peer_get(packet->peer);
+
+		if ((peer == NULL || peer->home == worker) && packet->waits == 0 &&
+			(packet->flags & (PACKET_STAGED | PACKET_FIRST)) == 0)
+			tap_packet(worker, API_CAPTURE_TUNNEL_OUT, mbufs[i]);
+	}
+}
+
 static void prepare_all(
 	struct burst *burst, struct rte_mbuf **mbufs, uint16_t n, const struct worker *worker)
 {
 	struct wg_peer *peers[RTE_GRAPH_BURST_SIZE];
 	struct way way;
 
-	for (unsigned i = 0; tap_wants(API_CAPTURE_TUNNEL_OUT) && i < n; i++)
-		tap_packet(worker->id, API_CAPTURE_TUNNEL_OUT, mbufs[i]);
+	if (tap_wants(API_CAPTURE_TUNNEL_OUT))
+		tap_all(mbufs, n, worker->id);
 	for (unsigned i = 0; i < n; i++) {
 		peers[i] = wg_peer_get(packet_of(mbufs[i])->peer);
 		rte_prefetch0(peers[i]);

@@ -45,6 +45,7 @@
 	X(NO_ROOM, "no_room", "no room in the buffer for headers, padding or tag")                 \
 	X(STAGED_FULL, "staged_full", "too many packets wait for a handshake")                     \
 	X(STAGED_DROPPED, "staged_dropped", "the handshake that the packet waited for failed")     \
+	X(BEHIND, "behind", "too many packets wait, or for too long, behind others of their peer") \
 	X(QUEUE_FULL, "queue_full", "handshake queue is full")                                     \
 	X(LEND_FULL, "lend_full", "a worker that was lent packets has been at them for too long")
 

@@ -9,26 +9,25 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "common/api/capture.h"
 #include "common/api/route.h"
 #include "dataplane/bench/direct.h"
+#include "dataplane/graph/handoff.h"
+#include "dataplane/graph/packet.h"
+#include "dataplane/graph/tap.h"
 #include "dataplane/main/args.h"
 #include "dataplane/main/handler.h"
 #include "dataplane/main/worker.h"
+#include "dataplane/port/port.h"
 #include "dataplane/route/hold.h"
 #include "dataplane/wireguard/lend.h"
 #include "test/unit/dataplane/wireguard/gateway.h"
 
 enum {
-	STAGED = 3,
 	NUMBER = 63, /* where a packet's number stands */
 	INNER_NUMBER = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr),
 	NETWORK = RTE_IPV4(203U, 0, 113, 0), /* the server's */
 };
-
-static struct keypair *current(void)
-{
-	return atomic_load(&gateway_peer()->current);
-}
 
 static void put_numbered(uint8_t number)
 {
@@ -49,20 +48,87 @@ static void assert_sealed(uint8_t first, uint8_t last)
 	assert_false(gateway_take(gateway.key_down, &sealed));
 }
 
-/* What the handshake thread does to a path whose next hop has been learned is done in two steps
- * here, between which a worker looks at it. */
+/* The peer's path loses its next hop, or has it back: as the handshake thread publishes it, without
+ * the word to hold that follows. */
+static void set_neighbour(bool known)
+{
+	static struct wg_path away;
+	static struct wg_path *path;
+	struct wg_peer *peer = gateway_peer();
+
+	if (known) {
+		atomic_store(&peer->path, path);
+		return;
+	}
+	path = atomic_load(&peer->path);
+	away = *path;
+	away.adjacency = 0;
+	atomic_store(&peer->path, &away);
+}
+
+static void set_key(bool known)
+{
+	static struct keypair *keypair;
+	struct wg_peer *peer = gateway_peer();
+
+	if (!known)
+		keypair = atomic_exchange(&peer->current, NULL);
+	else
+		atomic_store(&peer->current, keypair);
+}
+
+/* The handshake thread hears what the worker has told it; packets for want of a key, `count` of
+ * them, go to `staged`. */
+static void hear(struct rte_mbuf **staged, unsigned count)
+{
+	struct wg_event event;
+	unsigned n = 0;
+
+	while (events_take(0, &event, 1) != 0) {
+		if (event.kind == WG_EVENT_STAGE) {
+			assert_true(n < count);
+			staged[n++] = event.mbuf;
+			continue;
+		}
+		assert_int_equal(event.kind, WG_EVENT_PATH);
+		atomic_store(&gateway_peer()->stale, false);
+	}
+	assert_int_equal(n, count);
+}
+
+static void give_back(struct rte_mbuf *staged)
+{
+	staged_put(gateway_peer(), staged);
+	staged_flush(gateway_peer());
+}
+
+/* `count` packets from number 1 on have gone to the handshake thread, and now there is a key. */
+static void stage(struct rte_mbuf **staged, unsigned count)
+{
+	set_key(false);
+	for (unsigned number = 1; number <= count; number++)
+		put_numbered((uint8_t)number);
+	gateway_walk();
+	hear(staged, count);
+	set_key(true);
+}
+
+static void assert_nobody_waits(void)
+{
+	assert_int_equal(atomic_load(&gateway_peer()->staged), 0);
+	put_numbered(99);
+	rig_walk(&gateway);
+	assert_sealed(99, 99);
+	hear(NULL, 0);
+}
+
 static void tunnel_waits_for_its_neighbour(void **state)
 {
-	struct wg_peer *peer = gateway_peer();
-	struct wg_path away = *atomic_load(&peer->path), *path;
-	struct wg_event event;
-
-	away.adjacency = 0;
-	path = atomic_exchange(&peer->path, &away);
+	set_neighbour(false);
 	put_numbered(1);
 	put_numbered(2);
 	gateway_walk();
-	atomic_store(&peer->path, path);
+	set_neighbour(true);
 	put_numbered(3);
 	gateway_walk();
 	assert_sealed(1, 0);
@@ -70,61 +136,188 @@ static void tunnel_waits_for_its_neighbour(void **state)
 	put_numbered(4); /* in the worker's ring before it lets the others go on */
 	gateway_walk();
 	assert_sealed(1, 4);
-	put_numbered(5);
-	gateway_walk();
-	assert_sealed(5, 5);
-	while (events_take(0, &event, 1) != 0)
-		assert_int_equal(event.kind, WG_EVENT_PATH);
+	assert_nobody_waits();
 }
 
 /* There is a key while earlier packets are on their way back from the handshake thread. */
 static void tunnel_waits_for_its_key(void **state)
 {
-	struct wg_peer *peer = gateway_peer();
-	struct keypair *keypair = current();
-	struct wg_event events[STAGED];
+	struct rte_mbuf *staged[3];
 
-	atomic_store(&peer->current, NULL);
-	for (uint8_t number = 1; number <= STAGED; number++)
-		put_numbered(number);
-	gateway_walk();
-	assert_int_equal(events_take(0, events, STAGED), STAGED);
-	atomic_store(&peer->current, keypair);
-	put_numbered(STAGED + 1);
+	stage(staged, 3);
+	put_numbered(4);
 	gateway_walk();
 	assert_sealed(1, 0);
-	for (unsigned i = 0; i + 1 < STAGED; i++)
-		staged_put(peer, events[i].mbuf);
-	staged_flush(peer);
-	put_numbered(STAGED + 2);
+	give_back(staged[0]);
+	give_back(staged[1]);
+	put_numbered(5);
 	gateway_walk();
-	assert_sealed(1, STAGED - 1);
-	staged_put(peer, events[STAGED - 1].mbuf);
-	staged_flush(peer);
-	put_numbered(STAGED + 3);
+	assert_sealed(1, 2);
+	give_back(staged[2]);
+	put_numbered(6);
 	gateway_walk();
-	assert_sealed(STAGED, STAGED + 3);
-	assert_int_equal(atomic_load(&peer->staged), 0);
+	assert_sealed(3, 6);
+	assert_nobody_waits();
 }
 
-static void what_is_given_up_keeps_nobody(void **state)
+/* What comes back from the handshake thread finds no next hop, and later packets in hold; then one
+ * more comes back when there is a next hop, and none has been let go on. */
+static void tunnel_waits_for_both(void **state)
 {
-	struct wg_peer *peer = gateway_peer();
-	struct keypair *keypair = current();
-	struct wg_event event;
+	struct rte_mbuf *staged[3];
 
-	atomic_store(&peer->current, NULL);
+	stage(staged, 3);
+	set_neighbour(false);
+	put_numbered(4);
+	gateway_walk();
+	give_back(staged[0]);
+	give_back(staged[1]);
+	put_numbered(5);
+	gateway_walk();
+	set_neighbour(true);
+	rig_walk(&gateway);
+	give_back(staged[2]);
+	rig_walk(&gateway);
+	gateway_walk();
+	assert_sealed(1, 5);
+	assert_nobody_waits();
+}
+
+/* The key goes while packets wait for the next hop: these are the first to be staged. */
+static void tunnel_loses_its_key_meanwhile(void **state)
+{
+	struct rte_mbuf *staged[2];
+
+	set_neighbour(false);
 	put_numbered(1);
 	gateway_walk();
-	assert_int_equal(events_take(0, &event, 1), 1);
-	atomic_store(&peer->current, keypair);
+	hear(NULL, 0);
+	set_key(false);
 	put_numbered(2);
 	gateway_walk();
-	assert_sealed(1, 0);
-	staged_put(peer, event.mbuf);
-	staged_drop(peer);
+	assert_int_equal(events_queued_by(0), 0);
+	hold_release();
+	gateway_walk();
+	hear(staged, 2);
+	set_neighbour(true);
+	set_key(true);
+	give_back(staged[0]);
+	give_back(staged[1]);
+	gateway_walk();
+	assert_sealed(1, 2);
+	assert_nobody_waits();
+}
+
+/* Nobody says that there is something new: what waits to be sealed looks for itself. */
+static void tunnel_is_not_forgotten(void **state)
+{
+	uint64_t start = clock_ms();
+
+	set_neighbour(false);
+	put_numbered(1);
+	gateway_walk();
+	set_neighbour(true);
+	while (rte_ring_empty(gateway.wan.from_port)) {
+		gateway_walk();
+		assert_true(clock_ms() - start < 900); /* in its second */
+	}
+	assert_sealed(1, 1);
+	hear(NULL, 0);
+	assert_nobody_waits();
+}
+
+enum { STAGED_TOO_MANY = WG_STAGED_MAX + 1 };
+
+static void lost_as_too_many(struct rte_mbuf **staged)
+{
+	for (unsigned i = 0; i < STAGED_TOO_MANY; i++)
+		staged_put(gateway_peer(), staged[i]); /* the first is dropped for the last */
+	assert_int_equal(atomic_load(&gateway_peer()->staged), WG_STAGED_MAX);
+	staged_drop(gateway_peer());
+}
+
+static void lost_as_keepalive(struct rte_mbuf **staged)
+{
+	rte_pktmbuf_trim(staged[0], rte_pktmbuf_data_len(staged[0]));
+	staged_put(gateway_peer(), staged[0]);
+}
+
+static void lost_with_a_handshake(struct rte_mbuf **staged)
+{
+	staged_put(gateway_peer(), staged[0]);
+	staged_drop(gateway_peer());
+}
+
+static void lost_on_the_way(struct rte_mbuf **staged)
+{
+	uint64_t before = drop_total(DROP(wireguard, NO_PEER));
+	unsigned count = 0;
+	struct rte_mbuf *other;
+
+	for (;; count++) { /* fill the ring with a peer's that is not there */
+		other = rte_pktmbuf_alloc(packet_pool());
+		assert_non_null(other);
+		*packet_of(other) = (struct packet){.peer = gateway_peer()->id + 1};
+		if (handoff_send(HANDOFF_HANDSHAKE, 0, GRAPH_SEAL, &other, 1) == 0)
+			break;
+	}
+	give_back(staged[0]);
+	while (drop_total(DROP(wireguard, NO_PEER)) < before + count)
+		gateway_walk();
+}
+
+/* A packet that does not come back keeps nobody waiting, however it was lost. */
+static void what_is_lost_keeps_nobody(void **state)
+{
+	static const struct {
+		void (*lose)(struct rte_mbuf **staged);
+		unsigned count;
+	} rows[] = {{lost_as_too_many, STAGED_TOO_MANY}, {lost_as_keepalive, 1},
+		{lost_with_a_handshake, 1}, {lost_on_the_way, 1}};
+	struct rte_mbuf *staged[STAGED_TOO_MANY];
+
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		stage(staged, rows[i].count);
+		put_numbered(200);
+		rig_walk(&gateway);
+		assert_sealed(1, 0);
+		rows[i].lose(staged);
+		gateway_walk();
+		assert_sealed(200, 200);
+		assert_nobody_waits();
+	}
+}
+
+/* However often it tries, and wherever it waits. */
+static void what_waits_is_captured_once(void **state)
+{
+	const struct tap_setup setup = {
+		.points = API_CAPTURE_TUNNEL_OUT, .snap = API_CAPTURE_SNAP_MAX};
+	struct rte_mbuf *staged;
+	struct tap_slot *slot;
+
+	assert_int_equal(tap_start(&setup), 0);
+	stage(&staged, 1);
+	give_back(staged);
+	gateway_walk();
+	assert_sealed(1, 1);
+	set_neighbour(false);
+	put_numbered(2);
+	gateway_walk();
+	hold_release();
+	gateway_walk();
+	set_neighbour(true);
+	hold_release();
 	gateway_walk();
 	assert_sealed(2, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		slot = tap_take();
+		assert_non_null(slot);
+		tap_give(slot);
+	}
+	assert_null(tap_take());
+	tap_stop();
+	assert_nobody_waits();
 }
 
 static struct flow {
@@ -229,7 +422,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tunnel_waits_for_its_neighbour),
 		cmocka_unit_test(tunnel_waits_for_its_key),
-		cmocka_unit_test(what_is_given_up_keeps_nobody),
+		cmocka_unit_test(tunnel_waits_for_both),
+		cmocka_unit_test(tunnel_loses_its_key_meanwhile),
+		cmocka_unit_test(tunnel_is_not_forgotten),
+		cmocka_unit_test(what_is_lost_keeps_nobody),
+		cmocka_unit_test(what_waits_is_captured_once),
 		cmocka_unit_test(flow_waits_for_its_neighbour),
 		cmocka_unit_test(lent_packets_do_not_overtake),
 	};
