@@ -428,7 +428,8 @@ uint32_t port_fill(void *rows, uint32_t max)
 			continue;
 		row[id].rx_packets = stats.ipackets;
 		row[id].rx_bytes = stats.ibytes;
-		row[id].rx_missed = stats.imissed + stats.rx_nombuf;
+		row[id].rx_missed =
+			stats.imissed + stats.rx_nombuf + device_missed(&objects[id].device);
 		row[id].rx_errors = stats.ierrors;
 		row[id].tx_packets = stats.opackets;
 		row[id].tx_bytes = stats.obytes;

@@ -21,13 +21,17 @@ static void test_complete(void **state)
 	} rows[] = {
 		{"net_null0", 3, 1500, "net_null0"},
 		{"net_af_packet0,iface=wan", 2, 1500,
-			"net_af_packet0,iface=wan,qpairs=2,framesz=2048,blocksz=4096"},
+			"net_af_packet0,iface=wan,qpairs=2,framesz=2048,blocksz=4096,framecnt="
+			"2048"},
 		{"net_af_packet0,iface=wan,qpairs=1", 2, 1280,
-			"net_af_packet0,iface=wan,qpairs=1,framesz=2048,blocksz=4096"},
+			"net_af_packet0,iface=wan,qpairs=1,framesz=2048,blocksz=4096,framecnt="
+			"2048"},
 		{"net_af_packet0,iface=wan", 1, 9000,
-			"net_af_packet0,iface=wan,qpairs=1,framesz=9216,blocksz=36864"},
+			"net_af_packet0,iface=wan,qpairs=1,framesz=9216,blocksz=36864,framecnt="
+			"512"},
 		{"net_af_packet0,iface=wan", 1, 2000,
-			"net_af_packet0,iface=wan,qpairs=1,framesz=3072,blocksz=12288"},
+			"net_af_packet0,iface=wan,qpairs=1,framesz=3072,blocksz=12288,framecnt="
+			"1364"},
 		{"net_af_packet0,iface=wan,framesz=4096", 1, 2000,
 			"net_af_packet0,iface=wan,framesz=4096,qpairs=1"},
 	};
