@@ -21,6 +21,7 @@ import pytest
 from conftest import ROOT, log_folder, needs_programs
 from lablib import topology
 from lablib.netns import wait_until
+from scapy.layers.l2 import Ether
 from world import World
 
 METRICS_PORT = 9586
@@ -168,6 +169,24 @@ def test_probes_follow_the_data_plane(world):
     finally:
         world.gateway.dataplane.kill(signal.SIGCONT)
     wait_until(lambda: fetch(world, "/readyz")[0] == 200, 30, "the data plane to be ready again")
+
+
+def test_what_a_ring_has_no_room_for_is_counted(world):
+    """Frames that come while nobody takes them: af_packet's ring holds 2,048 for each queue."""
+    def missed():
+        return sum(port["rx_missed"] for port in world.gateway.json("status")["ports"])
+
+    before, sent = missed(), 3 * 2048 * world.workers
+    frame = Ether(dst="ff:ff:ff:ff:ff:ff", type=0x88B5)  # for experiments (IEEE 802)
+    file = world.lab.state / "ring.flood"
+    file.write_text(f"{bytes(frame).hex()}\n" * sent)
+    world.gateway.dataplane.kill(signal.SIGSTOP)
+    try:
+        world.agent("internet", "flood", "eth0", file, 1e6)
+    finally:
+        world.gateway.dataplane.kill(signal.SIGCONT)
+    wait_until(lambda: missed() - before >= sent // 3, 30, f"what was missed (now {missed()})")
+    assert missed() - before <= sent
 
 
 # -- captures and traces ------------------------------------------------------------------------
