@@ -3,6 +3,7 @@
 says again, what both of them send."""
 import copy
 import re
+import statistics
 import time
 
 import config as configs
@@ -555,17 +556,18 @@ def test_preshared_key(world):
 
 
 def test_persistent_keepalive_of_the_gateway(world):
-    """Each second of silence, and not sooner, though nothing is heard of the client."""
+    """Each second of silence, and not sooner, though nothing is heard of the client. One that a busy
+    machine delays comes late, and the next one soon after it: the middle one of all gaps counts."""
     client = world.clients["client3"]
     connect_silently(world, client, f"{topology.WAN['v4']}:{PORT}")
     port = port_of(client)
     with world.capture("router", "uplink", f"{FROM_GATEWAY} and dst port {port}") as capture:
-        wait_until(lambda: len(capture.packets()) >= 4, 30, "four keepalives", 0.1)
+        wait_until(lambda: len(capture.packets()) >= 6, 60, "six keepalives", 0.1)
     packets = capture.packets()
     assert {len(payload(p)) for p in packets} == {32}
     times = [float(p.time) for p in packets]
     gaps = [b - a for a, b in zip(times, times[1:])]
-    assert all(0.9 < gap < 4 for gap in gaps), gaps
+    assert 0.9 < statistics.median(gaps) < 2, gaps
     client.down()
 
 

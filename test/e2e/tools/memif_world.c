@@ -10,7 +10,7 @@
 enum {
 	LISTEN = 51820,
 	FIRST_PORT = 2000,
-	WINDOW = 512,     /* fits a hand-off ring, so that a worker may be late */
+	WINDOW = 256,     /* as many as may wait on a worker (HOLD_MAX), so that it may be late */
 	INDEX_SHIFT = 16, /* of a receiver index: above it the peer */
 };
 
