@@ -54,7 +54,7 @@ def test_tcp(exit_world, family, direction):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_udp(exit_world, family):
-    before = exit_world.lab.kernel_lost()
+    before = exit_world.lost_around()
     total = iperf(exit_world.clients["client1"], topology.INTERNET[family], "-u", "-b", "5M",
                   "-l", "1200")["sum"]
     assert total["packets"] > 100

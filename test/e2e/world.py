@@ -116,23 +116,36 @@ class World:
 
     def start_stream(self, node, host, rate, seconds):
         """A sequence-numbered stream to the echo on the internet host, in the background."""
-        lost = self.lab.kernel_lost()
+        lost = self.lost_around()
         child = self.start_agent(node, "stream", host, ECHO_PORT, rate, seconds)
         child.lost_before = lost
         return child
 
+    def lost_around(self):
+        """Packets that were lost before the gateway had them, or after: by the kernels of the nodes
+        around it, and for want of room in the rings of its ports. On a busy machine that is no
+        doing of the gateway's. What the rings missed is not known while sallyportd is down."""
+        missed = 0
+        if not self.reference:
+            status = self.gateway.cli("status", "-j", check=False)
+            ports = json.loads(status.stdout)["ports"] if status.returncode == 0 else []
+            missed = sum(port["rx_missed"] for port in ports)
+        return self.lab.kernel_lost() + missed
+
     def lost_beside(self, before, sent):
-        """Of so many packets those that may have been lost by the kernels of the nodes around the
-        gateway since they had lost that many: on a machine that is busy their queues run full. They
-        count what others sent, too: more than a tenth is no excuse for what the gateway lost."""
-        return min(self.lab.kernel_lost() - before, sent // 10)
+        """Of so many packets those that may have been lost around the gateway since that many had
+        been. What others sent is counted there, too: more than a tenth is no excuse for what the
+        gateway lost."""
+        return min(max(self.lost_around() - before, 0), sent // 10)
 
     def whole(self, child, timeout=60):
         """The result of a stream, of which the gateway may have lost nothing."""
         result = self.result(child, timeout)
-        beside = self.lost_beside(child.lost_before, result["sent"])
-        print(result, beside)
-        assert result["lost"] <= beside, (result, beside, self.gateway.drops())
+        print(result)
+        if result["lost"] != 0:
+            wait_until(lambda: result["lost"] <= self.lost_beside(child.lost_before,
+                                                                  result["sent"]),
+                       10, f"losses to be counted elsewhere: {result}, {self.gateway.drops()}")
         assert result["duplicates"] == result["refused"] == 0, result
         return result
 
