@@ -7,7 +7,6 @@
 
 #include "dataplane/graph/enqueue.h"
 #include "dataplane/graph/graph.h"
-#include "dataplane/graph/packet.h"
 #include "dataplane/wireguard/wireguard_priv.h"
 
 void seal_node_init(void);
@@ -30,15 +29,6 @@ static inline void activity_ask(struct wg_peer *peer, uint32_t requests)
 {
 	timers_request(&peer->activity, requests);
 	activity_tell(peer);
-}
-
-/* All of them are dropped. */
-static inline void nodes_drop(struct rte_graph *graph, struct rte_node *node,
-	struct rte_mbuf **mbufs, uint16_t n, uint16_t edge, uint16_t reason)
-{
-	for (uint16_t i = 0; i < n; i++)
-		packet_of(mbufs[i])->drop = reason;
-	rte_node_enqueue(graph, node, edge, (void **)mbufs, n);
 }
 
 /* A node may be given more than it takes at once: one burst after the other. */

@@ -489,23 +489,34 @@ static void finish_lent(
 	memcpy(next, burst->next, job->count * sizeof(next[0]));
 }
 
-/* What is not to be opened here and now goes its way at once, the rest when it comes back. */
+/* Drops what would have become a job. */
+static __attribute__((noinline)) void drop_lent(struct burst *burst)
+{
+	for (unsigned i = 0; i < burst->count; i++)
+		burst->next[burst->opening[i].slot] =
+			drop(burst->opening[i].mbuf, DROP(wireguard, LEND_FULL));
+}
+
+/* What is not to be opened here and now goes its way at once, also where there is no job: a helper
+ * that is away must not stop handshakes. The rest goes on when it comes back. */
 static void process_lent(
 	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs, uint16_t n)
 {
 	struct worker *worker = worker_self();
 	struct lend_job *job = lend_begin(worker->id);
-	struct burst *burst;
+	struct burst jobless, *burst = &jobless;
 
-	if (unlikely(job == NULL)) {
-		nodes_drop(graph, node, mbufs, n, edge_drop, DROP(wireguard, LEND_FULL));
-		return;
-	}
 	_Static_assert(sizeof(*burst) <= sizeof(job->room), "a burst fits a job");
-	burst = (struct burst *)job->room;
+	if (likely(job != NULL))
+		burst = (struct burst *)job->room;
 	begin_burst(burst, worker, mbufs, n);
 	for (unsigned i = 0; i < n; i++)
 		burst->next[i] = prepare(burst, mbufs[i], (uint16_t)i);
+	if (unlikely(job == NULL)) {
+		drop_lent(burst);
+		graph_enqueue(graph, node, (void **)mbufs, burst->next, n);
+		return;
+	}
 	for (unsigned i = 0; i < burst->count; i++) {
 		burst->next[burst->opening[i].slot] = GRAPH_GONE;
 		burst->opening[i].slot = (uint16_t)i;

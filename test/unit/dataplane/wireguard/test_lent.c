@@ -13,6 +13,7 @@
 #include "common/api/capture.h"
 #include "dataplane/graph/tap.h"
 #include "dataplane/main/args.h"
+#include "dataplane/wireguard/inbox.h"
 #include "dataplane/wireguard/lend.h"
 #include "test/unit/dataplane/wireguard/gateway.h"
 
@@ -84,29 +85,71 @@ static void keep(
 {
 }
 
-/* A helper is away with the oldest job, and there is no room for another: what is dropped for that
- * on its way back from the handshake thread keeps nobody waiting for it. */
-static void what_finds_no_job_keeps_nobody(void **state)
+/* A helper is away with the oldest job, and there is no room for another. */
+static void take_all_jobs(void)
 {
-	struct wg_peer *peer = gateway_peer();
-	struct keypair *keypair = atomic_load(&peer->current);
-	uint64_t before = drop_total(DROP(wireguard, LEND_FULL));
-	uint8_t plain[SIZE] = {0x45};
 	struct lend_job *job;
-	struct wg_event event;
 
-	atomic_store(&peer->current, NULL);
-	gateway_put(plain, SIZE);
-	gateway_walk();
-	assert_int_equal(events_take(0, &event, 1), 1);
-	assert_int_equal(event.kind, WG_EVENT_STAGE);
-	atomic_store(&peer->current, keypair);
 	while ((job = lend_begin(0)) != NULL) {
 		job->count = 0;
 		job->finish = keep;
 		lend_end(gateway.worker, job);
 		atomic_store(&job->state, TAKEN);
 	}
+}
+
+static void put_data(void)
+{
+	const uint8_t plain[SIZE] = {0x45};
+
+	gateway_arrive(gateway.key_up,
+		&(struct gateway_message){.receiver = gateway.sessions[0].local_index,
+			.counter = gateway.sessions[0].counter++,
+			.plain = plain,
+			.size = SIZE});
+}
+
+/* What is to be opened is dropped for that; what is not goes where it always goes. */
+static void handshakes_need_no_job(void **state)
+{
+	const struct wg_initiation initiation = {.type = htole32(WG_TYPE_INITIATION)};
+	uint64_t full = drop_total(DROP(wireguard, LEND_FULL));
+	uint64_t malformed = drop_total(DROP(wireguard, MALFORMED));
+	struct inbox_message message;
+
+	take_all_jobs();
+	put_data();
+	gateway_arrive_bytes(&initiation, sizeof(initiation), 0);
+	gateway_arrive_bytes(&initiation, sizeof(initiation) - 1, 0);
+	put_data();
+	gateway_walk();
+	assert_int_equal(drop_total(DROP(wireguard, LEND_FULL)), full + 2);
+	assert_int_equal(drop_total(DROP(wireguard, MALFORMED)), malformed + 1);
+	assert_int_equal(inbox_take(0, &message, 1), 1);
+	assert_memory_equal(rte_pktmbuf_mtod_offset(message.mbuf, void *, GATEWAY_OUTER),
+		&initiation, sizeof(initiation));
+	assert_int_equal(inbox_queued(0), 0);
+	rte_pktmbuf_free(message.mbuf);
+}
+
+/* What has no key yet waits for it at the handshake thread as ever. What is back from there and
+ * finds no job is dropped, and keeps nobody waiting for it. */
+static void what_finds_no_job_keeps_nobody(void **state)
+{
+	struct wg_peer *peer = gateway_peer();
+	struct keypair *keypair = atomic_load(&peer->current);
+	uint64_t before = drop_total(DROP(wireguard, LEND_FULL));
+	uint8_t plain[SIZE] = {0x45};
+	struct wg_event event;
+
+	take_all_jobs();
+	atomic_store(&peer->current, NULL);
+	gateway_put(plain, SIZE);
+	gateway_walk();
+	assert_int_equal(events_take(0, &event, 1), 1);
+	assert_int_equal(event.kind, WG_EVENT_STAGE);
+	assert_int_equal(drop_total(DROP(wireguard, LEND_FULL)), before);
+	atomic_store(&peer->current, keypair);
 	staged_put(peer, event.mbuf);
 	staged_flush(peer);
 	gateway_walk();
@@ -118,7 +161,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lent_packets_are_captured),
-		cmocka_unit_test(what_finds_no_job_keeps_nobody), /* the last: jobs stay taken */
+		cmocka_unit_test(handshakes_need_no_job), /* from here on all jobs are taken */
+		cmocka_unit_test(what_finds_no_job_keeps_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
