@@ -15,8 +15,6 @@
 
 LOG_TYPE(failover);
 
-enum { LOOK_S = 1 }; /* as often as the counters are published */
-
 struct watched {
 	uint32_t peer; /* id */
 	bool seen;     /* in this round */
@@ -82,7 +80,9 @@ static void tell(const struct model_peer *peer, const struct member *member, uin
 		log_info(failover, "routing peer %s: up, in use again", peer->object.name);
 }
 
-static void probe(struct failover *f, struct prober *prober, const struct model_peer *peer)
+/* An attempt counts, too: where nobody can be asked the dead must be found all the same. */
+static void probe(struct failover *f, struct prober *prober, const struct model_peer *peer,
+	struct member *member)
 {
 	bool sent = false;
 
@@ -94,6 +94,20 @@ static void probe(struct failover *f, struct prober *prober, const struct model_
 			"taken for dead",
 			peer->object.name);
 	f->cannot_probe = f->cannot_probe || !sent;
+	member_asked(member);
+}
+
+/* The row is read after the time of its publication: it is as new as that or newer. */
+static bool read_counters(const struct link *link, uint32_t peer, struct member_reading *reading)
+{
+	struct api_counters header;
+	struct api_count_peer row;
+
+	if (link_counters_header(link, &header) < 0 ||
+		link_counters_read(link, API_SECTION_PEERS, peer, 1, &row, sizeof(row)) < 0)
+		return false;
+	*reading = (struct member_reading){header.updated_ns / 1000000, row.wire_rx_bytes};
+	return true;
 }
 
 /* One peer that has an understudy. True: its verdict has changed. */
@@ -106,12 +120,11 @@ static bool look_at(struct failover *f, const struct compiled *c, size_t index, 
 		.return_after_ms = c->model->failover.return_after_s * UINT64_C(1000),
 	};
 	struct watched *watched = find(f, c->peer_ids[index]);
+	struct member_reading reading;
 	uint64_t now = now_ms();
-	struct api_count_peer row;
 	bool changed = false;
 
-	if (link_counters_read(program_link(f->program), API_SECTION_PEERS, c->peer_ids[index], 1,
-		    &row, sizeof(row)) < 0) {
+	if (!read_counters(program_link(f->program), c->peer_ids[index], &reading)) {
 		if (watched != NULL)
 			watched->seen = true;
 		return false;
@@ -119,15 +132,15 @@ static bool look_at(struct failover *f, const struct compiled *c, size_t index, 
 	if (watched == NULL || fresh) {
 		if (watched == NULL)
 			watched = watch(f, c->peer_ids[index]);
-		member_begin(&watched->member, now, row.wire_rx_bytes, c->peer_down[index]);
+		member_begin(&watched->member, now, &reading, c->peer_down[index]);
 	} else {
-		changed = member_look(&watched->member, &limits, now, row.wire_rx_bytes);
+		changed = member_look(&watched->member, &limits, now, &reading);
 	}
 	watched->seen = true;
 	if (changed)
 		tell(peer, &watched->member, now);
 	if (member_wants_probe(&watched->member, &limits, now))
-		probe(f, prober, peer);
+		probe(f, prober, peer, &watched->member);
 	return changed;
 }
 
@@ -178,7 +191,7 @@ static void look(evutil_socket_t fd, short what, void *arg)
 
 struct failover *failover_create(struct event_base *base, struct program *program, int *error)
 {
-	static const struct timeval interval = {.tv_sec = LOOK_S};
+	static const struct timeval interval = {.tv_sec = MEMBER_LOOK_MS / 1000};
 	struct failover *f = calloc(1, sizeof(*f));
 
 	*error = -ENOMEM;
