@@ -124,10 +124,10 @@ const struct compiled *api_need_config(struct api *api, struct http_request *req
 /* What was read, cut, and with a ? for what is not ASCII: half a character is no JSON. */
 static const char *show_text(const char *text, char shown[36])
 {
-	size_t n = 0;
+	size_t n = strnlen(text, 32);
 
-	for (; text[n] != '\0' && n < 32; n++)
-		shown[n] = (char)(text[n] >= ' ' && text[n] <= '~' ? text[n] : '?');
+	for (size_t i = 0; i < n; i++)
+		shown[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
 	strcpy(shown + n, text[n] == '\0' ? "" : "...");
 	return shown;
 }
