@@ -3,13 +3,17 @@
 """Small senders and receivers that the tests run inside a namespace.
 
   agent.py echo PORT                          UDP, answers every datagram
-  agent.py stream HOST PORT RATE SECONDS      sequence-numbered datagrams to an echo, fewer if it is
-                                              terminated; prints JSON
+  agent.py stream HOST PORT RATE SECONDS [AT_LEAST]
+                                              sequence-numbered datagrams to an echo; fewer, but so
+                                              many at least, if it is terminated; prints the port
+                                              that they come from and, at the end, JSON
   agent.py raw INTERFACE HEX...               IP packets (or frames) straight onto an interface
   agent.py flood INTERFACE FILE RATE          the same, from a file with one a line, so many a second
   agent.py insist HOST PORT SECONDS SOURCE    TCP, a byte now and then; tells how it ends
-  agent.py udp HOST PORT SOURCE_PORT SECONDS [SIZE]
-                                              one datagram; prints the answers that come, as JSON
+  agent.py udp HOST PORT SOURCE_PORT SECONDS [SIZE [COUNT]]
+                                              one datagram; prints the answers that come, as JSON;
+                                              if it is terminated, no longer than until it has
+                                              COUNT of them and no other one has followed
   agent.py tcp-echo PORT                      TCP, any number of connections
   agent.py session HOST PORT FILE             one connection to it, numbers go there and come back in
                                               order; their count stands in FILE
@@ -28,6 +32,8 @@ import sys
 import time
 
 DRAIN_S = 5.0  # how long the last answers may take
+LINGER_S = 0.5  # how soon an answer too many would follow
+BURST = 64  # packets that a queue on the way takes at once; the shortest have room for 500
 BUFFER = 8 << 20  # bytes, of a socket that must not lose anything
 SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>: beyond net.core.rmem_max, which is small elsewhere
 
@@ -49,24 +55,53 @@ def echo(port):
         sock.sendmsg([data], about, 0, peer)
 
 
-def stream(host, port, rate, seconds):
+def until_terminated():
+    """A list that is no longer empty once this process has been asked to end."""
+    asked = []
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+    return asked
+
+
+class Pace:
+    """So many packets a second, evenly. After a time without the CPU what is late follows at twice
+    the rate, not all at once: queues on the way would run over."""
+
+    def __init__(self, rate):
+        self.rate, self.start = rate, time.monotonic()
+        self.asked, self.allowed = self.start, 1.0
+
+    def may_send(self, sent):
+        """How many may have been sent by now, when so many have been."""
+        now = time.monotonic()
+        self.allowed = min(self.allowed + 2 * self.rate * (now - self.asked), sent + BURST,
+                           1 + self.rate * (now - self.start))
+        self.asked = now
+        return int(self.allowed)
+
+    def due(self, sent):
+        """When the next one may be sent, after so many."""
+        return max(self.start + sent / self.rate,
+                   self.asked + (sent + 1 - self.allowed) / (2 * self.rate))
+
+
+def stream(host, port, rate, seconds, at_least=0):
     sock = socket.socket(family_of(host), socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
     sock.connect((host, port))
     sock.setblocking(False)
     total = int(rate * seconds)
     seen, duplicates, overtaken, refused, sent, newest = set(), 0, 0, 0, 0, -1
-    start = time.monotonic()
-    end = start + seconds + DRAIN_S
-    last, longest = start, 0.0
-    enough = []
-    signal.signal(signal.SIGTERM, lambda *_: enough.append(True))
-    print("started", flush=True)
-    while (sent < total or len(seen) < total) and time.monotonic() < end:
+    enough = until_terminated()
+    print("started", sock.getsockname()[1], flush=True)
+    pace = Pace(rate)
+    late = pace.start + 2 * seconds + DRAIN_S  # should this machine not reach the rate
+    last, longest, moved = pace.start, 0.0, pace.start
+    while sent < total or len(seen) < total:
         now = time.monotonic()
-        if enough and sent < total:
-            total, end = sent, now + DRAIN_S
-        while sent < total and start + sent / rate <= now:
+        if (enough or now > late) and total > max(sent, at_least):
+            total = max(sent, at_least)
+            continue
+        for _ in range(min(total, pace.may_send(sent)) - sent):
             try:
                 sock.send(struct.pack("!Q", sent) + bytes(120))
             except BlockingIOError:
@@ -74,9 +109,9 @@ def stream(host, port, rate, seconds):
                 break
             except OSError:
                 refused += 1
-            sent += 1
-        due = start + sent / rate if sent < total else end
-        if select.select([sock], [], [], max(0, min(due, end) - time.monotonic()))[0]:
+            sent, moved = sent + 1, time.monotonic()
+        due = pace.due(sent) if sent < total else moved + DRAIN_S
+        if select.select([sock], [], [], max(0, due - time.monotonic()))[0]:
             try:
                 number = struct.unpack_from("!Q", sock.recv(2048))[0]
             except OSError:
@@ -86,7 +121,10 @@ def stream(host, port, rate, seconds):
             overtaken += number < newest
             newest = max(newest, number)
             seen.add(number)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            moved = time.monotonic()
+            longest, last = max(longest, moved - last), moved
+        elif sent == total and now >= due:
+            break
     print(json.dumps({"sent": sent, "received": len(seen), "lost": sent - len(seen),
                       "duplicates": duplicates, "refused": refused, "overtaken": overtaken,
                       "longest_gap_ms": round(longest * 1e3, 1)}))
@@ -110,11 +148,13 @@ def flood(interface, file, rate):
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM if tunnel else socket.SOCK_RAW)
     with open(file) as lines:
         packets = [bytes.fromhex(line) for line in lines]
-    start = time.monotonic()
-    for number, data in enumerate(packets):
-        time.sleep(max(0, start + number / rate - time.monotonic()))
-        kind = 0x0800 if data[0] >> 4 == 4 else 0x86DD
-        sock.sendto(data, (interface, kind if tunnel else 0))
+    pace, sent = Pace(rate), 0
+    while sent < len(packets):
+        for data in packets[sent:pace.may_send(sent)]:
+            kind = 0x0800 if data[0] >> 4 == 4 else 0x86DD
+            sock.sendto(data, (interface, kind if tunnel else 0))
+            sent += 1
+        time.sleep(max(0, pace.due(sent) - time.monotonic()))
 
 
 def insist(host, port, seconds, source):
@@ -132,15 +172,23 @@ def insist(host, port, seconds, source):
     print(json.dumps({"end": end, "seconds": round(time.monotonic() - start, 1)}))
 
 
-def udp(host, port, source_port, seconds, size=8):
+def udp(host, port, source_port, seconds, size=8, count=0):
+    enough = until_terminated()
     sock = socket.socket(family_of(host), socket.SOCK_DGRAM)
     sock.bind(("", source_port))
     sock.sendto(b"question".ljust(size, b"?"), (host, port))
     print("sent", flush=True)
     answers, end = [], time.monotonic() + seconds
-    while select.select([sock], [], [], max(0, end - time.monotonic()))[0]:
-        data, peer = sock.recvfrom(65535)
-        answers.append({"from": peer[0], "port": peer[1], "data": data.hex()})
+    while True:
+        now = time.monotonic()
+        if enough and len(answers) >= count:
+            enough, end = [], min(end, now + LINGER_S)
+        # not all the time: a signal ends no select()
+        if select.select([sock], [], [], max(0, min(end - now, 0.05)))[0]:
+            data, peer = sock.recvfrom(65535)
+            answers.append({"from": peer[0], "port": peer[1], "data": data.hex()})
+        elif now >= end:
+            break
     print(json.dumps(answers))
 
 
@@ -201,7 +249,8 @@ verb, arguments = sys.argv[1], sys.argv[2:]
 if verb == "echo":
     echo(int(arguments[0]))
 elif verb == "stream":
-    stream(arguments[0], int(arguments[1]), float(arguments[2]), float(arguments[3]))
+    stream(arguments[0], int(arguments[1]), float(arguments[2]), float(arguments[3]),
+           *(int(a) for a in arguments[4:]))
 elif verb == "raw":
     raw(*arguments)
 elif verb == "flood":

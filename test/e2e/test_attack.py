@@ -54,10 +54,11 @@ def world(request):
         world.down()
 
 
-def flow_of_stream(world):
-    flows = [f for f in world.gateway.json("flows", "--peer", "client1")["flows"]
-             if f["protocol"] == "udp" and f["dst"] == INTERNET]
-    return max(flows, key=lambda f: f["packets"], default=None)
+def flow_of(world, stream):
+    """The one from its port: those of streams before are still there."""
+    flows = world.gateway.json("flows", "--peer", "client1")["flows"]
+    return next((f for f in flows if (f["protocol"], f["dst"], f["sport"]) ==
+                 ("udp", INTERNET, stream.port)), None)
 
 
 @contextlib.contextmanager
@@ -66,12 +67,12 @@ def unharmed(world):
     keeps the one flow that it began with."""
     handed = world.handoffs()
     stream = world.start_stream("client1", INTERNET, 400, STREAM_SECONDS)
-    before = wait_until(lambda: flow_of_stream(world), 30, "the stream's flow", 0.1)
+    before = wait_until(lambda: flow_of(world, stream), 30, "the stream's flow", 0.1)
     yield
-    flow = flow_of_stream(world)
+    flow = flow_of(world, stream)
     result = world.whole(stream)
     assert (flow["sport"], flow["nat_port"]) == (before["sport"], before["nat_port"])
-    wait_until(lambda: flow_of_stream(world)["packets"] >= result["received"], 30,
+    wait_until(lambda: flow_of(world, stream)["packets"] >= result["received"], 30,
                f"all of {result['received']} packets in one flow", 0.2)
     world.expect_handoffs(handed)
 

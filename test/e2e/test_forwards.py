@@ -83,8 +83,7 @@ def test_from_the_internet_to_a_plain_host(world, family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_datagrams_through_a_range(world, family):
-    output = world.agent("internet", "udp", OUTSIDE[family], ECHO, 20400, 2)
-    answers = json.loads(output.splitlines()[-1])
+    answers = world.answers(world.start_question("internet", OUTSIDE[family], ECHO, 20400))
     assert [(a["from"], a["port"]) for a in answers] == [(OUTSIDE[family], ECHO)]
 
 

@@ -42,16 +42,15 @@ def test_forged_tuple_of_another_peer(exit_world):
     source_port = 40200
     flow = IP(src=configs.overlay(1), dst=topology.INTERNET["v4"]) / \
         UDP(sport=source_port, dport=ECHO_PORT) / b"forged"
-    asking = exit_world.start_agent("client1", "udp", topology.INTERNET["v4"], ECHO_PORT,
-                                    source_port, 3)
+    question = exit_world.start_question("client1", topology.INTERNET["v4"], ECHO_PORT, source_port)
     drops = exit_world.gateway.drops()
     reasons = ("flow.spoofed_inner", "flow.forged_tuple")
     before = sum(drops.get(r, 0) for r in reasons)
     with exit_world.capture("internet", "eth0", f"udp port {ECHO_PORT}") as capture:
         exit_world.send_raw("client2", "wg0", *[flow] * 5)
-        answers = exit_world.result(asking)
         wait_until(lambda: sum(exit_world.drops(r) for r in reasons) >= before + 5, 30,
                    "five refusals", 0.1)
+        answers = exit_world.answers(question)
     assert [bytes.fromhex(a["data"]) for a in answers] == [b"question"]
     assert b"forged" not in b"".join(bytes(p) for p in capture.packets())
 

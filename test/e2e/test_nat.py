@@ -3,6 +3,7 @@
 
 With one and three workers, on af_xdp ports of one queue and on af_packet ports of two."""
 import copy
+import itertools
 import json
 import re
 import sys
@@ -50,11 +51,10 @@ def exit_world(request):
         world.down()
 
 
-def answers(world, family, size, source_port):
+def answers(world, family, size, source_port, seconds=30):
     """What the echo on the internet sends back to one datagram of this size."""
-    output = world.agent("client1", "udp", topology.INTERNET[family], ECHO_PORT, source_port, 1,
-                         size)
-    return json.loads(output.splitlines()[-1])
+    return world.answers(world.start_question("client1", topology.INTERNET[family], ECHO_PORT,
+                                              source_port, 1, size, seconds))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -68,8 +68,9 @@ def test_large_pings(exit_world, family, size):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_large_datagrams(exit_world, family):
-    wait_until(lambda: answers(exit_world, family, 3000, 20300), 30, "an answer", 0.1)
-    got = answers(exit_world, family, 3000, 20300)
+    ports = itertools.count(20300)  # none hears the answer to one before
+    wait_until(lambda: answers(exit_world, family, 3000, next(ports), 1), 30, "an answer", 0.1)
+    got = answers(exit_world, family, 3000, next(ports))
     assert len(got) == 1 and len(got[0]["data"]) == 2 * 3000
 
 
@@ -216,7 +217,7 @@ def test_who_may_send_in(exit_world, number, filtering, let_in):
     own_port = 21000 + number
     assert exit_world.clients["client1"].pings(OTHER)  # the way back there is known
     with exit_world.changed(ruled(exit_world, filtering=filtering)):
-        asking = exit_world.start_agent("client1", "udp", HOST, ECHO_PORT, own_port, 5)
+        question = exit_world.start_question("client1", HOST, ECHO_PORT, own_port, 1 + len(let_in))
         port = mapping_of(exit_world, own_port)
         refused = 2 - len(let_in)
         before = exit_world.drops("flow.unsolicited")
@@ -224,8 +225,8 @@ def test_who_may_send_in(exit_world, number, filtering, let_in):
             send_in(exit_world, source, 9, port)
         wait_until(lambda: exit_world.drops("flow.unsolicited") >= before + refused, 30,
                    "the refusals", 0.1)
-        answers = [(a["from"], a["port"]) for a in exit_world.result(asking)]
-    assert sorted(answers) == sorted([(HOST, ECHO_PORT), *let_in])
+        got = [(a["from"], a["port"]) for a in exit_world.answers(question)]
+    assert sorted(got) == sorted([(HOST, ECHO_PORT), *let_in])
 
 
 def users_of(exit_world, port):

@@ -110,16 +110,28 @@ class World:
         log = self.logs / f"{node}.agent.log"
         child = self.lab.start(node, sys.executable, AGENT, *args, log=log,
                                stdout=subprocess.PIPE, text=True)
-        if not child.stdout.readline():
+        child.said = child.stdout.readline()
+        if not child.said:
             raise LabError(f"{args} on {node}: ended at once\n{log.read_text()}")
         return child
 
-    def start_stream(self, node, host, rate, seconds):
-        """A sequence-numbered stream to the echo on the internet host, in the background."""
+    def start_stream(self, node, host, rate, seconds, at_least=0):
+        """A sequence-numbered stream to the echo on a host, in the background. Terminated, it ends
+        early, but not before it has sent so many."""
         lost = self.lost_around()
-        child = self.start_agent(node, "stream", host, ECHO_PORT, rate, seconds)
-        child.lost_before = lost
+        child = self.start_agent(node, "stream", host, ECHO_PORT, rate, seconds, at_least)
+        child.lost_before, child.port = lost, int(child.said.split()[1])
         return child
+
+    def start_question(self, node, host, port, source_port, count=1, size=8, seconds=30):
+        """One datagram, and a socket in the background for the answers, for so long at most."""
+        return self.start_agent(node, "udp", host, port, source_port, seconds, size, count)
+
+    def answers(self, question):
+        """Those that have come, as soon as they are as many as were to be expected and a moment has
+        brought no other one."""
+        question.terminate()
+        return self.result(question)
 
     def lost_around(self):
         """Packets that were lost before the gateway had them, or after: by the kernels of the nodes
@@ -176,6 +188,21 @@ class World:
         act()
         wait_until(lambda: self.drops(reason) >= before + at_least, seconds,
                    f"{at_least} more drops '{reason}' (now {self.gateway.drops()})", 0.1)
+
+    def wait_published(self):
+        """Until all that went before is in the figures: workers collect those of flows twice a
+        second, and what they have is published and read once a second. Three new readings of each
+        worker are awaited, the first of which may have been under way."""
+        def cycles():
+            return [w["total_cycles"] for w in self.gateway.json("status")["workers"]]
+
+        def all_changed():
+            now = cycles()
+            return len(now) == len(before) > 0 and all(a != b for a, b in zip(now, before))
+
+        for _ in range(3):
+            before = cycles()
+            wait_until(all_changed, 30, "new figures of every worker", 0.1)
 
     def handoffs(self):
         """Packets that workers gave to workers; other threads' are counted by the receiver only."""
