@@ -93,4 +93,4 @@ def test_unsegmented_frames_are_dropped_and_counted(make_world):
     before = sum(world.drops(r) for r in reasons)
     world.clients["client1"].run("curl", "-sS", "-m", "3", "-o", "/dev/null",
                                  f"http://{topology.INTERNET['v4']}/bytes/1000000", check=False)
-    assert sum(world.drops(r) for r in reasons) > before, world.gateway.drops()
+    wait_until(lambda: sum(world.drops(r) for r in reasons) > before, 30, "drops", 0.1)

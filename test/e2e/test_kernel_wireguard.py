@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import re
-import time
 
 import config as configs
 import pytest
@@ -162,7 +161,7 @@ def wire_bytes(world):
     last = None
     while last != (now := figures()):
         last = now
-        time.sleep(2)  # published once a second; nothing says that these are the last
+        world.wait_published()
     return last
 
 

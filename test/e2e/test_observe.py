@@ -439,10 +439,10 @@ def figures(world):
 
 def test_statistics_are_right_to_the_packet(world):
     assert world.clients["client1"].pings(INTERNET, 3)
-    rate, seconds = 400, 2
+    rate, seconds = 200, 2  # fewer than a queue on the way holds, whoever gets no CPU meanwhile
     sent = rate * seconds
     size = 20 + 8 + 8 + 120  # IP, UDP, and the agent's payload
-    time.sleep(2.5)  # nothing is awaited: what went before is published within two rounds
+    world.wait_published()
     before = figures(world)
     result = world.result(world.start_stream("client1", INTERNET, rate, seconds))
     assert result["received"] == result["sent"] == sent and not result["refused"], result
@@ -466,12 +466,12 @@ def test_workers_are_read_once_a_second(world):
                      if line.startswith("sallyport_worker_cycles_total{"))
 
     began, asked, readings = time.monotonic(), 0, set()
-    while time.monotonic() < began + 3 or asked < 20:
+    while (passed := time.monotonic() - began) < 3 or asked < 20 or len(readings) < 2:
+        assert passed < 30, (len(readings), asked)
         readings.add(cycles())
         asked += 1
-    passed = time.monotonic() - began
     assert all(len(reading) == 2 for reading in readings)
-    assert 2 <= len(readings) <= passed + 2, (len(readings), asked, passed)
+    assert len(readings) <= passed + 2, (len(readings), asked, passed)
 
 
 # -- time series --------------------------------------------------------------------------------
@@ -504,7 +504,7 @@ def test_traffic_is_kept_over_restarts(world):
         assert result["received"] == result["sent"] == count, result
         sent += count
 
-    time.sleep(2.5)  # nothing is awaited: what went before is published within two rounds
+    world.wait_published()
     before = booked(world)
 
     def risen():

@@ -75,10 +75,11 @@ def test_a_thread_that_hangs_is_not_covered_up(gateway):
         supervisor.forget()
         assert supervisor.hear(2 * WATCHDOG_S) is None
     supervisor.hear_until("WATCHDOG=1")
-    for name in ["rte-worker-2", "sp-handshake", "sp-punt"]:
+    for name, called in [("rte-worker-2", "worker 1"), ("sp-handshake", "handshake thread"),
+                         ("sp-punt", "punt thread")]:
         with frozen(pid, name):
-            wait_until(lambda: "hangs: it has not moved" in gateway.dataplane.log.read_text(),
-                       30, f"{name} to be missed")
+            missed = f"{called} hangs: it has not moved"
+            wait_until(lambda m=missed: m in gateway.dataplane.log.read_text(), 30, missed)
             supervisor.forget()
             # Several times what the supervisor allows, and not a word.
             assert supervisor.hear(2 * WATCHDOG_S) is None, name

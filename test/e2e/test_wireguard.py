@@ -606,7 +606,7 @@ def test_exact_byte_counters(world, family):
         return row["wire_tx_bytes"], row["wire_rx_bytes"]
 
     world.clients["client1"].down()
-    time.sleep(2)  # figures are published now and then, and nothing says that these are the last
+    world.wait_published()
     start = there()
     client = reconnect(world, family)
     assert client.pings(topology.INTERNET["v4"], 10)
