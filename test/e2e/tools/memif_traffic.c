@@ -11,7 +11,8 @@
  *
  * Packets count as sent when the ring has taken them. At most WINDOW are under way: where this
  * program or the gateway gets no CPU for a while the stream slows down, and no ring runs over, so
- * that what is missing at the end was lost by the gateway.
+ * that what is missing at the end was lost by the gateway. It ends when all RATE * SECONDS are
+ * sent, which may then be later, by LATE_S at most.
  */
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -35,6 +36,7 @@ enum {
 	FIRST_PORT = 20000,
 	DISCARD_PORT = 9,
 	DRAIN_S = 30,
+	LATE_S = 30,
 	START_S = 60,
 	PROBE_NS = 100 * 1000 * 1000,
 };
@@ -180,9 +182,9 @@ static void stop_early(int number)
 
 static void run(uint64_t rate, uint64_t seconds)
 {
-	uint64_t start = memif_now_ns(), end = start + seconds * 1000000000, done = 0;
+	uint64_t start = memif_now_ns(), end = start + (seconds + LATE_S) * 1000000000, done = 0;
 
-	while (!enough && memif_now_ns() < end) {
+	while (!enough && traffic.sent < traffic.total && memif_now_ns() < end) {
 		send_due(start, rate);
 		poll_host(&traffic.a);
 		if (poll_host(&traffic.b) == 0)
