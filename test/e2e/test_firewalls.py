@@ -173,6 +173,7 @@ def test_fail2ban(machine, nothing_else):
     machine.path("/etc/fail2ban/jail.local").write_text(
         JAIL.replace("[DEFAULT]\n", f"[DEFAULT]\n{line}\n"))
     machine.type("fail2ban-client reload")
-    assert machine.doctor("fail2ban") == [("ok", "on, and leaves 100.64.0.0/16 alone", None)]
+    wait_until(lambda: machine.doctor("fail2ban") == [
+        ("ok", "on, and leaves 100.64.0.0/16 alone", None)], 30, "the jail to be loaded again", 0.5)
     machine.type("fail2ban-client set sshd banip 192.0.2.7")
     assert machine.type("fail2ban-client get sshd ignoreip").stdout.count("100.64.0.0/16") == 1
