@@ -9,6 +9,7 @@ import sys
 import time
 
 from . import topology
+from .client import ended_early
 from .internet import was_busy
 from .netns import LabError, wait_until
 
@@ -81,15 +82,17 @@ class Runner:
         self.client, self.gateway, self.report = client, gateway, report
 
     def check(self, name, command, judge, timeout=60, again=lambda output: False):
-        """judge(output) returns (ok, note) or (ok, note, figures). Asked once more while again()."""
+        """judge(output) returns (ok, note) or (ok, note, figures). Asked once more while again(), for
+        half a minute."""
         shown = f"[{self.client.node}] " + shlex.join(map(str, command))
+        deadline = time.monotonic() + 30
 
         def answer():
             done = self.client.run(*command, check=False, timeout=timeout)
-            return None if again(done.stdout) else done
+            return None if again(done.stdout) and time.monotonic() < deadline else done
 
         try:
-            done = wait_until(answer, 30, "an answer", 0.2)
+            done = wait_until(answer, 60, "an answer", 0.2)
             output = done.stdout + done.stderr
             verdict = judge(output) if done.returncode == 0 else \
                 (False, f"exit status {done.returncode}")
@@ -146,7 +149,8 @@ class Runner:
             return (sent == received, f"{received} of {sent}, {times[1]:.2f} ms",
                     {"sent": sent, "received": received, "rtt_avg_ms": times[1],
                      "rtt_max_ms": times[2]})
-        self.check(name, ["ping", "-n", "-c", "5", "-i", "0.2", "-W", "10", host], judge)
+        self.check(name, ["ping", "-n", "-c", "5", "-i", "0.2", "-W", "10", host], judge,
+                   again=lambda output: ended_early(output, 5))
 
     def download(self, size):
         def judge(output):

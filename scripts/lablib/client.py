@@ -45,6 +45,19 @@ def make_keys(lab, name):
     return key_file, public.strip()
 
 
+def answered(output):
+    """The numbers of the echo requests that ping(8) says were answered, in order."""
+    return sorted(map(int, re.findall(r"(?m)^\d+ bytes from .* (?:icmp_)?seq=(\d+) ", output)))
+
+
+def ended_early(output, count, first=1):
+    """Whether only the last answers to `count` echo requests are missing. Once ping(8) has heard
+    something it waits no longer than two round trips, whatever -W says: it is to be run again.
+    `first` is the number of the first one."""
+    numbers = answered(output)
+    return 0 < len(numbers) < count and numbers == list(range(first, first + len(numbers)))
+
+
 class Client:
     interface = "wg0"
 
@@ -93,16 +106,13 @@ class Client:
         return answer.stdout.strip()
 
     def pings_all(self, host, count, *options):
-        """LabError unless each of `count` echo requests is answered. Once ping(8) has heard something
-        it waits no longer than two round trips: when only the last answers are missing it is run
-        again."""
+        """LabError unless each of `count` echo requests is answered, in one run of at most five."""
         for _ in range(5):
             output = self.run("ping", "-n", "-c", count, "-i", "0.05", "-W", "10", *options, host,
                               check=False).stdout
-            answered = sorted(map(int, re.findall(r"(?m)^\d+ bytes from .* icmp_seq=(\d+) ", output)))
-            if answered == list(range(1, count + 1)):
+            if answered(output) == list(range(1, count + 1)):
                 return
-            if not answered or answered != list(range(1, len(answered) + 1)):
+            if not ended_early(output, count):
                 break
         raise LabError(f"{self.node}: not all of {count} were answered\n{output}")
 

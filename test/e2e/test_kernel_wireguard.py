@@ -202,7 +202,7 @@ def test_floods_and_streams(world, outer, family):
     vm, host = world.vm, topology.INTERNET[family]
     wan = f"[{topology.WAN['v6']}]" if outer == "v6" else topology.WAN["v4"]
     vm.up(exported(world, Endpoint=f"{wan}:{PORT}"))
-    assert vm.pings(host, 100, 5, "-q") == 100
+    assert vm.pings(host, 100) == 100
     where = f"[{host}]" if family == "v6" else host
     digest = vm.run(f"wget -qO- http://{where}/bytes/{BYTES} | sha256sum", timeout=120)
     block = bytes(range(256)) * 256
@@ -291,7 +291,8 @@ def test_kept_alive_behind_a_forgetful_nat(world):
         with world.capture("router", "uplink", f"udp dst port {PORT}") as capture:
             wait_until(lambda: len(capture.packets()) >= 4, 30, "keepalives", 0.1)
         assert {len(payload(p)) for p in capture.packets()} == {32}
-        world.lab.run("gateway", "ping", "-n", "-c", "1", "-W", "5", OVERLAY["v4"])
+        # One of them at least: a keepalive that comes late leaves the way closed for a moment.
+        world.lab.run("gateway", "ping", "-n", "-c", "5", "-W", "5", OVERLAY["v4"])
     finally:
         world.lab.sysctl("router", net__netfilter__nf_conntrack_udp_timeout=old[0],
                          net__netfilter__nf_conntrack_udp_timeout_stream=old[1])
