@@ -17,7 +17,9 @@ enum {
 	HOLD_PEERS = 128,   /* whose packets they are, where wg_seal sent them */
 	HOLD_MS = 1000,     /* as long as the kernel asks for a neighbour before it gives up */
 	HOLD_ROUND_MS = 64, /* how often deadlines are looked at */
-	STAMP_SHIFT = 3,    /* of packet->waits: in units of 8 ms, of which HOLD_MS has 125 */
+	/* Of packet->waits: in units of 8 ms, of which HOLD_MS has 125. What a worker that was off
+	 * its core finds a second after the deadline may seem to have another second. */
+	STAMP_SHIFT = 3,
 };
 
 _Static_assert((int)HOLD_MAX <= (int)RTE_GRAPH_BURST_SIZE, "a node has room for them");
