@@ -32,6 +32,9 @@ static void test_complete(void **state)
 		{"net_af_packet0,iface=wan", 1, 2000,
 			"net_af_packet0,iface=wan,qpairs=1,framesz=3072,blocksz=12288,framecnt="
 			"1364"},
+		{"net_af_packet0,iface=wan,framecnt=4096", 1, 1500,
+			"net_af_packet0,iface=wan,framecnt=4096,qpairs=1,framesz=2048,blocksz="
+			"4096"},
 		{"net_af_packet0,iface=wan,framesz=4096", 1, 2000,
 			"net_af_packet0,iface=wan,framesz=4096,qpairs=1"},
 	};
